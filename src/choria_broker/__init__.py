@@ -1,0 +1,3 @@
+"""The Choria Network Broker in Python: a managed NATS server."""
+
+__version__ = "0.1.0"
