@@ -1,0 +1,29 @@
+"""A text that must not be shown."""
+
+from __future__ import annotations
+
+import dataclasses
+
+MASK = "*****"
+"""What stands in every output where a secret would."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A password or token whose text is only given to code that asks for it by name."""
+
+    _text: str
+
+    def reveal(self) -> str:
+        """Return the text itself; the caller keeps it out of logs, errors and pages."""
+        return self._text
+
+    def __bool__(self) -> bool:
+        """Tell whether there is a text at all."""
+        return bool(self._text)
+
+    def __repr__(self) -> str:
+        """Write the mask."""
+        return MASK
+
+    __str__ = __repr__
