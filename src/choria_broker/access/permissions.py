@@ -1,0 +1,189 @@
+"""What each kind of connection may publish and subscribe to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+from choria_broker.access.subjects import is_subject, is_subscription
+from choria_broker.access.verdict import Permissions, SubjectRules
+from choria_broker.security.tokens_claims import ClientClaims, ClientPermission, ServerClaims, ServerPermission
+
+LOCAL_API = "$JS.API"
+"""Start of JetStream's subjects inside an account that has JetStream."""
+
+FOREIGN_API = "choria.streams"
+"""Start of JetStream's subjects for servers of other organizations in a shared account."""
+
+LOCAL_ORGANIZATION = "choria"
+"""The organization whose servers use the shared account's own JetStream."""
+
+FLEET_REQUESTS = ("*.broadcast.agent.>", "*.broadcast.service.>", "*.node.>", "choria.federation.*.federation")
+"""Subjects on which requests reach the fleet."""
+
+_CHORIA_TRAFFIC = (
+    "*.broadcast.>",
+    "*.node.>",
+    "*.reply.>",
+    "choria.federation.>",
+    "choria.lifecycle.>",
+    "choria.machine.>",
+)
+
+_NOTHING = SubjectRules(deny=(">",))
+
+NOTHING = Permissions(publish=_NOTHING, subscribe=_NOTHING)
+"""Connected, and nothing more."""
+
+PUBSUB_ONLY = Permissions(
+    publish=SubjectRules(allow=(">",), deny=_CHORIA_TRAFFIC),
+    subscribe=SubjectRules(allow=(">",), deny=_CHORIA_TRAFFIC),
+)
+"""Everything except Choria's own traffic."""
+
+DEFAULT_SERVER = Permissions(
+    publish=SubjectRules(allow=(">",), deny=FLEET_REQUESTS),
+    subscribe=SubjectRules(deny=("*.reply.>", "choria.federation.>", "choria.lifecycle.>")),
+)
+"""A fleet server known only by its certificate."""
+
+PROVISIONEE = Permissions(
+    publish=SubjectRules(allow=("choria.lifecycle.>", "provisioning.reply.>", "provisioning.registration.>")),
+    subscribe=SubjectRules(
+        allow=(
+            "provisioning.node.>",
+            "provisioning.broadcast.agent.discovery",
+            "provisioning.broadcast.agent.rpcutil",
+            "provisioning.broadcast.agent.choria_util",
+            "provisioning.broadcast.agent.choria_provision",
+        )
+    ),
+)
+"""A node that waits to be provisioned."""
+
+_CLIENT_STREAMS = (
+    "$JS.API.INFO",
+    "$JS.API.STREAM.NAMES",
+    "$JS.API.STREAM.LIST",
+    "$JS.API.STREAM.INFO.*",
+    "$JS.API.STREAM.MSG.GET.*",
+    "$JS.API.STREAM.MSG.DELETE.*",
+    "$JS.API.DIRECT.GET.*",
+    "$JS.API.DIRECT.GET.*.>",
+    "$JS.API.CONSUMER.CREATE.*",
+    "$JS.API.CONSUMER.CREATE.*.>",
+    "$JS.API.CONSUMER.DURABLE.CREATE.*.*",
+    "$JS.API.CONSUMER.DELETE.*.*",
+    "$JS.API.CONSUMER.NAMES.*",
+    "$JS.API.CONSUMER.LIST.*",
+    "$JS.API.CONSUMER.INFO.*.*",
+    "$JS.API.CONSUMER.MSG.NEXT.*.*",
+    "$JS.ACK.>",
+    "$JS.FC.>",
+    "$KV.>",
+    "$O.>",
+)
+
+_SERVER_STREAMS = (
+    "STREAM.INFO.*",
+    "STREAM.MSG.GET.*",
+    "STREAM.MSG.DELETE.*",
+    "DIRECT.GET.*",
+    "DIRECT.GET.*.>",
+    "CONSUMER.CREATE.*",
+    "CONSUMER.CREATE.*.>",
+    "CONSUMER.DURABLE.CREATE.*.*",
+    "CONSUMER.INFO.*.*",
+    "CONSUMER.MSG.NEXT.*.*",
+)
+
+_STREAMS_FLOW = ("$JS.ACK.>", "$JS.FC.>")
+
+
+def of_client(claims: ClientClaims, *, inside_client_hosts: bool) -> Permissions:
+    """Work out the permissions of a client with a token.
+
+    Args:
+        claims: the verified claims.
+        inside_client_hosts: False takes away requests of the fleet, whatever the token says.
+    """
+    held = claims.permissions
+    denied = () if inside_client_hosts else FLEET_REQUESTS
+    if ClientPermission.ORG_ADMIN in held:
+        return Permissions(SubjectRules(allow=(">",), deny=denied), SubjectRules(allow=(">",)))
+    publish = ["$SYS.REQ.USER.INFO", *claims.publish_subjects]
+    subscribe = [f"*.reply.{digest}.>" for digest in reply_digests(claims.caller)]
+    subscribe += claims.subscribe_subjects
+    if ClientPermission.STREAMS_ADMIN in held:
+        publish.append("$JS.>")
+        subscribe.append("$JS.EVENT.>")
+    if ClientPermission.STREAMS_USER in held:
+        publish += _CLIENT_STREAMS
+        subscribe += _republished(claims.organization)
+    if ClientPermission.EVENTS_VIEWER in held:
+        subscribe += ("choria.lifecycle.event.>", "choria.machine.watcher.>", "choria.machine.transition")
+    if ClientPermission.ELECTION_USER in held:
+        publish += ("$JS.API.STREAM.INFO.KV_CHORIA_LEADER_ELECTION", "$KV.CHORIA_LEADER_ELECTION.>")
+    if ClientPermission.GOVERNOR in held and held & {ClientPermission.STREAMS_USER, ClientPermission.STREAMS_ADMIN}:
+        publish += ("*.governor.*", "choria.lifecycle.event.governor.>")
+    if held & {ClientPermission.FLEET_MANAGEMENT, ClientPermission.SIGNED_FLEET_MANAGEMENT}:
+        publish += FLEET_REQUESTS
+    return Permissions(_only_valid(publish, is_subject, denied), _only_valid(subscribe, is_subscription))
+
+
+def of_server(claims: ServerClaims, *, own_account: bool) -> Permissions:
+    """Work out the permissions of a server with a token.
+
+    Args:
+        claims: the verified claims.
+        own_account: the server's organization has an account, and JetStream, of its own.
+    """
+    if not claims.collectives:
+        return NOTHING
+    held = claims.permissions
+    streams = ServerPermission.STREAMS in held
+    digests = reply_digests(claims.identity)
+    publish = ["choria.lifecycle.>", "choria.machine.transition", "choria.machine.watcher.>", *claims.publish_subjects]
+    subscribe: list[str] = []
+    for collective in claims.collectives:
+        publish += (
+            f"{collective}.reply.>",
+            f"{collective}.broadcast.agent.registration",
+            f"choria.federation.{collective}.collective",
+        )
+        subscribe += (f"{collective}.broadcast.agent.>", f"{collective}.node.{claims.identity}")
+        subscribe += (f"{collective}.reply.{digest}.>" for digest in digests)
+        if ServerPermission.SERVICE_HOST in held:
+            subscribe.append(f"{collective}.broadcast.service.>")
+        if ServerPermission.SUBMISSION in held:
+            publish.append(f"{collective}.submission.in.>")
+        if ServerPermission.GOVERNOR in held and streams:
+            publish.append(f"{collective}.governor.*")
+    if streams:
+        api = LOCAL_API if own_account or claims.organization == LOCAL_ORGANIZATION else FOREIGN_API
+        publish += (f"{api}.{operation}" for operation in _SERVER_STREAMS)
+        publish += _STREAMS_FLOW
+        subscribe += _republished(claims.organization)
+    # A server may not name queues: nothing it is granted has a space in it.
+    return Permissions(_only_valid(publish, is_subject), _only_valid(subscribe, is_subject))
+
+
+def reply_digests(name: str) -> tuple[str, str]:
+    """Work out the two tokens that make reply subjects private to a caller or identity.
+
+    Programs up to one generation use MD5, later ones SHA-256. Neither protects anything here: they only shorten the
+    name to something that fits a subject.
+    """
+    encoded = name.encode()
+    return hashlib.md5(encoded, usedforsecurity=False).hexdigest(), hashlib.sha256(encoded).hexdigest()
+
+
+def _republished(organization: str) -> tuple[str, ...]:
+    return (f"{organization}.republish.>",) if organization else ()
+
+
+def _only_valid(wanted: Iterable[str], valid: Callable[[str], bool], denied: tuple[str, ...] = ()) -> SubjectRules:
+    # Engines refuse or ignore a list with one bad entry as a whole, so bad entries must not get that far; and a list
+    # that loses all its entries must not turn into "everything".
+    kept = tuple(dict.fromkeys(subject for subject in wanted if valid(subject)))
+    return SubjectRules(allow=kept, deny=denied) if kept else SubjectRules(deny=(*denied, ">"))

@@ -1,0 +1,83 @@
+"""What is known of a connection when it asks to be let in."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+from choria_broker.config.secret import MASK
+
+
+class Kind(enum.StrEnum):
+    """Kind of connection, as far as the engine can tell; websocket clients are ``CLIENT``."""
+
+    CLIENT = "client"
+    LEAFNODE = "leafnode"
+    IN_PROCESS = "in_process"
+
+
+class TlsState(enum.StrEnum):
+    """Transport security of a connection."""
+
+    NONE = "none"
+    ANON = "anon"
+    """TLS, but no verified client certificate chain."""
+    MTLS = "mtls"
+    """TLS with at least one verified client certificate chain."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Certificate:
+    """Facts of the leaf certificate a client presented; no decision looks at its names.
+
+    Attributes:
+        common_name: subject common name.
+        serial: serial number as lower-case hex.
+        issuer: issuer distinguished name.
+        fingerprint: SHA-256 of the DER form as lower-case hex.
+    """
+
+    common_name: str = ""
+    serial: str = ""
+    issuer: str = ""
+    fingerprint: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class ConnectRequest:
+    """One question: may this connection come in, and what may it do?
+
+    Attributes:
+        kind: kind of connection.
+        tls: transport security.
+        address: peer address without port; empty when unknown.
+        nonce: challenge sent in INFO, empty when none was.
+        user, password, token, signature, jwt, nkey, name: fields of CONNECT, empty when absent. ``token`` is
+            ``auth_token``; it carries the Choria JWT.
+        certificate: leaf of the presented certificate, None when none was presented.
+        connection_id: the engine's number for the connection, 0 when there is none.
+    """
+
+    kind: Kind
+    tls: TlsState
+    address: str = ""
+    nonce: str = ""
+    user: str = ""
+    password: str = ""
+    token: str = ""
+    signature: str = ""
+    jwt: str = ""
+    nkey: str = ""
+    name: str = ""
+    certificate: Certificate | None = None
+    connection_id: int = 0
+
+    def __repr__(self) -> str:
+        """Write the request with every secret masked."""
+        secrets = {"password", "token", "signature", "jwt"}
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        shown = (
+            f"{name}={MASK if name in secrets and value else repr(value)}"  # an absent secret is no secret
+            for name, value in values.items()
+        )
+        return f"ConnectRequest({', '.join(shown)})"

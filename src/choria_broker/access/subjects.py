@@ -1,0 +1,41 @@
+"""Subjects: which texts are subjects at all, and which subjects a pattern takes in."""
+
+from __future__ import annotations
+
+import re
+
+_PART = r"[^\s.>\x00-\x1f\x7f]+"
+_SUBJECT = re.compile(rf"(?:>|{_PART}(?:\.{_PART})*(?:\.>)?)")
+
+
+def is_subject(text: str) -> bool:
+    """Tell whether a text is a subject, with wildcards or without.
+
+    A subject has no empty tokens, no white space, no control characters and ``>`` only as its whole last token.
+    """
+    return _SUBJECT.fullmatch(text) is not None
+
+
+def is_subscription(text: str) -> bool:
+    """Tell whether a text may stand in a list of subscriptions: a subject, or a subject, one space and a queue."""
+    subject, space, queue = text.partition(" ")
+    return is_subject(subject) and (not space or is_subject(queue))
+
+
+def covers(pattern: str, subject: str) -> bool:
+    """Tell whether a pattern takes in every subject that another one does.
+
+    Args:
+        pattern: a subject with wildcards or without.
+        subject: a subject with wildcards or without; ``*`` in it is covered only by ``*`` or ``>``.
+    """
+    wanted = pattern.split(".")
+    given = subject.split(".")
+    for position, part in enumerate(wanted):
+        if position == len(given):
+            return False
+        if part == ">":
+            return True
+        if given[position] == ">" or part not in ("*", given[position]):
+            return False
+    return len(wanted) == len(given)

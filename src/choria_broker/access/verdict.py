@@ -1,0 +1,76 @@
+"""The answer to a connection: in or out, where, with which permissions, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+
+PROVISIONING_ACCOUNT = "provisioning"
+CHORIA_ACCOUNT = "choria"
+SYSTEM_ACCOUNT = "system"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SubjectRules:
+    """Subjects of one direction.
+
+    Attributes:
+        allow: None allows everything; otherwise a non-empty tuple of the only subjects allowed.
+        deny: subjects denied in any case; deny wins.
+    """
+
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an empty allow list: engines disagree on whether it means nothing or everything."""
+        if self.allow == ():
+            raise ValueError("an allow list is either None or has entries")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Permissions:
+    """What a connection may publish and subscribe to."""
+
+    publish: SubjectRules = SubjectRules()
+    subscribe: SubjectRules = SubjectRules()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """One rule the decision looked at, kept so that a decision can be explained.
+
+    Attributes:
+        rule: kebab-case name of the rule.
+        outcome: what it came to, in a few words without secrets.
+    """
+
+    rule: str
+    outcome: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """One answer.
+
+    Attributes:
+        allowed: let in or not.
+        rule: kebab-case name of the rule that decided.
+        reason: one sentence for the operator's log, without secrets.
+        method: how the connection was recognised: ``mtls``, ``token``, ``provisioning``, ``provisioner``,
+            ``system``, ``in_process``, ``unverified`` or ``none``.
+        account: account it is placed in, empty on refusal.
+        username: name shown by the engine; on tokens the caller id or identity.
+        permissions: None means unlimited.
+        remedy: what the operator can do about a refusal, may be empty.
+        trail: the rules looked at, in order, the deciding one last.
+    """
+
+    allowed: bool
+    rule: str
+    reason: str
+    method: str = "none"
+    account: str = ""
+    username: str = ""
+    permissions: Permissions | None = None
+    remedy: str = ""
+    trail: tuple[Step, ...] = ()

@@ -1,0 +1,1 @@
+"""Keys, tokens and chains of trust: what can be believed of what a connection presents."""

@@ -1,0 +1,93 @@
+"""Chain of trust: tokens issued by a chain issuer that an organization vouches for.
+
+An organization issuer signs the name and key of a chain issuer, for example a login service. The chain issuer signs
+tokens with its own key and puts the organization's signature and one of its own into each of them. There is no
+further level.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from choria_broker.security import keys, ksuid
+
+CHAIN_PREFIX = "C-"
+"""Start of ``iss`` in a token that a chain issuer made."""
+
+
+class ChainError(ValueError):
+    """The claims do not describe a chain; the message says which part is wrong."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Link:
+    """What a token says about the chain issuer that made it.
+
+    Attributes:
+        issuer_id: token id of the chain issuer.
+        issuer_key: key of the chain issuer, which the token itself must be signed with.
+        vouched: text the organization signed to make it an issuer.
+        voucher: the organization's signature.
+        assigned: text the chain issuer signed to tie this token to that voucher.
+        assignment: the chain issuer's signature.
+    """
+
+    issuer_id: str
+    issuer_key: Ed25519PublicKey
+    vouched: bytes
+    voucher: bytes
+    assigned: bytes
+    assignment: bytes
+
+    def issuer_is_genuine(self, organization: Ed25519PublicKey) -> bool:
+        """Tell whether the organization made this chain issuer one; without this anybody could be one."""
+        return keys.ed25519_verifies(organization, self.voucher, self.vouched)
+
+    def token_is_assigned(self) -> bool:
+        """Tell whether the chain issuer tied the token to its own voucher."""
+        return keys.ed25519_verifies(self.issuer_key, self.assignment, self.assigned)
+
+
+def read_link(issuer: str, trust_chain: str, token_id: str, issued_at: int) -> Link:
+    """Read the chain out of the claims of a token.
+
+    Args:
+        issuer: ``iss``, starting with ``C-``.
+        trust_chain: ``tcs``.
+        token_id: ``jti``.
+        issued_at: ``iat`` in Unix seconds.
+
+    Raises:
+        ChainError: when a part is missing or malformed, or when the token id was not made when the token was.
+    """
+    try:
+        made_at = ksuid.issued_at(token_id)
+    except ValueError:
+        raise ChainError("the token id is not a KSUID") from None
+    if made_at != issued_at:
+        raise ChainError("the time inside the token id differs from the time of issue")
+    issuer_id, issuer_key_text = _two_parts(issuer.removeprefix(CHAIN_PREFIX), "the issuer")
+    voucher_text, assignment_text = _two_parts(trust_chain, "the trust chain signature")
+    try:
+        issuer_key = keys.ed25519_from_hex(issuer_key_text)
+        voucher = keys.signature_from_hex(voucher_text)
+        assignment = keys.signature_from_hex(assignment_text)
+    except keys.KeyFormError as error:
+        raise ChainError(f"the chain cannot be read: {error}") from None
+    return Link(
+        issuer_id=issuer_id,
+        issuer_key=issuer_key,
+        vouched=f"{issuer_id}.{issuer_key_text.lower()}".encode(),
+        voucher=voucher,
+        assigned=f"{token_id}.{voucher_text}".encode(),
+        assignment=assignment,
+    )
+
+
+def _two_parts(text: str, what: str) -> tuple[str, str]:
+    first, dot, second = text.partition(".")
+    if not (first and dot and second) or "." in second:
+        raise ChainError(f"{what} does not have exactly two parts")
+    return first, second

@@ -1,0 +1,120 @@
+"""Public keys: the forms they are configured in, and checking signatures with them."""
+
+from __future__ import annotations
+
+import re
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+VerificationKey = Ed25519PublicKey | RSAPublicKey
+"""A key that signatures are checked with."""
+
+SIGNATURE_BYTES = 64
+"""Length of an ed25519 signature."""
+
+_HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")
+_HEX_SIGNATURE = re.compile(r"[0-9a-fA-F]{128}")
+_PEM_BLOCK = re.compile(rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----.*?-----END (?P=label)-----", re.DOTALL)
+_CERTIFICATE = b"-----BEGIN CERTIFICATE"
+_PUBLIC_KEY = b"-----BEGIN PUBLIC KEY"
+_SMALLEST_RSA_BITS = 1024
+
+
+class KeyFormError(ValueError):
+    """A text or file is not a usable public key; the message says why and never repeats the content."""
+
+
+def is_hex_key(text: str) -> bool:
+    """Tell whether a text is an ed25519 public key written as 64 hex digits, in either case."""
+    return _HEX_KEY.fullmatch(text) is not None
+
+
+def ed25519_from_hex(text: str) -> Ed25519PublicKey:
+    """Read an ed25519 public key from exactly 64 hex digits.
+
+    Raises:
+        KeyFormError: when the text is anything else.
+    """
+    if not is_hex_key(text):
+        raise KeyFormError("an ed25519 public key is written as exactly 64 hex digits")
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(text))
+
+
+def signature_from_hex(text: str) -> bytes:
+    """Read an ed25519 signature from exactly 128 hex digits.
+
+    Raises:
+        KeyFormError: when the text is anything else.
+    """
+    if not _HEX_SIGNATURE.fullmatch(text):
+        raise KeyFormError("an ed25519 signature is written as exactly 128 hex digits")
+    return bytes.fromhex(text)
+
+
+def key_from_file(content: bytes) -> VerificationKey:
+    """Read the key out of the content of a signer file.
+
+    A certificate gives the key inside it: its dates, its issuer and its usage do not matter, because the operator
+    trusts the key by naming the file. White space around the content is tolerated.
+
+    Args:
+        content: a PEM certificate, a PEM public key, or 64 hex digits of an ed25519 key.
+
+    Raises:
+        KeyFormError: when there is no RSA or ed25519 public key in it.
+    """
+    stripped = content.strip()
+    if stripped.startswith((_CERTIFICATE, _PUBLIC_KEY)):
+        return _key_from_pem(stripped)
+    try:
+        return ed25519_from_hex(stripped.decode("ascii"))
+    except ValueError:
+        raise KeyFormError(
+            "the file holds neither a PEM certificate, nor a PEM public key, nor 64 hex digits of an ed25519 key"
+        ) from None
+
+
+def _key_from_pem(content: bytes) -> VerificationKey:
+    block = _PEM_BLOCK.match(content)
+    if block is None:
+        raise KeyFormError("the PEM block is incomplete")
+    try:
+        if content.startswith(_CERTIFICATE):
+            key: object = x509.load_pem_x509_certificate(block[0]).public_key()
+        else:
+            key = load_pem_public_key(block[0])
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise KeyFormError("the PEM block cannot be read") from None
+    if isinstance(key, Ed25519PublicKey):
+        return key
+    if not isinstance(key, RSAPublicKey):
+        raise KeyFormError("the key is neither an RSA nor an ed25519 key")
+    if key.key_size < _SMALLEST_RSA_BITS:
+        raise KeyFormError(f"the RSA key has fewer than {_SMALLEST_RSA_BITS} bits")
+    return key
+
+
+def ed25519_verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+    """Tell whether an ed25519 signature over a message was made with the private half of a key."""
+    if len(signature) != SIGNATURE_BYTES:
+        return False
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def rsa_verifies(key: RSAPublicKey, signature: bytes, message: bytes, digest: hashes.HashAlgorithm) -> bool:
+    """Tell whether an RSA PKCS #1 v1.5 signature over a message was made with the private half of a key."""
+    try:
+        key.verify(signature, message, padding.PKCS1v15(), digest)
+    except InvalidSignature:
+        return False
+    return True

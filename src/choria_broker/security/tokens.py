@@ -1,0 +1,244 @@
+"""Tokens: taking the envelope apart and finding out whether it can be believed."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+import json
+from collections.abc import Sequence
+from typing import Never, TypeVar, cast
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from choria_broker.security import chain
+from choria_broker.security.keys import VerificationKey, ed25519_verifies, rsa_verifies
+from choria_broker.security.tokens_claims import ClaimError, Claims, Payload, stated_purpose
+from choria_broker.security.tokens_encoding import decode_base64url
+
+EDDSA = "EdDSA"
+"""The algorithm of ed25519 keys, spelled as in a token's header."""
+
+LONGEST_TOKEN = 65_536
+"""Characters a token may have; real ones have one or two thousand."""
+
+_DIGESTS: dict[str, hashes.HashAlgorithm] = {
+    "RS256": hashes.SHA256(),
+    "RS384": hashes.SHA384(),
+    "RS512": hashes.SHA512(),
+}
+_PARTS = 3
+_SPACE = " \t\r\n\v\f"
+
+_C = TypeVar("_C", bound=Claims)
+
+
+class Fault(enum.StrEnum):
+    """Why a token is not believed."""
+
+    MALFORMED = "token-malformed"
+    ALGORITHM = "token-algorithm"
+    ORGANIZATION = "token-organization"
+    NO_SIGNER = "token-no-signer"
+    CLAIMS = "token-claims"
+    SIGNATURE = "token-signature"
+    CHAIN = "token-chain"
+    EXPIRED = "token-expired"
+    ISSUER_EXPIRED = "token-issuer-expired"
+    NOT_YET_VALID = "token-not-yet-valid"
+    FUTURE = "token-issued-in-future"
+    PURPOSE = "token-purpose"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rejection:
+    """A token that is not believed.
+
+    Attributes:
+        fault: which kind of fault.
+        reason: what is wrong, without anything secret.
+    """
+
+    fault: Fault
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class Envelope:
+    """A token taken apart, believed in nothing.
+
+    Attributes:
+        algorithm: ``alg`` of the header, one of the accepted ones.
+        payload: the claims as they stand there.
+        purpose: the purpose the payload states, empty when none.
+        signed: the bytes the signature is over.
+        signature: the signature.
+    """
+
+    algorithm: str
+    payload: Payload
+    purpose: str
+    signed: bytes
+    signature: bytes
+
+
+def open_envelope(text: str) -> Envelope | Rejection:
+    """Take a token apart without believing any of it.
+
+    Args:
+        text: the token as it was sent; white space around it is ignored.
+
+    Returns:
+        The envelope, or why there is none.
+    """
+    token = text.strip(_SPACE)
+    parts = token.split(".", _PARTS)
+    fault = _outside_fault(token, parts)
+    if fault is not None:
+        return Rejection(Fault.MALFORMED, fault)
+    try:
+        header = _read_object(parts[0])
+        payload = _read_object(parts[1])
+        signature = decode_base64url(parts[2])
+        purpose = stated_purpose(payload)
+    except ClaimError as error:
+        return Rejection(Fault.CLAIMS, str(error))
+    except (ValueError, RecursionError):
+        return Rejection(Fault.MALFORMED, "the token is not base64url of JSON objects and a signature")
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or (algorithm != EDDSA and algorithm not in _DIGESTS):
+        return Rejection(Fault.ALGORITHM, "the token is not signed with EdDSA, RS256, RS384 or RS512")
+    return Envelope(
+        algorithm=algorithm,
+        payload=payload,
+        purpose=purpose,
+        signed=f"{parts[0]}.{parts[1]}".encode("ascii"),
+        signature=signature,
+    )
+
+
+def verify(envelope: Envelope, kind: type[_C], signers: Sequence[VerificationKey], now: float) -> _C | Rejection:
+    """Find out whether a token was made by one of the signers and may be used now.
+
+    Args:
+        envelope: the token.
+        kind: the kind of token it has to be.
+        signers: keys of those who may make such tokens, or vouch for chain issuers that do.
+        now: Unix seconds.
+
+    Returns:
+        The claims, to be believed, or why they are not.
+    """
+    try:
+        claims = kind.read(envelope.payload)
+    except ClaimError as error:
+        return Rejection(Fault.CLAIMS, str(error))
+    if not claims.serves_purpose:
+        return Rejection(Fault.PURPOSE, f"the token is not for purpose {kind.PURPOSE}")
+    return (
+        _origin_fault(envelope, claims, signers)
+        or _time_fault(claims, now)
+        or _issuer_time_fault(claims, now)
+        or _content_fault(claims)
+        or claims
+    )
+
+
+def _outside_fault(token: str, parts: Sequence[str]) -> str | None:
+    if token[:7].lower() == "bearer ":
+        return "the token has the word bearer in front of it"
+    if len(token) > LONGEST_TOKEN:
+        return f"the token has more than {LONGEST_TOKEN} characters"
+    if len(parts) != _PARTS:
+        return "the token does not have three parts"
+    return None
+
+
+def _refuse_constant(name: str) -> Never:
+    raise ValueError(f"{name} is not JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _read_object(part: str) -> Payload:
+    value = _JSON.decode(decode_base64url(part).decode("utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - one kind of error for everything unreadable
+    return cast("Payload", value)
+
+
+def _is_chained(claims: Claims) -> bool:
+    return claims.issuer.startswith(chain.CHAIN_PREFIX)
+
+
+def _origin_fault(envelope: Envelope, claims: Claims, signers: Sequence[VerificationKey]) -> Rejection | None:
+    if _is_chained(claims) and claims.CHAINED:
+        if envelope.algorithm == EDDSA:
+            return _chain_fault(envelope, claims, signers)
+        if claims.trust_chain:
+            return Rejection(Fault.CHAIN, "a chain issuer can sign only with an ed25519 key")
+    if any(_signed_by(envelope, signer) for signer in signers):
+        return None
+    return Rejection(Fault.SIGNATURE, "the signature was not made by a trusted key")
+
+
+def _signed_by(envelope: Envelope, key: VerificationKey) -> bool:
+    if envelope.algorithm == EDDSA:
+        return isinstance(key, Ed25519PublicKey) and ed25519_verifies(key, envelope.signature, envelope.signed)
+    digest = _DIGESTS[envelope.algorithm]
+    return isinstance(key, RSAPublicKey) and rsa_verifies(key, envelope.signature, envelope.signed, digest)
+
+
+def _chain_fault(envelope: Envelope, claims: Claims, signers: Sequence[VerificationKey]) -> Rejection | None:
+    issued_at = claims.issued_at
+    if not (issued_at and claims.expires and claims.issuer_expires and claims.public_key):
+        return Rejection(Fault.CHAIN, "a token of a chain issuer needs public_key, iat, exp and issexp")
+    try:
+        link = chain.read_link(claims.issuer, claims.trust_chain, claims.token_id, issued_at)
+    except chain.ChainError as error:
+        return Rejection(Fault.CHAIN, str(error))
+    organizations = (signer for signer in signers if isinstance(signer, Ed25519PublicKey))
+    if not any(link.issuer_is_genuine(organization) for organization in organizations):
+        return Rejection(Fault.CHAIN, "the chain issuer is not vouched for by a trusted key")
+    if not link.token_is_assigned():
+        return Rejection(Fault.CHAIN, "the chain issuer did not assign this token id")
+    if not _signed_by(envelope, link.issuer_key):
+        return Rejection(Fault.SIGNATURE, "the signature was not made by the chain issuer the token names")
+    return None
+
+
+def _time_fault(claims: Claims, now: float) -> Rejection | None:
+    if claims.expires is not None and not now < claims.expires:
+        return Rejection(Fault.EXPIRED, f"the token expired {_written(claims.expires)}")
+    if claims.not_before is not None and not now >= claims.not_before:
+        return Rejection(Fault.NOT_YET_VALID, f"the token is valid only from {_written(claims.not_before)}")
+    if claims.issued_at is not None and not now >= claims.issued_at:
+        return Rejection(Fault.FUTURE, f"the token was issued in the future, {_written(claims.issued_at)}")
+    return None
+
+
+def _issuer_time_fault(claims: Claims, now: float) -> Rejection | None:
+    if not (claims.trust_chain and _is_chained(claims)):
+        return None
+    if not claims.issuer_expires:
+        return Rejection(Fault.CHAIN, "a token of a chain issuer needs issexp")
+    ends = claims.issuer_expires if claims.expires is None else min(claims.expires, claims.issuer_expires)
+    if not now <= ends:
+        return Rejection(Fault.ISSUER_EXPIRED, f"the chain issuer's own token expired {_written(ends)}")
+    return None
+
+
+def _content_fault(claims: Claims) -> Rejection | None:
+    if claims.missing:
+        return Rejection(Fault.CLAIMS, f"claim {claims.missing} is missing or empty")
+    return None
+
+
+def _written(moment: int) -> str:
+    try:
+        return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return "outside the calendar"
