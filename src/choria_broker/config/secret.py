@@ -10,9 +10,14 @@ MASK = "*****"
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A password or token whose text is only given to code that asks for it by name."""
+    """A password or token whose text is only given to code that asks for it by name.
+
+    Attributes:
+        shown: what people see in its place; a URL with a login shows all but the password.
+    """
 
     _text: str
+    shown: str = MASK
 
     def reveal(self) -> str:
         """Return the text itself; the caller keeps it out of logs, errors and pages."""
@@ -23,7 +28,7 @@ class Secret:
         return bool(self._text)
 
     def __repr__(self) -> str:
-        """Write the mask."""
-        return MASK
+        """Write what people may see."""
+        return self.shown
 
     __str__ = __repr__

@@ -1,0 +1,319 @@
+"""The network broker: listeners, limits, allow-list, accounts, provisioning, streams, mappings."""
+
+from __future__ import annotations
+
+import re
+
+from choria_broker.config import subject_mapping
+from choria_broker.config.context import Context, network_key
+from choria_broker.config.endpoints import advertised, listen_address, network, overlap
+from choria_broker.config.resolve_links import MOST_PEERS, resolve_cluster, resolve_gateway, resolve_leafnodes
+from choria_broker.config.resolve_security import check_signer, resolve_signers
+from choria_broker.config.secret import Secret
+from choria_broker.config.settings import (
+    Cluster,
+    Gateway,
+    IPNetwork,
+    Leafnodes,
+    Network,
+    Provisioning,
+    StandardStream,
+    Statistics,
+    Streams,
+    SubjectMapping,
+    SystemUser,
+    Tls,
+    Websocket,
+)
+from choria_broker.config.values import BadValueError, duration
+
+_NEED_TLS = (
+    "client_signer_cert",
+    "server_signer_cert",
+    "provisioning.signer_cert",
+    "provisioning.client_password",
+    "provisioning.provisioner_without_token",
+)
+_LONGEST_HANDSHAKE = 60.0
+_FORCED_STOP = 10.0
+"""Seconds for an orderly stop when the setting is 0 or less."""
+_ACCOUNT = re.compile(r"[A-Za-z0-9_-]+")
+_RESERVED = frozenset({"system", "choria", "provisioning", "auth"})
+_SYSTEM_USER, _SYSTEM_PASSWORD = network_key("system.user"), network_key("system.password")
+_SIGNER, _PASSWORD = network_key("provisioning.signer_cert"), network_key("provisioning.client_password")
+
+
+def resolve_network(context: Context, tls: Tls, *, issuers: bool) -> Network:
+    """Decide everything about the network broker.
+
+    Args:
+        context: inputs.
+        tls: how TLS is used.
+        issuers: True on issuer networks.
+    """
+    values = context.values
+    _report_without_tls(context, tls)
+    client_signers, server_signers = resolve_signers(context, tls=tls.enabled)
+    provisioning = _provisioning(context, tls=tls.enabled, issuers=issuers)
+    accounts = _accounts(context)
+    standing = ("choria", "system", *(("provisioning",) if provisioning.client_password else ()))
+    cluster, gateway = resolve_cluster(context), resolve_gateway(context)
+    leafnodes = resolve_leafnodes(context, (*standing, *accounts))
+    streams = _streams(context, cluster)
+    _check_stream_cluster(context, streams, cluster, gateway, leafnodes)
+    return Network(
+        listen_address=context.parse(network_key("listen_address"), listen_address, "::"),
+        client_port=values.number(network_key("client_port")),
+        public_url=_public_url(context),
+        write_deadline=_above_zero(context, "write_deadline"),
+        tls_timeout=_handshake(context, "tls_timeout"),
+        auth_timeout=_handshake(context, "auth_timeout"),
+        max_connections=_max_connections(context),
+        client_hosts=_client_hosts(context),
+        deny_server_connections=values.flag(network_key("deny_server_connections")),
+        client_signers=client_signers,
+        server_signers=server_signers,
+        provisioning=provisioning,
+        system_user=_system_user(context),
+        cluster=cluster,
+        gateway=gateway,
+        leafnodes=leafnodes,
+        websocket=_websocket(context),
+        mappings=_mappings(context),
+        streams=streams,
+        accounts=accounts,
+        pprof_port=values.number(network_key("pprof_port")),
+        soft_shutdown_timeout=soft_shutdown(context),
+    )
+
+
+def soft_shutdown(context: Context) -> float:
+    """Return the seconds for an orderly stop."""
+    seconds = context.values.number(network_key("soft_shutdown_timeout"))
+    return float(seconds) if seconds > 0 else _FORCED_STOP
+
+
+def check_ports(context: Context, settings: Network | None, statistics: Statistics) -> None:
+    """Refuse two listeners on one port. ``settings`` is None when the network broker does not run."""
+    listeners: list[tuple[str, str, int]] = []
+    if settings:
+        ports = {
+            "client_port": settings.client_port,
+            "peer_port": settings.cluster.port,
+            "gateway_port": settings.gateway.port,
+            "leafnode_port": settings.leafnodes.port,
+            "websocket_port": settings.websocket.port,
+            "pprof_port": settings.pprof_port,
+        }
+        listeners = [(network_key(name), settings.listen_address, port) for name, port in ports.items() if port]
+    if statistics.port:
+        listeners.append(("plugin.choria.stats_port", statistics.address, statistics.port))
+    for place, (key, address, port) in enumerate(listeners):
+        for other, other_address, other_port in listeners[:place]:
+            if port == other_port and overlap(address, other_address):
+                # The one somebody set is easier to find than the one with a default.
+                key_at = key if context.values.given(key) else other
+                problem = f"{other} and {key} are both port {port}"
+                remedy = "give every listener a port of its own"
+                context.collector.refuse("port-clash", problem, remedy, context.values.subject(key_at))
+
+
+def _report_without_tls(context: Context, tls: Tls) -> None:
+    if tls.enabled:
+        return
+    for key in map(network_key, _NEED_TLS):
+        if context.values.given(key):
+            effect, remedy = "it is ignored", "start without --disable-tls"
+            at = context.values.subject(key)
+            context.collector.warn("needs-tls", "needs TLS on the client port, which is off", effect, remedy, at)
+
+
+def _public_url(context: Context) -> str:
+    key, alias = network_key("public_url"), network_key("client_advertise_name")
+    if context.values.given(alias):
+        used = not context.values.given(key)
+        effect = "it is used" if used else "it is ignored"
+        at = context.values.subject(alias)
+        context.collector.warn("alias-key", f"an older name of {key}", effect, f"write {key}", at)
+        key = alias if used else key
+    return context.parse(key, lambda text: advertised(text, port_required=False), "")
+
+
+def _websocket(context: Context) -> Websocket:
+    key, port = network_key("websocket_advertise"), context.values.number(network_key("websocket_port"))
+    advertise = context.parse(key, lambda text: advertised(text, port_required=True), "")
+    if advertise and not port:
+        problem, effect = "there is no websocket listener", "it is ignored"
+        remedy = f"set {network_key('websocket_port')} too"
+        context.collector.warn("no-effect", problem, effect, remedy, context.values.subject(key))
+    return Websocket(port, advertise)
+
+
+def _above_zero(context: Context, name: str) -> float:
+    key = network_key(name)
+    seconds = context.values.seconds(key)
+    if seconds <= 0:
+        context.collector.refuse("bad-value", "not above zero", "write a time above 0s", context.values.subject(key))
+    return seconds
+
+
+def _handshake(context: Context, name: str) -> float:
+    seconds, key = _above_zero(context, name), network_key(name)
+    if seconds > _LONGEST_HANDSHAKE:
+        problem = "longer than 60 seconds"
+        context.collector.refuse("bad-value", problem, "write 60s or less", context.values.subject(key))
+    return seconds
+
+
+def _max_connections(context: Context) -> int:
+    key = network_key("max_connections")
+    number = context.values.number(key)
+    if number < 1:
+        context.collector.refuse("bad-value", "not above zero", "write 1 or more", context.values.subject(key))
+    return number
+
+
+def _client_hosts(context: Context) -> tuple[IPNetwork, ...]:
+    key, found = network_key("client_hosts"), []
+    for text in context.values.items(key):
+        try:
+            found.append(network(text))
+        except BadValueError as error:
+            at = context.values.subject(key, text)
+            context.collector.refuse("bad-client-host", error.problem, error.remedy, at)
+    return tuple(found)
+
+
+def _accounts(context: Context) -> tuple[str, ...]:
+    key = network_key("accounts")
+    names = context.distinct(key)
+    for name in names:
+        if name.lower() in _RESERVED:
+            problem, remedy = "the name of an account that the broker makes itself", "choose another name"
+            context.collector.refuse("bad-account", problem, remedy, context.values.subject(key, name))
+        elif not _ACCOUNT.fullmatch(name):
+            problem, remedy = "not a name for an account", "use letters, digits, - and _"
+            context.collector.refuse("bad-account", problem, remedy, context.values.subject(key, name))
+    return names
+
+
+def _system_user(context: Context) -> SystemUser | None:
+    values = context.values
+    user, password = values.text(_SYSTEM_USER), values.text(_SYSTEM_PASSWORD)
+    if user == "provisioner":
+        problem, effect = "the user of provisioning", "nobody can log in to the system account"
+        context.collector.warn("user-clash", problem, effect, "choose another name", values.subject(_SYSTEM_USER))
+    if bool(user) != bool(password):
+        have, lack = (_SYSTEM_USER, _SYSTEM_PASSWORD) if user else (_SYSTEM_PASSWORD, _SYSTEM_USER)
+        problem, remedy = f"{lack} is not set", "set both, or neither"
+        effect = "every login to the system account fails"
+        context.collector.refuse("half-login", problem, remedy, values.subject(have), lenient=effect)
+        return None
+    return SystemUser(user, Secret(password)) if user else None
+
+
+def _provisioning(context: Context, *, tls: bool, issuers: bool) -> Provisioning:
+    values, collector = context.values, context.collector
+    password, signer = values.text(_PASSWORD), values.path(_SIGNER)
+    without_key = network_key("provisioning.provisioner_without_token")
+    without_token = values.flag(without_key)
+    if signer and not password:
+        problem, effect = f"{_PASSWORD} is not set", "nodes with provisioning tokens are refused"
+        collector.warn("half-provisioning", problem, effect, f"set {_PASSWORD}", values.subject(_SIGNER))
+    if password and not signer and not issuers:
+        problem, effect = f"{_SIGNER} is not set", "only the provisioner gets in, nodes to provision are refused"
+        collector.warn("half-provisioning", problem, effect, f"set {_SIGNER}", values.subject(_PASSWORD))
+    if without_token and not issuers:
+        problem, effect, remedy = "only issuer networks use it", "it has no effect", "remove it"
+        collector.info("no-effect", problem, effect, remedy, values.subject(without_key))
+    if signer and tls:
+        check_signer(context, _SIGNER, str(signer))
+    return Provisioning(Secret(password) if password else None, signer, without_token)
+
+
+def _mappings(context: Context) -> tuple[SubjectMapping, ...]:
+    values, found = context.values, []
+    for name in context.distinct(network_key("mapping.names")):
+        prefix = network_key(f"mapping.{name}.")
+        source, destination = values.text(prefix + "source"), values.text(prefix + "destination")
+        missing = [part for part, text in (("source", source), ("destination", destination)) if not text]
+        problem = "not set" if missing else subject_mapping.check(source, destination)
+        if problem:
+            effect, key = f"mapping {name} is left out", prefix + (missing[0] if missing else "destination")
+            remedy = f"set {key}" if missing else "correct source or destination"
+            at = values.absent(key, network_key("mapping.names")) if missing else values.subject(key)
+            context.collector.skip("bad-mapping", problem, effect, remedy, at)
+        else:
+            found.append(SubjectMapping(name, source, destination))
+    return tuple(found)
+
+
+def _streams(context: Context, cluster: Cluster) -> Streams:
+    values = context.values
+    store = values.path(network_key("stream.store"))
+    if store is None:
+        return Streams()
+    if context.facts.store_problem:
+        remedy = "create the directory, and let the broker's user write in it"
+        at = values.subject(network_key("stream.store"))
+        context.collector.refuse("store-not-writable", context.facts.store_problem, remedy, at)
+    return Streams(
+        store,
+        values.flag(network_key("stream.manage_streams")),
+        _stream(context, "event", "retention", cluster),
+        _stream(context, "machine", "retention", cluster),
+        _stream(context, "advisory", "retention", cluster),
+        _stream(context, "executor", "retention", cluster),
+        _stream(context, "leader_election", "ttl", cluster),
+        _sync(context),
+    )
+
+
+def _stream(context: Context, name: str, age: str, cluster: Cluster) -> StandardStream:
+    values = context.values
+    key, age_key = network_key(f"stream.{name}_replicas"), network_key(f"stream.{name}_{age}")
+    replicas, seconds = values.number(key), values.seconds(age_key)
+    at, peers = values.subject(key), max(1, len(cluster.peers))
+    if age == "ttl" and seconds <= 0:
+        remedy = "write a time above 0s; leaders that never expire are never replaced"
+        context.collector.refuse("bad-value", "not above zero", remedy, values.subject(age_key))
+    if replicas == 0 or replicas < -1:
+        remedy = "write 1 to 5, or -1 for one copy on each peer"
+        context.collector.refuse("bad-value", "not a number of copies", remedy, at)
+    elif replicas > MOST_PEERS:
+        effect = f"there are {MOST_PEERS} copies"
+        context.collector.warn("many-replicas", f"more than {MOST_PEERS} copies", effect, f"write {MOST_PEERS}", at)
+        replicas = MOST_PEERS
+    elif replicas > peers:
+        problem, effect = f"more copies than the {peers} known peers", "the stream cannot be created until more join"
+        context.collector.warn("more-replicas-than-peers", problem, effect, "write -1, or add peers", at)
+    return StandardStream(seconds, replicas)
+
+
+def _sync(context: Context) -> float | None:
+    return context.parse(network_key("stream.sync"), _read_sync, None)
+
+
+def _read_sync(text: str) -> float | None:
+    if text == "always":
+        return 0.0
+    try:
+        seconds = duration(text)
+    except BadValueError as error:
+        raise BadValueError(error.problem, "write always, or a time such as 2m") from None
+    if seconds <= 0:
+        raise BadValueError("not above zero", "write always, or a time such as 2m")
+    return seconds
+
+
+def _check_stream_cluster(
+    context: Context, streams: Streams, cluster: Cluster, gateway: Gateway, leafnodes: Leafnodes
+) -> None:
+    by_leafnode = any(remote.account == "system" for remote in leafnodes.remotes)
+    if streams.store and gateway.remotes and not cluster.routes and not by_leafnode:
+        context.collector.refuse(
+            "gateway-streams-without-peers",
+            "Choria Streams with gateways need a cluster of at least two members",
+            f"list this broker and one more in {network_key('peers')}, or remove {network_key('stream.store')}",
+            context.values.subject(network_key("stream.store")),
+        )

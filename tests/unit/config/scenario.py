@@ -1,0 +1,134 @@
+"""Resolves configuration texts in a made-up world where every named file exists, unless a test says otherwise."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import trustme
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from choria_broker.config.collector import Collector
+from choria_broker.config.facts import Facts, FileFact, Overrides
+from choria_broker.config.findings import Finding, Severity
+from choria_broker.config.questions import named_files
+from choria_broker.config.reading import Values, read
+from choria_broker.config.resolve import resolve
+from choria_broker.config.resolve_security import chosen_files
+from choria_broker.config.settings import Settings
+from choria_broker.config.syntax import parse
+
+NOW = dt.datetime.now(dt.UTC)
+IDENTITY = "broker1.example.net"
+SOURCE = Path("/etc/choria/broker.conf")
+
+BASE = f"""
+identity = {IDENTITY}
+plugin.choria.broker_network = true
+plugin.security.provider = file
+plugin.security.file.certificate = /tls/cert.pem
+plugin.security.file.key = /tls/key.pem
+plugin.security.file.ca = /tls/ca.pem
+"""
+"""The smallest configuration that needs nothing from its surroundings."""
+
+NET = "plugin.choria.network."
+CREDENTIALS = b"-----BEGIN NATS USER JWT-----\nx\n------\n-----BEGIN USER NKEY SEED-----\ny\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pems:
+    certificate: bytes
+    key: bytes
+    ca: bytes
+    public: bytes
+
+
+@functools.cache
+def pems(identity: str = IDENTITY) -> Pems:
+    """Issue one certificate from a CA of its own."""
+    authority = trustme.CA()
+    issued = authority.issue_cert(identity)
+    key = issued.private_key_pem.bytes()
+    public = load_pem_private_key(key, None).public_key()
+    return Pems(
+        b"".join(blob.bytes() for blob in issued.cert_chain_pems),
+        key,
+        authority.cert_pem.bytes(),
+        public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    settings: Settings | None
+    findings: tuple[Finding, ...]
+    values: Values
+
+    @property
+    def ok(self) -> Settings:
+        """The settings of a configuration that must be good."""
+        refused = [str(finding) for finding in self.findings if finding.severity is Severity.REFUSE]
+        assert self.settings is not None, refused
+        return self.settings
+
+    def codes(self, severity: Severity | None = None) -> list[str]:
+        return [finding.code for finding in self.findings if severity is None or finding.severity is severity]
+
+    def one(self, code: str) -> Finding:
+        """The only finding with the code."""
+        found = [finding for finding in self.findings if finding.code == code]
+        assert len(found) == 1, [str(finding) for finding in self.findings]
+        return found[0]
+
+
+def content_for(path: Path, identity: str) -> FileFact:
+    """Make up the content of a file after its name."""
+    plain = re.fullmatch(r"[a-z0-9]+(\.[a-z0-9]+)*", identity)
+    made, name = pems(identity if plain else IDENTITY), str(path)
+    if "key" in name:
+        return FileFact(made.key)
+    if "creds" in name or "credential" in name:
+        return FileFact(CREDENTIALS)
+    if "signer" in name:
+        return FileFact(made.public)
+    if path.stem.endswith("ca"):
+        return FileFact(made.ca)
+    return FileFact(made.certificate)
+
+
+def scenario(
+    text: str,
+    *,
+    facts: Mapping[str, object] | None = None,
+    overrides: Overrides | None = None,
+    environ: Mapping[str, str] | None = None,
+    files: Mapping[str, FileFact] | None = None,
+) -> Result:
+    """Read and resolve a text."""
+    overrides = overrides or Overrides()
+    collector = Collector(lenient=overrides.lenient)
+    environ = {"HOME": "/root"} if environ is None else environ
+    values = read(parse(text.encode(), "broker.conf"), environ, environ.get("HOME", ""), collector)
+    identity = values.text("identity") or IDENTITY
+    known = Facts(SOURCE, NOW, identity=IDENTITY)
+    known = dataclasses.replace(known, **(facts or {}))  # type: ignore[arg-type] # fields by name
+    wanted = named_files(values, chosen_files(values, known.ssldir, identity, known.certname).files)
+    content = {path: content_for(path, identity) for path in wanted}
+    content |= {Path(path): fact for path, fact in (files or {}).items()}
+    settings = resolve(values, dataclasses.replace(known, files=content), overrides, collector)
+    return Result(settings, collector.findings(), values)
+
+
+def base(*lines: str, **more: object) -> Result:
+    """Resolve the smallest configuration and further lines."""
+    return scenario(BASE + "\n".join(lines), **more)  # type: ignore[arg-type] # arguments of scenario by name
+
+
+def net(*lines: str, **more: object) -> Result:
+    """Resolve the smallest configuration and further keys of the network broker, without their prefix."""
+    return base(*(NET + line for line in lines), **more)

@@ -1,0 +1,55 @@
+"""Data adapters and federation."""
+
+from __future__ import annotations
+
+import pytest
+
+from choria_broker.config.findings import Severity
+from unit.config.scenario import base
+
+A = "plugin.choria.adapter.x."
+ADAPTER = ["plugin.choria.adapters = x", A + "type = choria_streams", A + "ingest.topic = t"]
+
+
+def test_an_adapter() -> None:
+    found = base(*ADAPTER, A + "stream.servers = a:4222", A + "stream.workers = 3")
+    assert found.findings == ()
+    assert found.ok.adapters == ("x",)
+    assert base(*ADAPTER, "plugin.choria.broker_network = no").ok.adapters == ("x",)
+
+
+def test_the_older_name_of_the_type() -> None:
+    assert base(ADAPTER[0], ADAPTER[2], A + "type = jetstream").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ([ADAPTER[0], ADAPTER[2]], "adapter-without-type"),
+        ([*ADAPTER[:2]], "adapter-without-topic"),
+        ([ADAPTER[0], ADAPTER[2], A + "type = nats_stream"], "adapter-type"),
+        ([ADAPTER[0], ADAPTER[2], A + "type = kafka"], "adapter-type"),
+        ([*ADAPTER, A + "queue_len = 0"], "bad-value"),
+        ([*ADAPTER, A + "ingest.workers = many"], "bad-value"),
+        ([*ADAPTER, A + "stream.workers = -1"], "bad-value"),
+        ([*ADAPTER, A + "stream.servers = a"], "bad-address"),
+        ([*ADAPTER, "plugin.choria.middleware_hosts = a"], "bad-address"),
+        (["plugin.choria.broker_federation = 1", "plugin.choria.federation_middleware_hosts = a"], "bad-address"),
+    ],
+)
+def test_what_is_refused(lines: list[str], code: str) -> None:
+    assert base(*lines).one(code).severity is Severity.REFUSE
+
+
+def test_the_older_place_of_the_type() -> None:
+    found = base(ADAPTER[0], ADAPTER[2], A + "stream.type = jetstream")
+    assert found.one("alias-key").severity is Severity.WARN
+    assert found.ok.adapters == ("x",)
+
+
+def test_federation() -> None:
+    found = base("plugin.choria.broker_federation = yes", "plugin.choria.federation.cluster = london")
+    assert found.findings == ()
+    assert (found.ok.federation_enabled, found.ok.federation_cluster) == (True, "london")
+    found = base("plugin.choria.broker_federation = yes", "plugin.choria.use_srv = no")
+    assert found.one("no-federation-hosts").severity is Severity.WARN

@@ -1,0 +1,280 @@
+"""Clusters, gateways and leafnodes."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from choria_broker.config.facts import FileFact, Overrides, SrvAnswer
+from choria_broker.config.findings import Severity
+from choria_broker.config.settings import Endpoint
+from unit.config.scenario import NET, base, net, pems
+
+PEERS = "peers = nats://broker1.example.net:5222, broker2.example.net:5222, broker3.example.net:5222"
+MISSING = FileFact(problem="no such file or directory")
+
+
+def test_a_cluster_of_three() -> None:
+    cluster = net(PEERS, "peer_user = u", "peer_password = p").ok.network.cluster
+    assert [peer.host for peer in cluster.peers] == [f"broker{number}.example.net" for number in (1, 2, 3)]
+    assert [route.host for route in cluster.routes] == ["broker2.example.net", "broker3.example.net"]
+    assert (cluster.port, cluster.user, cluster.tls, cluster.source) == (5222, "u", True, "setting")
+    assert cluster.password is not None
+    assert cluster.password.reveal() == "p"
+
+
+def test_peer_port() -> None:
+    assert net(PEERS, "peer_port = 4223").ok.network.cluster.port == 4223
+    assert net("peer_port = 4223").ok.network.cluster.port == 0
+
+
+def test_self_is_found_by_address_and_port() -> None:
+    facts = {
+        "addresses": {"one": ("192.0.2.1",), "two": ("192.0.2.1",), "three": ("192.0.2.3",)},
+        "local_addresses": frozenset({"192.0.2.1"}),
+    }
+    found = net("peers = one:5222, two:5223, three:5222", facts=facts)
+    assert [route.authority for route in found.ok.network.cluster.routes] == ["two:5223", "three:5222"]
+
+
+def test_unresolvable_peers_are_kept_and_mentioned() -> None:
+    found = net("peers = nowhere.example:5222")
+    assert found.one("peer-unresolvable").severity is Severity.INFO
+    assert len(found.ok.network.cluster.routes) == 1
+
+
+def test_logins_of_peers_are_kept() -> None:
+    (route,) = net("peers = nats://u:p@other:5222").ok.network.cluster.routes
+    assert route.user == "u"
+
+
+@pytest.mark.parametrize("text", ["broker2", "a:1, b", "http://a:1", "a:0", "a:x"])
+def test_malformed_peers_are_refused(text: str) -> None:
+    finding = net(f"peers = {text}").one("bad-peer")
+    assert (finding.severity, finding.lenient) == (Severity.REFUSE, True)
+
+
+def test_malformed_peers_run_alone_with_leniency() -> None:
+    found = net("peers = a:1, b", overrides=Overrides(lenient=True))
+    assert found.one("bad-peer").severity is Severity.WARN
+    assert "runs alone" in found.one("bad-peer").effect
+    assert found.ok.network.cluster.peers == ()
+
+
+def test_srv_records_win_over_the_setting() -> None:
+    srv = SrvAnswer("_mcollective-broker._tcp.example.net", (("b", 5222), ("a", 5222)))
+    found = net("peers = c:5222", facts={"srv": srv})
+    cluster = found.ok.network.cluster
+    assert cluster.peers == (Endpoint("nats", "a", 5222), Endpoint("nats", "b", 5222))
+    assert cluster.source == srv.record
+    finding = found.one("srv-overrides-peers")
+    assert finding.severity is Severity.WARN
+    for word in (srv.record, "a:5222, b:5222", NET + "peers", "plugin.choria.use_srv = false"):
+        assert word in str(finding)
+
+
+def test_srv_records_that_agree_are_no_news() -> None:
+    srv = SrvAnswer("r", (("b", 5222), ("a", 5222)))
+    assert "srv-overrides-peers" not in net("peers = a:5222, B:5222", facts={"srv": srv}).codes()
+    assert net(facts={"srv": srv}).ok.network.cluster.source == "r"
+
+
+def test_without_srv_answer_the_setting_counts() -> None:
+    found = net("peers = a:5222", facts={"srv": SrvAnswer("r", problem="no such record")})
+    assert found.one("srv-lookup-failed").severity is Severity.INFO
+    assert found.ok.network.cluster.source == "setting"
+    found = net(facts={"srv": SrvAnswer("r", problem="timeout", failed=True)})
+    assert found.one("srv-lookup-failed").severity is Severity.WARN
+    assert net(facts={"no_domain": True}).one("no-srv-domain").severity is Severity.INFO
+
+
+def test_more_than_five_peers() -> None:
+    peers = ", ".join(f"p{number}:5222" for number in range(6))
+    assert net(f"peers = {peers}").one("many-peers").severity is Severity.WARN
+
+
+def test_a_peer_twice() -> None:
+    found = net("peers = a:5222, a:5222")
+    assert found.one("repeated-item").severity is Severity.WARN
+    assert len(found.ok.network.cluster.peers) == 1
+
+
+@pytest.mark.parametrize("line", ["peer_user = u", "peer_password = p"])
+def test_half_a_cluster_login(line: str) -> None:
+    assert net(PEERS, line).one("half-login").severity is Severity.REFUSE
+
+
+def test_clear_text_links_are_warned_about() -> None:
+    found = net(PEERS, "peer_tls = false")
+    assert found.one("clear-text-cluster").severity is Severity.WARN
+    assert not found.ok.network.cluster.tls
+    assert "clear-text-cluster" not in net("peer_tls = false").codes()
+    found = net("gateway_port = 7222", "gateway_remotes = x", "gateway_remote.x.urls = a:1", "gateway_tls = no")
+    assert found.one("clear-text-gateway").severity is Severity.WARN
+    assert not found.ok.network.gateway.tls
+
+
+def test_gateways() -> None:
+    gateway = net(
+        "gateway_port = 7222",
+        "gateway_name = NewYork",
+        "gateway_remotes = Tokyo, London",
+        "gateway_remote.Tokyo.urls = nats://a:1, b:2",
+        "gateway_remote.London.urls = c:3",
+        "gateway_remote.London.tls.cert = /l/cert.pem",
+        "gateway_remote.London.tls.key = /l/key.pem",
+        "gateway_remote.London.tls.ca = ~/ca.pem",
+    ).ok.network.gateway
+    assert (gateway.name, gateway.port, gateway.tls) == ("NewYork", 7222, True)
+    tokyo, london = gateway.remotes
+    assert [url.authority for url in tokyo.urls] == ["a:1", "b:2"]
+    assert not tokyo.tls.custom
+    assert london.tls.custom
+    assert str(london.tls.ca) == "/root/ca.pem"
+
+
+@pytest.mark.parametrize("lines", [["gateway_port = 7222"], ["gateway_remotes = x", "gateway_remote.x.urls = a:1"]])
+def test_half_a_gateway(lines: list[str]) -> None:
+    found = net(*lines)
+    assert found.one("half-gateway").severity is Severity.WARN
+    assert (found.ok.network.gateway.port, found.ok.network.gateway.remotes) == (0, ())
+
+
+def test_a_cluster_name_with_blanks() -> None:
+    assert net("gateway_name = New York").one("bad-value").severity is Severity.REFUSE
+
+
+GATEWAY = ["gateway_port = 7222", "gateway_remotes = x", "gateway_remote.x.urls = a:1"]
+LEAFNODE = ["leafnode_remotes = x", "leafnode_remote.x.url = a:1"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["gateway_port = 7222", "gateway_remotes = x"], "remote-without-url"),
+        ([*GATEWAY, "gateway_remote.x.urls = a"], "bad-url"),
+        ([*GATEWAY, "gateway_remote.x.tls.cert = /x/cert.pem"], "remote-half-identity"),
+        ([*GATEWAY, "gateway_remote.x.tls.key = /x/key.pem"], "remote-half-identity"),
+        ([*GATEWAY, "gateway_remote.x.tls.ca = /missing"], "remote-file-missing"),
+        ([*GATEWAY, "gateway_remote.x.tls.ca = /empty"], "tls-no-pem"),
+        ([*GATEWAY, "gateway_remote.x.tls.cert = /other", "gateway_remote.x.tls.key = /key.pem"], "tls-key-mismatch"),
+        ([*GATEWAY, "gateway_remote.x.tls.ca = /missing", "gateway_remote.x.tls.disable = yes"], "remote-file-missing"),
+        (["leafnode_remotes = x"], "remote-without-url"),
+        ([*LEAFNODE, "leafnode_remote.x.url = http://a:1"], "bad-url"),
+        ([*LEAFNODE, "leafnode_remote.x.url = a:1, wss://b:2"], "mixed-urls"),
+        ([*LEAFNODE, "leafnode_remote.x.account = nobody"], "unknown-account"),
+        ([*LEAFNODE, "leafnode_remote.x.account = provisioning"], "unknown-account"),
+        ([*LEAFNODE, "leafnode_remote.x.credentials = /missing"], "bad-credentials"),
+        ([*LEAFNODE, "leafnode_remote.x.credentials = /empty"], "bad-credentials"),
+        ([*LEAFNODE, "leafnode_remote.x.tls.ca = /missing"], "remote-file-missing"),
+    ],
+)
+def test_a_remote_that_cannot_work_is_left_out(lines: list[str], code: str) -> None:
+    files = {"/missing": MISSING, "/empty": FileFact(b"\n"), "/other": FileFact(pems("other.example").certificate)}
+    found = net(*lines, files=files)
+    assert found.one(code).severity is Severity.SKIP
+    network = found.ok.network
+    assert network.gateway.remotes == ()
+    assert network.leafnodes.remotes == ()
+
+
+@pytest.mark.parametrize("family", ["gateway_remote", "leafnode_remote"])
+def test_verification_can_be_off_without_own_files(family: str) -> None:
+    lines = GATEWAY if family == "gateway_remote" else LEAFNODE
+    found = net(*lines, f"{family}.x.tls.verify = no")
+    assert found.one("remote-not-verified").severity is Severity.WARN
+    network = found.ok.network
+    (tls,) = [remote.tls for remote in network.gateway.remotes] + [remote.tls for remote in network.leafnodes.remotes]
+    assert not tls.verify
+    assert not tls.custom
+
+
+def test_words_that_go_choria_reads_otherwise() -> None:
+    found = net(*LEAFNODE, "leafnode_remote.x.tls.disable = False")
+    assert found.one("switch-read-differently").severity is Severity.WARN
+    assert not found.ok.network.leafnodes.remotes[0].tls.disabled
+    assert net(*LEAFNODE, "leafnode_remote.x.tls.disable = nope").one("bad-value").severity is Severity.REFUSE
+
+
+def test_clear_text_remote() -> None:
+    found = net(*LEAFNODE, "leafnode_remote.x.tls.disable = on")
+    assert found.one("remote-clear-text").severity is Severity.WARN
+    assert found.ok.network.leafnodes.remotes[0].tls.disabled
+
+
+def test_leafnodes() -> None:
+    leafnodes = net(
+        "leafnode_port = 7422",
+        "leafnode_remotes = my.site",
+        "leafnode_remote.my.site.url = hub:7422",
+        "leafnode_remote.my.site.credentials = ~/hub.creds",
+        "leafnode_remote.my.site.account = edge",
+        "accounts = edge",
+    ).ok.network.leafnodes
+    assert leafnodes.port == 7422
+    (remote,) = leafnodes.remotes
+    assert (remote.name, remote.account, str(remote.credentials)) == ("my.site", "edge", "/root/hub.creds")
+    assert remote.urls == (Endpoint("nats-leaf", "hub", 7422),)
+
+
+def test_the_provisioning_account_exists_with_its_password() -> None:
+    found = net(*LEAFNODE, "leafnode_remote.x.account = provisioning", "provisioning.client_password = p")
+    assert len(found.ok.network.leafnodes.remotes) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "path", "effect"),
+    [
+        (["leafnode_remote.x.credential = /a.creds"], "/a.creds", "it is used"),
+        (
+            ["leafnode_remote.x.credential = /a.creds", "leafnode_remote.x.credentials = /b.creds"],
+            "/b.creds",
+            "ignored",
+        ),
+    ],
+)
+def test_both_spellings_of_credentials(lines: list[str], path: str, effect: str) -> None:
+    found = net(*LEAFNODE, *lines)
+    assert str(found.ok.network.leafnodes.remotes[0].credentials) == path
+    assert effect in found.one("alias-key").effect
+
+
+def test_logins_and_paths_in_remote_addresses_are_dropped_with_a_word() -> None:
+    found = net("leafnode_remotes = x", "leafnode_remote.x.url = nats://u:p@a:1/path")
+    assert found.ok.network.leafnodes.remotes[0].urls == (Endpoint("nats-leaf", "a", 1),)
+    assert found.one("address-login").severity is Severity.WARN
+    assert found.one("address-path").severity is Severity.WARN
+
+
+STREAMS = [*GATEWAY, "stream.store = /store"]
+
+
+def test_gateways_with_streams_need_peers() -> None:
+    finding = net(*STREAMS).one("gateway-streams-without-peers")
+    assert finding.severity is Severity.REFUSE
+    assert "gateway-streams-without-peers" in net(*STREAMS, "peers = broker1.example.net:5222").codes()
+    assert "gateway-streams-without-peers" not in net(*STREAMS, PEERS).codes()
+    by_leafnode = [*LEAFNODE, "leafnode_remote.x.account = system"]
+    assert "gateway-streams-without-peers" not in net(*STREAMS, *by_leafnode).codes()
+
+
+def test_a_remote_named_twice_counts_once() -> None:
+    found = net("leafnode_remotes = x, x", "leafnode_remote.x.url = a:1")
+    assert found.one("repeated-item").severity is Severity.WARN
+    assert len(found.ok.network.leafnodes.remotes) == 1
+
+
+def test_own_files_over_their_date_are_used_with_a_warning() -> None:
+    later = {"now": dt.datetime(9999, 1, 1, tzinfo=dt.UTC)}
+    found = base(
+        "plugin.choria.ssldir = /ssl",
+        *(NET + line for line in LEAFNODE),
+        NET + "leafnode_remote.x.tls.ca = /ca.pem",
+        NET + "leafnode_remote.x.tls.cert = /cert.pem",
+        NET + "leafnode_remote.x.tls.key = /key.pem",
+        facts=later,
+        overrides=Overrides(disable_tls=True),
+    )
+    assert len(found.ok.network.leafnodes.remotes) == 1
+    assert {finding.severity for finding in found.findings if finding.code == "tls-expired"} == {Severity.WARN}

@@ -1,0 +1,243 @@
+"""The network broker's own settings: timeouts, allow-list, accounts, provisioning, streams, mappings."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from choria_broker.config.facts import FileFact, Overrides
+from choria_broker.config.findings import Severity
+from choria_broker.config.settings import StandardStream, SubjectMapping
+from unit.config.scenario import IDENTITY, NET, base, net
+
+MISSING = FileFact(problem="no such file or directory")
+KEY = "9b0b5c1f1f2bb2a0c1c6a4f4c2a0b1f0f3a7c1d8e4b6a9f2c3d5e7f8091a2b3c"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5", 5.0), ("2s", 2.0), ("500ms", 0.5), ("60s", 60.0), ("1m", 60.0)])
+@pytest.mark.parametrize("key", ["tls_timeout", "auth_timeout"])
+def test_timeouts(key: str, text: str, seconds: float) -> None:
+    found = net(f"{key} = {text}").ok
+    assert getattr(found.network, key) == seconds
+    if key == "tls_timeout":
+        assert found.tls.handshake_timeout == seconds
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tls_timeout = 0",
+        "tls_timeout = -1s",
+        "tls_timeout = 61",
+        "auth_timeout = 0s",
+        "auth_timeout = 2m",
+        "write_deadline = 0",
+        "max_connections = 0",
+        "max_connections = -1",
+        "public_url = a b",
+        "listen_address = a b",
+        "listen_address = ::g",
+        "websocket_advertise = host",
+        "stream.event_replicas = 0",
+        "stream.event_replicas = -2",
+        "stream.leader_election_ttl = 0",
+        "stream.sync = sometimes",
+        "stream.sync = 0",
+    ],
+)
+def test_values_that_make_no_sense(line: str) -> None:
+    found = net(line, "stream.store = /store")
+    finding = found.one("bad-value")
+    assert finding.severity is Severity.REFUSE
+    assert finding.key == NET + line.partition(" ")[0]
+    assert found.settings is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "url"),
+    [
+        (["public_url = nats://h:4222"], "h:4222"),
+        (["public_url = h"], "h"),
+        (["client_advertise_name = h:1"], "h:1"),
+        (["client_advertise_name = h:1", "public_url = g:2"], "g:2"),
+    ],
+)
+def test_public_url(lines: list[str], url: str) -> None:
+    found = net(*lines)
+    assert found.ok.network.public_url == url
+    assert found.codes() == ["alias-key" for line in lines if line.startswith("client")]
+
+
+def test_client_hosts() -> None:
+    assert net("client_hosts = 192.0.2.1/24, 2001:db8::1").ok.network.client_hosts == (
+        ipaddress.ip_network("192.0.2.0/24"),
+        ipaddress.ip_network("2001:db8::1"),
+    )
+    finding = net("client_hosts = 192.0.2.0/24, 192.0.2.0/99").one("bad-client-host")
+    assert (finding.severity, finding.value) == (Severity.REFUSE, "192.0.2.0/99")
+
+
+def test_websocket() -> None:
+    websocket = net("websocket_port = 4333", "websocket_advertise = wss://h:443").ok.network.websocket
+    assert (websocket.port, websocket.advertise) == (4333, "h:443")
+    assert net("websocket_advertise = h:443").one("no-effect").severity is Severity.WARN
+
+
+@pytest.mark.parametrize("name", ["system", "choria", "provisioning", "AUTH", "$G", "a.b", "a b", "Choria"])
+def test_account_names_that_are_refused(name: str) -> None:
+    assert net(f"accounts = {name}").one("bad-account").severity is Severity.REFUSE
+
+
+def test_accounts() -> None:
+    found = net("accounts = A, B_2, A")
+    assert found.ok.network.accounts == ("A", "B_2")
+    assert found.codes() == ["repeated-item"]
+
+
+def test_system_user() -> None:
+    user = net("system.user = u", "system.password = p").ok.network.system_user
+    assert user is not None
+    assert (user.user, user.password.reveal()) == ("u", "p")
+    assert net().ok.network.system_user is None
+
+
+@pytest.mark.parametrize("line", ["system.user = u", "system.password = p"])
+def test_half_a_system_login(line: str) -> None:
+    finding = net(line).one("half-login")
+    assert (finding.severity, finding.lenient) == (Severity.REFUSE, True)
+    found = net(line, overrides=Overrides(lenient=True))
+    assert "every login" in found.one("half-login").effect
+    assert found.ok.network.system_user is None
+
+
+def test_a_system_user_in_the_way_of_provisioning() -> None:
+    assert net("system.user = provisioner", "system.password = p").one("user-clash").severity is Severity.WARN
+
+
+SIGNER, PASSWORD = "provisioning.signer_cert = /signer.pem", "provisioning.client_password = p"
+
+
+def test_provisioning() -> None:
+    found = net(SIGNER, PASSWORD)
+    assert found.findings == ()
+    provisioning = found.ok.network.provisioning
+    assert str(provisioning.signer) == "/signer.pem"
+    assert provisioning.client_password is not None
+
+
+@pytest.mark.parametrize(("line", "effect"), [(SIGNER, "tokens are refused"), (PASSWORD, "only the provisioner")])
+def test_half_of_provisioning(line: str, effect: str) -> None:
+    finding = net(line).one("half-provisioning")
+    assert finding.severity is Severity.WARN
+    assert effect in finding.effect
+
+
+def test_on_issuer_networks_the_password_is_enough() -> None:
+    issuer = ("plugin.security.issuer.names = x", f"plugin.security.issuer.x.public = {KEY}")
+    assert base(*issuer, NET + PASSWORD).findings == ()
+    assert base(*issuer, NET + PASSWORD, NET + "provisioning.provisioner_without_token = 1").findings == ()
+    assert net(SIGNER, PASSWORD, "provisioning.provisioner_without_token = 1").codes() == ["no-effect"]
+
+
+@pytest.mark.parametrize("line", ["client_signer_cert = /signer.pem", "server_signer_cert = /signer.pem", SIGNER])
+def test_missing_signers(line: str) -> None:
+    for fact in (MISSING, FileFact(b" \n")):
+        finding = net(line, PASSWORD, SIGNER, files={"/signer.pem": fact}).findings[-1]
+        assert (finding.code, finding.severity) == ("signer-missing", Severity.REFUSE)
+        assert "/signer.pem" in finding.problem
+
+
+def test_every_missing_signer_is_listed() -> None:
+    found = net("client_signer_cert = /a, /b, " + KEY, files={"/a": MISSING, "/b": MISSING})
+    assert [finding.value for finding in found.findings] == ["/a", "/b"]
+
+
+def test_signers() -> None:
+    network = net(f"client_signer_cert = {KEY}, /signer.pem", "server_signer_cert = /signer.pem").ok.network
+    assert network.client_signers == (KEY, "/signer.pem")
+    assert network.server_signers == ("/signer.pem",)
+
+
+def test_the_older_name_of_the_client_signer() -> None:
+    older = "plugin.choria.security.request_signing_certificate = ~/signer.pem"
+    found = base(older)
+    assert found.one("alias-key").severity is Severity.WARN
+    assert found.ok.network.client_signers == ("/root/signer.pem",)
+    found = base(older, NET + "client_signer_cert = " + KEY)
+    assert "ignored" in found.one("alias-key").effect
+    assert found.ok.network.client_signers == (KEY,)
+
+
+def test_without_tls_some_settings_are_ignored_and_reported() -> None:
+    found = net(
+        SIGNER,
+        PASSWORD,
+        "client_signer_cert = /missing",
+        overrides=Overrides(disable_tls=True),
+        files={"/missing": MISSING},
+    )
+    needing = [finding.key for finding in found.findings if finding.code == "needs-tls"]
+    assert sorted(needing) == [
+        NET + name for name in ("client_signer_cert", "provisioning.client_password", "provisioning.signer_cert")
+    ]
+    assert found.ok.identity == IDENTITY
+
+
+def test_mappings_keep_their_order() -> None:
+    found = net(
+        "mapping.names = b, a",
+        "mapping.a.source = x.*",
+        "mapping.a.destination = y.$1",
+        "mapping.b.source = p",
+        "mapping.b.destination = q",
+    )
+    assert found.ok.network.mappings == (SubjectMapping("b", "p", "q"), SubjectMapping("a", "x.*", "y.$1"))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        ["mapping.a.source = x"],
+        ["mapping.a.destination = x"],
+        ["mapping.a.source = x.*", "mapping.a.destination = y.$2"],
+    ],
+)
+def test_bad_mappings_are_left_out(lines: list[str]) -> None:
+    found = net("mapping.names = a", *lines)
+    assert found.one("bad-mapping").severity is Severity.SKIP
+    assert found.ok.network.mappings == ()
+
+
+def test_streams() -> None:
+    streams = net(
+        "stream.store = /store",
+        "stream.manage_streams = no",
+        "stream.event_retention = 30d",
+        "stream.machine_retention = 0",
+        "stream.advisory_replicas = 1",
+        "stream.sync = always",
+    ).ok.network.streams
+    assert str(streams.store) == "/store"
+    assert not streams.manage
+    assert streams.events == StandardStream(30 * 86400.0, -1)
+    assert streams.machine == StandardStream(0.0, -1)
+    assert streams.advisories == StandardStream(604800.0, 1)
+    assert streams.leader_election == StandardStream(60.0, -1)
+    assert streams.executor == StandardStream(0.0, -1)
+    assert streams.sync == 0.0
+    assert net("stream.store = /store", "stream.sync = 2m").ok.network.streams.sync == 120.0
+    assert net("stream.store = /store").ok.network.streams.sync is None
+
+
+def test_a_store_that_cannot_be_written() -> None:
+    finding = net("stream.store = /store", facts={"store_problem": "/ is full"}).one("store-not-writable")
+    assert (finding.severity, finding.key) == (Severity.REFUSE, NET + "stream.store")
+
+
+def test_copies_are_capped() -> None:
+    found = net("stream.store = /store", "stream.event_replicas = 7")
+    assert found.one("many-replicas").severity is Severity.WARN
+    assert found.ok.network.streams.events.replicas == 5
+    assert net("stream.store = /store", "stream.event_replicas = 3").codes() == ["more-replicas-than-peers"]
