@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from choria_broker.engine.loglines import LogLine, parse
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("[12] [INF] Server is ready", LogLine(logging.INFO, "Server is ready")),
+        ("[12] [DBG] detail", LogLine(logging.DEBUG, "detail")),
+        ("[12] [TRC] detail", LogLine(logging.DEBUG, "detail")),
+        ("[12] [WRN] careful", LogLine(logging.WARNING, "careful")),
+        ("[12] [ERR] 127.0.0.1:1 - cid:1 - TLS", LogLine(logging.ERROR, "127.0.0.1:1 - cid:1 - TLS")),
+        ("[12] [FTL] dead", LogLine(logging.CRITICAL, "dead")),
+        ("[12] [NEW] unknown level", LogLine(logging.INFO, "unknown level")),
+        ("panic: runtime error", LogLine(logging.ERROR, "panic: runtime error")),
+        ("", LogLine(logging.ERROR, "")),
+    ],
+)
+def test_engine_lines_keep_their_level_and_lose_their_prefix(line: str, expected: LogLine) -> None:
+    assert parse(line) == expected

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from choria_broker.config.secret import MASK, Secret
+from choria_broker.config.settings import (
+    Cluster,
+    Endpoint,
+    Gateway,
+    GatewayRemote,
+    LeafnodeRemote,
+    Leafnodes,
+    LogLevel,
+    Network,
+    Provisioning,
+    RemoteTls,
+    Settings,
+    Streams,
+    SubjectMapping,
+    Tls,
+    TlsFiles,
+    Websocket,
+)
+from choria_broker.engine.render import client_advertise, render
+
+FILES = TlsFiles(Path("/ssl/cert.pem"), Path("/ssl/key.pem"), Path("/ssl/ca.pem"))
+SECURE = Tls(enabled=True, everywhere=True, verify_clients=True, files=FILES)
+PLAIN = Tls(enabled=False, everywhere=False, verify_clients=False, files=None)
+
+
+def settings(network: Network | None = None, tls: Tls = SECURE) -> Settings:
+    return Settings(
+        source=Path("/etc/choria/broker.conf"),
+        identity="broker1.example.net",
+        tls=tls,
+        network_enabled=True,
+        network=network or Network(),
+    )
+
+
+def test_the_least_configuration() -> None:
+    assert (
+        render(settings()).text
+        == """\
+server_name: "broker1.example.net"
+host: "::"
+port: 4222
+write_deadline: "5s"
+max_connections: 50000
+logtime: false
+debug: false
+client_advertise: "broker1.example.net:4222"
+tls: {
+  cert_file: "/ssl/cert.pem"
+  key_file: "/ssl/key.pem"
+  ca_file: "/ssl/ca.pem"
+  min_version: "1.2"
+  timeout: 2
+}
+cluster: {
+  name: "CHORIA"
+}
+system_account: "system"
+accounts: {
+  system: { }
+  choria: { }
+}
+authorization: {
+  timeout: 2
+}
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("tls", "optional", "has_ca"),
+    [
+        (SECURE, True, True),
+        (dataclasses.replace(SECURE, verify_clients=False), False, False),
+        (PLAIN, False, False),
+    ],
+)
+def test_certificates_are_never_demanded_and_are_optional_where_they_can_be_verified(
+    tls: Tls, *, optional: bool, has_ca: bool
+) -> None:
+    rendered = render(settings(tls=tls))
+    assert rendered.optional_client_certificates is optional
+    assert ("ca_file" in rendered.text) is has_ca
+    assert "verify" not in rendered.text
+
+
+def test_free_ports_and_debug() -> None:
+    rendered = render(settings(Network(client_port=0)), monitoring=True, debug=True).text
+    assert "port: -1\n" in rendered
+    assert 'http: "127.0.0.1:-1"\n' in rendered
+    assert "debug: true\n" in rendered
+    assert "client_advertise" not in rendered
+
+
+def test_level_debug_is_the_engines_too() -> None:
+    assert "debug: true\n" in render(dataclasses.replace(settings(), loglevel=LogLevel.DEBUG)).text
+
+
+@pytest.mark.parametrize(
+    ("network", "advertised"),
+    [
+        (Network(), "broker1.example.net:4222"),
+        (Network(client_port=4333), "broker1.example.net:4333"),
+        (Network(public_url="choria.example.net:4222"), "choria.example.net:4222"),
+        (Network(client_port=0), ""),
+    ],
+)
+def test_clients_are_told_the_public_address(network: Network, advertised: str) -> None:
+    assert client_advertise(settings(network)) == advertised
+
+
+PEERS = (Endpoint("nats", "broker1.example.net", 5222), Endpoint("nats", "broker2.example.net", 5222))
+CLUSTER = Cluster(peers=PEERS, routes=PEERS[1:], port=5222)
+
+
+def test_routes_have_tls_and_the_login_in_escaped_form() -> None:
+    cluster = dataclasses.replace(CLUSTER, user="cluster", password=Secret("p@ss/word"))
+    rendered = render(settings(Network(cluster=cluster)))
+    assert '"nats://cluster:p%40ss%2Fword@broker2.example.net:5222"' in rendered.text
+    assert "verify: true" in rendered.text
+    assert "no_advertise: true\n  pool_size: -1\n" in rendered.text
+    assert 'user: "cluster"' in rendered.text
+    assert "ss%2Fword" not in rendered.shown
+    assert "p@ss" not in rendered.shown
+    assert MASK in rendered.shown
+
+
+def test_a_peer_written_with_its_own_login_keeps_it() -> None:
+    route = Endpoint("nats", "::1", 5222, user="u", password=Secret("p"))
+    rendered = render(settings(Network(cluster=Cluster(peers=(route,), routes=(route,), port=5222))))
+    assert '"nats://u:p@[::1]:5222"' in rendered.text
+
+
+@pytest.mark.parametrize(("cluster_tls", "tls"), [(False, SECURE), (True, PLAIN)])
+def test_routes_are_clear_text_only_when_told_so_or_when_there_is_no_tls(tls: Tls, *, cluster_tls: bool) -> None:
+    rendered = render(settings(Network(cluster=dataclasses.replace(CLUSTER, tls=cluster_tls)), tls)).text
+    assert "verify" not in rendered.split("cluster:")[1]
+
+
+def test_gateways_inherit_tls_or_have_their_own() -> None:
+    def remote(name: str, tls: RemoteTls) -> GatewayRemote:
+        return GatewayRemote(name, (Endpoint("nats", f"{name.lower()}.example.net", 7001),), tls)
+
+    own = RemoteTls(Path("/l/cert.pem"), Path("/l/key.pem"), Path("/l/ca.pem"), verify=False)
+    gateway = Gateway(
+        "NewYork",
+        7001,
+        (
+            remote("Tokyo", RemoteTls()),
+            remote("London", own),
+            remote("Plain", RemoteTls(disabled=True)),
+            remote("Loose", RemoteTls(verify=False)),
+        ),
+    )
+    blocks = render(settings(Network(gateway=gateway))).text.split("gateways: [")[1].split("name:")
+    tokyo, london, plain, loose = blocks[1:5]
+    assert "/ssl/cert.pem" in tokyo
+    assert "insecure" not in tokyo
+    assert "/l/ca.pem" in london
+    assert "insecure: true" in london
+    assert "tls" not in plain
+    assert "/ssl/cert.pem" in loose
+    assert "insecure: true" in loose
+
+
+@pytest.mark.parametrize("gateway", [Gateway(port=7001), Gateway(remotes=(GatewayRemote("a", (), RemoteTls()),))])
+def test_a_gateway_needs_port_and_remotes(gateway: Gateway) -> None:
+    assert "gateway:" not in render(settings(Network(gateway=gateway))).text
+
+
+@pytest.mark.parametrize(
+    ("public_url", "advertised"),
+    [
+        ("choria.example.net:4222", 'advertise: "choria.example.net:7422"'),
+        ("choria.example.net", 'advertise: "choria.example.net"'),
+        ("[::1]:4222", 'advertise: "[::1]:7422"'),
+        ("[2001:db8::1]", 'advertise: "[2001:db8::1]"'),
+    ],
+)
+def test_leafnodes_are_told_the_public_host_with_their_port(public_url: str, advertised: str) -> None:
+    text = render(settings(Network(public_url=public_url, leafnodes=Leafnodes(port=7422)))).text
+    assert advertised in text.split("leafnodes:")[1]
+
+
+def test_leafnode_remotes_need_no_listener() -> None:
+    remote = LeafnodeRemote("OPS", (Endpoint("nats-leaf", "ops", 7422),), "choria", Path("/etc/ops.creds"), RemoteTls())
+    leafnodes = render(settings(Network(leafnodes=Leafnodes(remotes=(remote,))))).text.split("leafnodes:")[1]
+    assert '"nats-leaf://ops:7422"' in leafnodes
+    assert 'credentials: "/etc/ops.creds"' in leafnodes
+    assert 'cert_file: "/ssl/cert.pem"' in leafnodes
+    assert "host:" not in leafnodes
+
+
+def test_an_outgoing_link_without_a_ca_cannot_verify() -> None:
+    remote = LeafnodeRemote("OPS", (Endpoint("nats-leaf", "ops", 7422),), "choria", None, RemoteTls())
+    tls = dataclasses.replace(SECURE, verify_clients=False, files=dataclasses.replace(FILES, ca=None))
+    assert "insecure: true" in render(settings(Network(leafnodes=Leafnodes(remotes=(remote,))), tls)).text
+
+
+@pytest.mark.parametrize(("tls", "expected"), [(SECURE, "tls: {"), (PLAIN, "no_tls: true")])
+def test_websockets_use_tls_like_clients(tls: Tls, expected: str) -> None:
+    websocket = Websocket(4333, "ws.example.net:443")
+    text = render(settings(Network(websocket=websocket), tls)).text.split("websocket:")[1]
+    assert expected in text
+    assert 'advertise: "ws.example.net:443"' in text
+
+
+def test_streams_and_mappings_live_in_account_choria() -> None:
+    mapping = SubjectMapping("reg", "choria.registration.*", "x.{{wildcard(1)}}")
+    network = Network(streams=Streams(store=Path("/var/lib/choria")), mappings=(mapping,))
+    text = render(settings(network)).text
+    assert 'store_dir: "/var/lib/choria"\n  strict: false' in text
+    assert 'choria: {\n    jetstream: "enabled"' in text
+    assert '"choria.registration.*": "x.{{wildcard(1)}}"' in text
+
+
+def test_a_provisioner_password_makes_the_provisioning_account_and_what_crosses_its_border() -> None:
+    text = render(settings(Network(provisioning=Provisioning(client_password=Secret("s"))))).text
+    assert text.count('account: "provisioning"') == 1
+    assert text.count('account: "choria"') == 3
+    assert text.count('"$KV.CHORIA_LEADER_ELECTION.provisioner"') == 4
+    assert 'to: "choria.streams.$KV.CHORIA_LEADER_ELECTION.provisioner"' in text
+    assert "provisioning" not in render(settings()).text
+
+
+def test_declared_accounts_exist() -> None:
+    assert "EDGE: { }" in render(settings(Network(accounts=("EDGE", "choria")))).text
+
+
+def test_fractions_of_seconds_survive() -> None:
+    text = render(settings(Network(write_deadline=0.25, auth_timeout=1.5))).text
+    assert 'write_deadline: "250ms"' in text
+    assert 'timeout: "1500ms"' in text
+
+
+def test_secrets_are_not_in_what_is_shown_of_a_rendering() -> None:
+    cluster = dataclasses.replace(CLUSTER, user="cluster", password=Secret("hunter2"))
+    assert "hunter2" not in repr(render(settings(Network(cluster=cluster))))
