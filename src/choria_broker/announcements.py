@@ -1,0 +1,126 @@
+"""The lines a starting broker logs about its settings; operators' log filters know their texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+
+from choria_broker.config.settings import Provider, Settings
+
+DEFAULT_PEER_PORT = 5222
+"""Port of the cluster listener when peers are set and no port is."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Announcement:
+    """One line: a level of the standard ``logging`` module and its text."""
+
+    level: int
+    text: str
+
+
+def announcements(settings: Settings) -> tuple[Announcement, ...]:
+    """List what to log before the network broker starts, in the order its parts are set up."""
+    return (
+        *_tls(settings),
+        *_cluster(settings),
+        *_gateways(settings),
+        *_services(settings),
+        *_access(settings),
+    )
+
+
+def _info(text: str) -> Announcement:
+    return Announcement(logging.INFO, text)
+
+
+def _warn(text: str) -> Announcement:
+    return Announcement(logging.WARNING, text)
+
+
+def _tls(settings: Settings) -> Iterator[Announcement]:
+    if not settings.tls.enabled:
+        yield _warn("Skipping broker TLS set up")
+        yield _warn("Clear text connections are always refused: nobody can log in to this broker without TLS")
+    elif not settings.tls.verify_clients and settings.security.provider is not Provider.CHORIA:
+        yield _warn("Disabling client certificate verification due to configuration or CLI override")
+
+
+def _cluster(settings: Settings) -> Iterator[Announcement]:
+    cluster = settings.network.cluster
+    if not cluster.peers:
+        yield _info("Skipping clustering configuration without any peers")
+        return
+    if cluster.port == DEFAULT_PEER_PORT:
+        yield _info(f"Defaulting Choria Broker Peer port to {DEFAULT_PEER_PORT}")
+    for route in cluster.routes:
+        yield _info(f"Adding {route} as network peer")
+    if settings.tls.everywhere and not cluster.tls:
+        yield _warn(
+            "Cluster traffic is clear text because plugin.choria.network.peer_tls is false; "
+            "set it to true on every peer once all of them run this broker"
+        )
+
+
+def _gateways(settings: Settings) -> Iterator[Announcement]:
+    network = settings.network
+    gateway = network.gateway
+    if not gateway.port or not gateway.remotes:
+        return
+    yield _info(f"Starting Broker Gateway {gateway.name} listening on {network.listen_address}:{gateway.port}")
+    for remote in gateway.remotes:
+        yield _info(f"Adding gateway {remote.name}")
+        if remote.tls.disabled:
+            yield _warn(f"Disabling TLS for remote Gateway {remote.name}")
+        elif remote.tls.custom:
+            yield _info(f"Using custom TLS config for remote Gateway {remote.name}")
+        yield _info(f"Added remote Gateway {remote.name} with servers {', '.join(map(str, remote.urls))}")
+    if settings.tls.everywhere and not gateway.tls:
+        yield _warn("Gateway traffic is clear text because plugin.choria.network.gateway_tls is false")
+
+
+def _services(settings: Settings) -> Iterator[Announcement]:
+    network = settings.network
+    if network.streams.store:
+        yield _info(f"Configuring Choria Streams in {network.streams.store}")
+    if network.websocket.port:
+        yield _info(f"Starting Broker WebSocket support on port {network.websocket.port}")
+    if network.leafnodes.port:
+        yield _info(f"Starting Broker Leafnode support listening on {network.listen_address}:{network.leafnodes.port}")
+    elif network.leafnodes.remotes:
+        yield _info(f"Starting Broker Leafnode support with {len(network.leafnodes.remotes)} remote connection(s)")
+    for remote in network.leafnodes.remotes:
+        if remote.tls.disabled:
+            yield _warn(f"Disabling TLS for leafnode remote {remote.name}")
+        yield _info(f"Added remote Leafnode {remote.name} with remote [{', '.join(map(str, remote.urls))}]")
+
+
+def _access(settings: Settings) -> Iterator[Announcement]:
+    network, issuers = settings.network, settings.security.issuers
+    for issuer in issuers:
+        yield _info(f"Loaded Organization Issuer {issuer.name} with public key {issuer.public_key}")
+    if not settings.tls.enabled:
+        return
+    if network.provisioning.client_password and (network.provisioning.signer or issuers):
+        yield _warn("Allowing unverified TLS connections for provisioning purposes")
+    if issuers:
+        yield _warn("Allowing unverified TLS connections for Organization Issuer issued connections")
+    if network.client_signers:
+        yield _warn("Allowing unverified TLS connections for AAA signed clients")
+    if network.server_signers:
+        yield _warn("Allowing unverified TLS connections for Provisioner signed servers")
+    if network.provisioning.client_password:
+        yield _warn(_provisioner(settings))
+    if issuers and settings.security.choria_ca:
+        yield _warn(
+            "Allowing standard fully verified mTLS NATS clients to perform Pub-Sub and Stream operations without tokens"
+        )
+
+
+def _provisioner(settings: Settings) -> str:
+    if not settings.security.issuers:
+        return "Allowing Provisioner connections"
+    if settings.network.provisioning.provisioner_without_token:
+        return "Allowing Provisioner connections without JWT claims for version 1 provisioning"
+    return "Allowing Provisioner connections subject to JWT claims"

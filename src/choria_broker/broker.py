@@ -1,0 +1,392 @@
+"""The broker: what starts in which order, and what stops in which order. Read this first.
+
+settings ── render ──► engine process ◄── gate ── policy
+                            │                        └── audit
+                            └── statistics application
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import nats.errors
+from aiohttp import web
+from nats.aio.client import Client
+from prometheus_client import CollectorRegistry, Gauge
+
+from choria_broker.access.build import policy_from
+from choria_broker.access.policy import Policy
+from choria_broker.access.request import ConnectRequest
+from choria_broker.access.verdict import Verdict
+from choria_broker.announcements import announcements
+from choria_broker.audit import Audit
+from choria_broker.config.facts import Overrides
+from choria_broker.config.findings import Finding, Severity, refusals
+from choria_broker.config.load import load
+from choria_broker.config.settings import Settings
+from choria_broker.engine import binary, frames
+from choria_broker.engine.gate import Gate, GateError
+from choria_broker.engine.ports import occupied
+from choria_broker.engine.process import EngineProcess, raise_file_limit
+from choria_broker.engine.render import render
+from choria_broker.engine.rundir import RunDirectory
+from choria_broker.errors import ConfigurationError, EngineDiedError, ForcedShutdownError, NotReadyError
+from choria_broker.log import component
+from choria_broker.signature_memory import SignatureMemory
+from choria_broker.signers import read_signers
+from choria_broker.web.app import create_app
+from choria_broker.web.instance import Processes, document
+
+_FIRST_GENERATION = 1
+_LEAST_GRACE = 10.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """Deadlines and bounds of a running broker; tests inject others.
+
+    Attributes:
+        ready: seconds the engine has to open its listeners.
+        answer_ms: milliseconds a connection has to be decided, counted from its CONNECT.
+        questions: most connections waiting for their verdict at once.
+        last_words: seconds to wait for the last log lines of an engine that died.
+    """
+
+    ready: float = 60.0
+    answer_ms: int = 1500
+    questions: int = 4096
+    last_words: float = 1.0
+
+
+class NetworkBroker:
+    """One network broker: an engine, the policy behind its gate, and the statistics port.
+
+    Use ``async with broker:`` to have it ready on entry and stopped on exit, or ``await broker.run()`` to serve until
+    ``broker.stop()`` is called. A broker runs once.
+
+    Attributes:
+        settings: what it was told.
+        ports: ports the engine listens on; all 0 before it is ready.
+        audit: the trail of decisions.
+        registry: its metrics.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        findings: tuple[Finding, ...] = (),
+        debug: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
+        """Validate everything that can be validated without opening a port.
+
+        Args:
+            settings: what the broker is to be.
+            findings: what was found while the settings were read.
+            debug: have the engine log at debug level.
+            limits: other deadlines and bounds than the usual ones.
+
+        Raises:
+            ConfigurationError: something keeps the broker from starting.
+            EngineMissingError: there is no engine.
+        """
+        if refusals(findings):
+            raise ConfigurationError(findings)
+        self.settings = settings
+        self.ports = frames.Ports()
+        self.registry = CollectorRegistry()
+        self.audit = Audit(self.registry, settings.identity)
+        self._engine_binary = binary.locate()
+        self._policy = _build_policy(settings)
+        self._debug = debug
+        self._monitoring = bool(settings.statistics.port)
+        self._limits = limits or Limits()
+        self._log = component("network")
+        self._bridge_secret = secrets.token_urlsafe(32)
+        self._started = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._life: contextlib.AsyncExitStack | None = None
+        self._nats_version = "unknown"
+        self._processes = Processes(())
+        Gauge(
+            "choria_broker_config_errors",
+            "Features left out because of their configuration.",
+            ("identity",),
+            registry=self.registry,
+        ).labels(settings.identity).set(sum(finding.severity is Severity.SKIP for finding in findings))
+
+    @classmethod
+    def from_file(cls, path: Path | str, overrides: Overrides | None = None) -> Self:
+        """Read a Choria configuration file and make the broker it describes.
+
+        Raises:
+            ConfigurationError: the file keeps the broker from starting.
+            EngineMissingError: there is no engine.
+        """
+        overrides = overrides or Overrides()
+        loaded = load(Path(path), overrides)
+        if loaded.settings is None:
+            raise ConfigurationError(loaded.findings)
+        return cls(loaded.settings, findings=loaded.findings, debug=overrides.debug)
+
+    @property
+    def is_tls(self) -> bool:
+        """The client port uses TLS."""
+        return self.settings.tls.enabled
+
+    @property
+    def is_verified_tls(self) -> bool:
+        """The client port uses TLS and verifies the certificates clients present."""
+        return self.settings.tls.enabled and self.settings.tls.verify_clients
+
+    @property
+    def started(self) -> bool:
+        """Every listener is open."""
+        return self._started.is_set()
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy
+
+    async def wait_ready(self, timeout: float) -> None:  # noqa: ASYNC109 - part of the promised interface
+        """Wait until every listener is open.
+
+        Args:
+            timeout: seconds to wait.
+
+        Raises:
+            TimeoutError: it was not ready in time.
+        """
+        async with asyncio.timeout(timeout):
+            await self._started.wait()
+
+    @property
+    def stopping(self) -> bool:
+        """Somebody asked the broker to stop."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Ask a running broker to stop; returns at once."""
+        self._stop.set()
+
+    async def wait_stop(self) -> None:
+        """Wait until somebody asks the broker to stop."""
+        await self._stop.wait()
+
+    async def run(self) -> None:
+        """Serve until ``stop`` is called.
+
+        Raises:
+            ConfigurationError: a port is taken.
+            EngineDiedError: the engine ended by itself.
+            NotReadyError: the engine did not get ready.
+            ForcedShutdownError: the engine had to be killed.
+            GateError: the engine broke the gate's protocol.
+        """
+        async with self:
+            await self.wait_stop()
+
+    async def __aenter__(self) -> Self:
+        """Start; raises what ``run`` raises."""
+        if self._life is not None:
+            raise RuntimeError("a broker runs once")
+        self._life = contextlib.AsyncExitStack()
+        await self._life.enter_async_context(self._living())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Stop; raises what ``run`` raises."""
+        if self._life is None:
+            raise RuntimeError("the broker was not started")
+        return await self._life.__aexit__(kind, error, trace)
+
+    def http_app(self) -> web.Application:
+        """Make an application that serves Choria's pages and the engine's; it can be mounted in another.
+
+        The engine's own pages answer when the settings turn statistics on, or when this was called before the start.
+        """
+        self._monitoring = True
+        return create_app(self._instance, self.registry, lambda: self.ports.monitoring)
+
+    async def connect(self, **options: Any) -> Client:
+        """Connect a NATS client to this broker: account ``choria``, no limits.
+
+        Args:
+            options: passed on to ``nats.connect``.
+
+        Raises:
+            NotReadyError: the broker is not running.
+        """
+        if not self.ports.bridge:
+            raise NotReadyError("the broker is not running")
+        options.setdefault("name", "choria-broker")
+        client = Client()
+        try:
+            await client.connect(f"nats://127.0.0.1:{self.ports.bridge}", token=self._bridge_secret, **options)
+        except (OSError, nats.errors.Error, asyncio.CancelledError):
+            await client.close()
+            raise
+        return client
+
+    @contextlib.asynccontextmanager
+    async def _living(self) -> AsyncIterator[None]:
+        """From nothing bound to everything stopped."""
+        taken = occupied(self.settings)
+        if taken:
+            raise ConfigurationError(taken)
+        self._prepare_host()
+        self._log.info("Starting Network Broker")
+        for line in announcements(self.settings):
+            self._log.log(line.level, line.text)
+        with RunDirectory() as directory:
+            try:
+                async with self._engine(directory), self._statistics():
+                    if not self._stop.is_set():
+                        self._started.set()
+                    yield
+            except BaseExceptionGroup as group:
+                raise _root_cause(group) from None
+            finally:
+                self._started.clear()
+                self.ports = frames.Ports()
+                self._log.warning("Choria Network Broker shut down")
+
+    def _prepare_host(self) -> None:
+        wanted = self.settings.network.max_connections
+        limit = raise_file_limit(wanted)
+        if limit < wanted:
+            self._log.warning(
+                "The open file limit is below the most connections allowed; raise LimitNOFILE",
+                limit=limit,
+                connections=wanted,
+            )
+        store = self.settings.network.streams.store
+        if store:
+            store.mkdir(mode=0o750, parents=True, exist_ok=True)
+
+    @contextlib.asynccontextmanager
+    async def _engine(self, directory: RunDirectory) -> AsyncIterator[None]:
+        rendered = render(self.settings, monitoring=self._monitoring, debug=self._debug)
+        hello = frames.Hello(
+            generation=_FIRST_GENERATION,
+            optional_client_certificates=rendered.optional_client_certificates,
+            bridge_secret=self._bridge_secret,
+            answer_within_ms=self._limits.answer_ms,
+            max_questions=self._limits.questions,
+        )
+        process, sock = await EngineProcess.start(self._engine_binary, directory.write("engine.conf", rendered.text))
+        gate = Gate(sock, hello, self._decide, self._engine_refused, self._engine_greeted)
+        self._processes = Processes((process.pid,))
+        async with asyncio.TaskGroup() as tasks:
+            drain = tasks.create_task(process.drain(), name="engine log")
+            watch = tasks.create_task(self._watch(process, drain), name="engine watch")
+            tasks.create_task(gate.run(), name="gate")
+            try:
+                await self._become_ready(gate, tasks)
+                yield
+            finally:
+                self._log.warning("Choria Network Broker shutting down")
+                watch.cancel()
+                await self._end(process, drain)
+
+    async def _become_ready(self, gate: Gate, tasks: asyncio.TaskGroup) -> None:
+        """Wait until the engine is ready, or until somebody asks the broker to stop before it is."""
+        stop = tasks.create_task(self._stop.wait(), name="stop during start")
+        try:
+            waited: set[asyncio.Future[Any]] = {stop, gate.ready}
+            done, _ = await asyncio.wait(waited, timeout=self._limits.ready, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+        if not done:
+            raise NotReadyError(f"broker did not become ready within {self._limits.ready:.0f} s, terminating")
+        if gate.ready in done:
+            self.ports = gate.ready.result()
+
+    async def _watch(self, process: EngineProcess, drain: asyncio.Task[None]) -> None:
+        status = await process.wait()
+        await asyncio.wait({drain}, timeout=self._limits.last_words)
+        raise EngineDiedError(status, tuple(process.last_lines))
+
+    async def _end(self, process: EngineProcess, drain: asyncio.Task[None]) -> None:
+        grace = self.settings.network.soft_shutdown_timeout
+        in_time = await process.stop(grace if grace > 0 else _LEAST_GRACE)
+        await asyncio.wait({drain}, timeout=self._limits.last_words)
+        drain.cancel()
+        if not in_time:
+            raise ForcedShutdownError(f"the engine did not stop within {grace:.0f} s and was killed")
+
+    @contextlib.asynccontextmanager
+    async def _statistics(self) -> AsyncIterator[None]:
+        statistics = self.settings.statistics
+        if not statistics.port:
+            self._log.info("Statistics gathering disabled, set plugin.choria.stats_port")
+            yield
+            return
+        runner = web.AppRunner(self.http_app(), access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, statistics.address, statistics.port).start()
+            self._log.info(
+                f"Starting statistic reporting Prometheus statistics on http://{statistics.address}:{statistics.port}/choria/"
+            )
+            yield
+        finally:
+            await runner.cleanup()
+
+    def _decide(self, request: ConnectRequest) -> Verdict:
+        begun = time.perf_counter()
+        verdict = self._policy.decide(request, time.time())
+        self.audit.record(request, verdict, time.perf_counter() - begun)
+        return verdict
+
+    def _engine_greeted(self, hello: frames.EngineHello) -> None:
+        self._nats_version = hello.nats
+        network = self.settings.network
+        self._log.info(
+            f"Starting new Network Broker with NATS version {hello.nats} on "
+            f"{network.listen_address}:{network.client_port} using config file {self.settings.source}"
+        )
+
+    def _engine_refused(self, refusal: frames.Refusal) -> None:
+        self.audit.engine_refused(refusal.cause, refusal.connection, refusal.address)
+
+    def _instance(self) -> Mapping[str, object]:
+        return document(
+            self._processes,
+            source=self.settings.source,
+            identity=self.settings.identity,
+            nats=self._nats_version,
+            max_connections=self.settings.network.max_connections,
+        )
+
+
+def _build_policy(settings: Settings) -> Policy:
+    return policy_from(settings, read_signers(settings), SignatureMemory(time.monotonic).signed_by)
+
+
+def _root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Of errors that came together, the one that explains the others: the engine's death before what it caused."""
+    leaves: list[BaseException] = []
+
+    def collect(error: BaseException) -> None:
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                collect(inner)
+        else:
+            leaves.append(error)
+
+    collect(group)
+    ranked = (EngineDiedError, GateError, NotReadyError, ForcedShutdownError)
+    return next((leaf for kind in ranked for leaf in leaves if isinstance(leaf, kind)), leaves[0])

@@ -1,0 +1,46 @@
+"""What can stop the broker. Each is an operator's message first; callers branch on the class."""
+
+from __future__ import annotations
+
+from choria_broker.config.findings import Finding, refusals
+
+
+class BrokerError(Exception):
+    """The broker cannot start, or cannot go on."""
+
+
+class ConfigurationError(BrokerError):
+    """The configuration keeps the broker from starting; nothing was bound.
+
+    Attributes:
+        findings: every finding, the refusals among them.
+    """
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        """Take all findings; the message has the refusals, one a line."""
+        super().__init__("\n".join(str(finding) for finding in refusals(findings)))
+        self.findings = findings
+
+
+class EngineDiedError(BrokerError):
+    """The engine ended although nobody asked it to.
+
+    Attributes:
+        status: its exit status, minus the signal's number when a signal ended it.
+        last_lines: its last log lines, oldest first.
+    """
+
+    def __init__(self, status: int, last_lines: tuple[str, ...]) -> None:
+        """Take what is known of the death."""
+        how = f"exit status {status}" if status >= 0 else f"signal {-status}"
+        super().__init__(f"the engine ended with {how}")
+        self.status = status
+        self.last_lines = last_lines
+
+
+class NotReadyError(BrokerError):
+    """The engine did not open its listeners in time."""
+
+
+class ForcedShutdownError(BrokerError):
+    """The engine did not stop in the time it was given and was killed."""

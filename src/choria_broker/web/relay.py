@@ -1,0 +1,76 @@
+"""The engine's monitoring pages, relayed as they are."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+PAGES = (
+    "/",
+    "/varz",
+    "/connz",
+    "/routez",
+    "/gatewayz",
+    "/leafz",
+    "/subsz",
+    "/subscriptionsz",
+    "/accountz",
+    "/accstatz",
+    "/jsz",
+    "/healthz",
+    "/ipqueuesz",
+    "/stacksz",
+)
+"""Pages relayed; everything else is not found."""
+
+_TIMEOUT = aiohttp.ClientTimeout(total=10)
+_CHUNK = 65536
+
+
+class Relay:
+    """Relays GET and HEAD requests for the engine's pages.
+
+    Args:
+        monitoring_port: tells the loopback port of the engine's monitoring listener, 0 while there is none.
+    """
+
+    def __init__(self, monitoring_port: Callable[[], int]) -> None:
+        """Prepare; the client session opens with the application."""
+        self._monitoring_port = monitoring_port
+        self._session: aiohttp.ClientSession | None = None
+
+    def install(self, app: web.Application) -> None:
+        """Add the pages and the client session's life to an application."""
+        app.cleanup_ctx.append(self._live)
+        for page in PAGES:
+            app.router.add_get(page, functools.partial(self._relay, page))
+
+    async def _live(self, _app: web.Application) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False) as session:
+            self._session = session
+            yield
+        self._session = None
+
+    async def _relay(self, page: str, request: web.Request) -> web.StreamResponse:
+        port = self._monitoring_port()
+        if not port or self._session is None:
+            raise web.HTTPServiceUnavailable(
+                text="The engine's pages are off: statistics are not enabled, or the engine is not running.\n"
+            )
+        url = URL(f"http://127.0.0.1:{port}{page}?{request.rel_url.raw_query_string}", encoded=True)
+        try:
+            async with self._session.request(request.method, url, allow_redirects=False) as answer:
+                response = web.StreamResponse(status=answer.status)
+                if "Content-Type" in answer.headers:
+                    response.headers["Content-Type"] = answer.headers["Content-Type"]
+                await response.prepare(request)
+                async for chunk in answer.content.iter_chunked(_CHUNK):
+                    await response.write(chunk)
+                await response.write_eof()
+                return response
+        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+            raise web.HTTPBadGateway(text="The engine does not answer.\n") from error

@@ -1,0 +1,96 @@
+"""The broker as an operator runs it: a process, its log, its readiness as told to systemd."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+DEADLINE = 20.0
+
+
+class Program:
+    """A running ``choria-broker``.
+
+    Attributes:
+        pid: process id.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, notifications: socket.socket, log: Path) -> None:
+        """Take over a process; use ``started``."""
+        self._process = process
+        self._notifications = notifications
+        self._log = log
+        self.pid = process.pid
+
+    async def told(self, state: str) -> None:
+        """Wait until the program has told the service manager a state."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(DEADLINE):
+            while (await loop.sock_recv(self._notifications, 100)).decode() != state:
+                continue
+
+    async def ended(self) -> int:
+        """Wait for the end of the program and return its exit status."""
+        async with asyncio.timeout(DEADLINE):
+            return await self._process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    async def logs(self, text: str) -> dict[str, object]:
+        """Wait for a log line whose message has a text in it, and return its fields."""
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                for line in self.lines():
+                    if text in str(line["msg"]):
+                        return line
+                await asyncio.sleep(0.02)
+
+    def lines(self) -> list[dict[str, object]]:
+        """Read the whole log so far."""
+        if not self._log.exists():
+            return []
+        return [json.loads(line) for line in self._log.read_text(encoding="utf-8").splitlines()]
+
+    async def output(self) -> str:
+        """Read what the program wrote to standard error, after its end."""
+        stream = self._process.stderr
+        return (await stream.read()).decode() if stream else ""
+
+
+@contextlib.asynccontextmanager
+async def started(
+    *arguments: str | Path, log: Path, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Program]:
+    """Start ``choria-broker`` with arguments; on exit it is gone in any case.
+
+    Args:
+        arguments: of the command line.
+        log: the log file that its configuration names.
+        environment: variables to add.
+    """
+    address = f"\0choria-broker-test-{os.getpid()}-{os.urandom(8).hex()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications:
+        notifications.bind(address)
+        notifications.setblocking(False)
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).parent / "choria-broker",
+            *arguments,
+            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            env={**os.environ, "NOTIFY_SOCKET": "@" + address[1:], **(environment or {})},
+        )
+        try:
+            yield Program(process, notifications, log)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

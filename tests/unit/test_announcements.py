@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import pytest
+
+from choria_broker.announcements import Announcement, announcements
+from choria_broker.config.secret import Secret
+from choria_broker.config.settings import (
+    Cluster,
+    Endpoint,
+    Gateway,
+    GatewayRemote,
+    Issuer,
+    LeafnodeRemote,
+    Leafnodes,
+    Network,
+    Provisioning,
+    RemoteTls,
+    Security,
+    Settings,
+    Streams,
+    Tls,
+    TlsFiles,
+    Websocket,
+)
+
+FILES = TlsFiles(Path("/c"), Path("/k"), Path("/ca"))
+SECURE = Tls(enabled=True, everywhere=True, verify_clients=True, files=FILES)
+PLAIN = Tls(enabled=False, everywhere=False, verify_clients=False, files=None)
+PEER = Endpoint("nats", "b2", 5222, user="u", password=Secret("hunter2"))
+
+
+def said(network: Network | None = None, tls: Tls = SECURE, security: Security | None = None) -> list[Announcement]:
+    settings = Settings(
+        source=Path("/b.conf"),
+        identity="b1",
+        tls=tls,
+        network=network or Network(),
+        security=security or Security(),
+    )
+    return list(announcements(settings))
+
+
+def info(text: str) -> Announcement:
+    return Announcement(logging.INFO, text)
+
+
+def warning(text: str) -> Announcement:
+    return Announcement(logging.WARNING, text)
+
+
+def test_a_standalone_broker_says_little() -> None:
+    assert said() == [info("Skipping clustering configuration without any peers")]
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (
+            Network(cluster=Cluster((PEER,), (PEER,), 5222)),
+            [info("Defaulting Choria Broker Peer port to 5222"), info("Adding nats://b2:5222 as network peer")],
+        ),
+        (Network(streams=Streams(store=Path("/s"))), [info("Configuring Choria Streams in /s")]),
+        (Network(websocket=Websocket(4333)), [info("Starting Broker WebSocket support on port 4333")]),
+        (
+            Network(leafnodes=Leafnodes(port=7422)),
+            [info("Starting Broker Leafnode support listening on :::7422")],
+        ),
+        (
+            Network(
+                leafnodes=Leafnodes(remotes=(LeafnodeRemote("OPS", (PEER,), "choria", None, RemoteTls(disabled=True)),))
+            ),
+            [
+                info("Starting Broker Leafnode support with 1 remote connection(s)"),
+                warning("Disabling TLS for leafnode remote OPS"),
+                info("Added remote Leafnode OPS with remote [nats://b2:5222]"),
+            ],
+        ),
+        (
+            Network(
+                gateway=Gateway("NYC", 7001, (GatewayRemote("LDN", (PEER,), RemoteTls(ca=Path("/ldn"))),), tls=False)
+            ),
+            [
+                info("Starting Broker Gateway NYC listening on :::7001"),
+                info("Adding gateway LDN"),
+                info("Using custom TLS config for remote Gateway LDN"),
+                info("Added remote Gateway LDN with servers nats://b2:5222"),
+                warning("Gateway traffic is clear text because plugin.choria.network.gateway_tls is false"),
+            ],
+        ),
+        (
+            Network(provisioning=Provisioning(Secret("p"), Path("/signer"))),
+            [
+                warning("Allowing unverified TLS connections for provisioning purposes"),
+                warning("Allowing Provisioner connections"),
+            ],
+        ),
+        (
+            Network(client_signers=("a",), server_signers=("b",)),
+            [
+                warning("Allowing unverified TLS connections for AAA signed clients"),
+                warning("Allowing unverified TLS connections for Provisioner signed servers"),
+            ],
+        ),
+    ],
+)
+def test_each_feature_is_announced(network: Network, expected: list[Announcement]) -> None:
+    lines = said(network)
+    places = [lines.index(line) for line in expected]
+    assert places == sorted(places)
+
+
+def test_no_password_of_a_peer_is_announced() -> None:
+    assert "hunter2" not in repr(said(Network(cluster=Cluster((PEER,), (PEER,), 5222))))
+
+
+def test_clear_text_routes_are_a_warning_that_names_the_key() -> None:
+    (line,) = [
+        line
+        for line in said(Network(cluster=Cluster((PEER,), (PEER,), 5222, tls=False)))
+        if line.level == logging.WARNING
+    ]
+    assert "plugin.choria.network.peer_tls" in line.text
+
+
+@pytest.mark.parametrize(
+    ("tls", "expected"),
+    [
+        (PLAIN, "Skipping broker TLS set up"),
+        (
+            dataclasses.replace(SECURE, verify_clients=False),
+            "Disabling client certificate verification due to configuration or CLI override",
+        ),
+    ],
+)
+def test_weakened_tls_is_a_warning(tls: Tls, expected: str) -> None:
+    assert warning(expected) in said(tls=tls)
+
+
+@pytest.mark.parametrize(
+    ("without_token", "expected"),
+    [
+        (False, "Allowing Provisioner connections subject to JWT claims"),
+        (True, "Allowing Provisioner connections without JWT claims for version 1 provisioning"),
+    ],
+)
+def test_issuer_networks(expected: str, *, without_token: bool) -> None:
+    network = Network(provisioning=Provisioning(Secret("p"), provisioner_without_token=without_token))
+    lines = said(network, security=Security(issuers=(Issuer("choria", "ab"),), choria_ca=True))
+    assert info("Loaded Organization Issuer choria with public key ab") in lines
+    assert warning("Allowing unverified TLS connections for Organization Issuer issued connections") in lines
+    assert warning(expected) in lines
+    assert any("Pub-Sub and Stream operations" in line.text for line in lines)

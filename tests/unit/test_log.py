@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from choria_broker.config.settings import LogLevel
+from choria_broker.log import ENGINE, ROOT, component, configure
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger(ROOT)
+    before = (root.handlers[:], root.propagate, root.level)
+    yield
+    for handler in root.handlers:
+        if handler not in before[0]:
+            handler.close()
+    root.handlers[:], root.propagate = before[0], before[1]
+    root.setLevel(before[2])
+
+
+def test_a_file_gets_json_lines_with_fields(tmp_path: Path) -> None:
+    path = tmp_path / "broker.log"
+    configure(str(path), LogLevel.INFO)
+    component("access").info("Connection accepted", cid=7, account="choria")
+    component("access").debug("not shown")
+    logging.getLogger(ENGINE).warning("Slow Consumer %s", "x")
+    logging.getLogger(ENGINE).critical("dead")
+    first, second, third = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    time = first.pop("time")
+    assert time
+    assert first == {
+        "level": "info",
+        "msg": "Connection accepted",
+        "component": "access",
+        "cid": 7,
+        "account": "choria",
+    }
+    assert (second["component"], second["level"], second["msg"]) == ("network_broker", "warning", "Slow Consumer x")
+    assert third["level"] == "fatal"
+
+
+def test_a_file_is_appended_to(tmp_path: Path) -> None:
+    path = tmp_path / "broker.log"
+    path.write_text("before\n", encoding="utf-8")
+    configure(str(path), LogLevel.INFO)
+    component("x").info("after")
+    assert path.read_text(encoding="utf-8").startswith("before\n{")
+
+
+@pytest.mark.parametrize("name", ["stdout", "STDERR"])
+def test_streams_get_text_lines(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(name, LogLevel.INFO)
+    component("network").warning("Port in use", port=4222)
+    captured = capsys.readouterr()
+    shown = captured.out if name == "stdout" else captured.err
+    assert shown.startswith("time=")
+    assert shown.endswith(' level=warning msg="Port in use" component=network port=4222\n')
+
+
+def test_discard_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("Discard", LogLevel.DEBUG)
+    component("network").error("lost")
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        (LogLevel.DEBUG, "diwec"),
+        (LogLevel.INFO, "iwec"),
+        (LogLevel.WARN, "wec"),
+        (LogLevel.ERROR, "ec"),
+        (LogLevel.FATAL, "c"),
+    ],
+)
+def test_levels(level: LogLevel, shown: str, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    configure(str(path), level)
+    log = component("x")
+    for name in ("debug", "info", "warning", "error", "critical"):
+        getattr(log, name)(name[0])
+    assert "".join(json.loads(line)["msg"] for line in path.read_text(encoding="utf-8").splitlines()) == shown
+
+
+def test_without_configuration_lines_go_where_the_embedding_program_says(caplog: pytest.LogCaptureFixture) -> None:
+    component("network").warning("hello", port=1)
+    (record,) = caplog.records
+    assert (record.name, record.getMessage(), record.__dict__["port"]) == ("choria_broker.network", "hello", 1)
+
+
+def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        configure(str(tmp_path / "no" / "where.log"), LogLevel.INFO)
