@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from testbed import Authority
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """The CA of the network under test."""
+    return Authority(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def choria() -> Path:
+    """The real choria program."""
+    found = os.environ.get("CHORIA_BIN") or shutil.which("choria")
+    if not found:
+        pytest.skip("no choria program: set CHORIA_BIN or put choria on PATH")
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def nats_cli() -> Path:
+    """The real nats command line."""
+    found = os.environ.get("NATS_BIN") or shutil.which("nats")
+    if not found:
+        pytest.skip("no nats program: set NATS_BIN or put nats on PATH")
+    return Path(found)
