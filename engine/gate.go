@@ -1,0 +1,305 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	helloTimeout = 10 * time.Second
+	// writeTimeout bounds how long the broker may leave the gate unread before it counts as lost.
+	writeTimeout = 10 * time.Second
+	// spareFrames is the room in the outgoing queue besides the questions, and the most that refusals may take.
+	spareFrames = 1024
+	// countsEvery bounds the rate of the log line about what was ignored and dropped.
+	countsEvery = 10 * time.Second
+)
+
+// errGateClosed says that the broker closed its end of the gate, or is no more.
+var errGateClosed = errors.New("the broker closed the gate")
+
+// openGate takes over the inherited descriptor of the gate.
+func openGate(fd int) (net.Conn, error) {
+	if fd < 0 {
+		return nil, errors.New("no gate: start the engine with --gate-fd and an inherited socket")
+	}
+	file := os.NewFile(uintptr(fd), "gate")
+	defer file.Close() // FileConn works on a duplicate.
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, fmt.Errorf("descriptor %d of --gate-fd is not a socket", fd)
+	}
+	if _, ok := conn.(*net.UnixConn); !ok {
+		return nil, errors.Join(fmt.Errorf("descriptor %d of --gate-fd is not a Unix socket", fd), conn.Close())
+	}
+	return conn, nil
+}
+
+// shakeHands sends the engine's hello and returns the broker's. Neither side waits for the other to begin.
+func shakeHands(conn net.Conn, reader *bufio.Reader, version string, timeout time.Duration) (brokerHello, error) {
+	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return brokerHello{}, err
+	}
+	frame, err := encodeFrame(map[string]any{"type": "hello", "protocol": protocolVersion, "engine": version, "nats": server.VERSION})
+	if err != nil {
+		return brokerHello{}, err
+	}
+	var body []byte
+	if _, err = conn.Write(frame); err == nil {
+		body, err = readFrame(reader)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return brokerHello{}, fmt.Errorf("no hello from the broker within %s", timeout)
+	}
+	if err != nil {
+		return brokerHello{}, fmt.Errorf("no hello from the broker: %w", closedOr(err))
+	}
+	hello, err := parseHello(body)
+	if err != nil {
+		return brokerHello{}, err
+	}
+	return hello, conn.SetDeadline(time.Time{})
+}
+
+// closedOr turns every form in which a peer can go away into errGateClosed.
+func closedOr(err error) error {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.EPIPE, syscall.ECONNRESET} {
+		if errors.Is(err, end) {
+			return errGateClosed
+		}
+	}
+	return err
+}
+
+// gate carries questions to the broker and verdicts back. One goroutine reads, one writes; nobody else touches
+// the socket, and nobody waits for either of them without a limit.
+type gate struct {
+	conn         net.Conn
+	maxQuestions int
+	answerWithin time.Duration
+	writeTimeout time.Duration
+	debugf       func(format string, args ...any)
+
+	generation atomic.Uint64
+	outgoing   chan []byte
+	halted     chan struct{} // closed when nothing more is asked
+	haltOnce   sync.Once
+	lost       chan struct{} // closed when the gate is lost
+	loseOnce   sync.Once
+	err        error // why the gate was lost; to be read once lost is closed
+
+	mu      sync.Mutex
+	lastID  uint64
+	pending map[uint64]*pendingQuestion
+
+	ignored  atomic.Uint64 // answers nobody waited for
+	dropped  atomic.Uint64 // frames that found the outgoing queue full
+	lastTold atomic.Int64  // Unix time in nanoseconds of the last log line about these
+}
+
+type pendingQuestion struct {
+	deadline time.Time
+	answer   chan incoming // holds one, so that the reader never waits
+}
+
+func newGate(conn net.Conn, hello brokerHello) *gate {
+	g := &gate{
+		conn:         conn,
+		maxQuestions: hello.MaxQuestions,
+		answerWithin: time.Duration(hello.AnswerWithinMS) * time.Millisecond,
+		writeTimeout: writeTimeout,
+		outgoing:     make(chan []byte, hello.MaxQuestions+spareFrames),
+		halted:       make(chan struct{}),
+		lost:         make(chan struct{}),
+		pending:      make(map[uint64]*pendingQuestion),
+	}
+	g.generation.Store(hello.Generation)
+	return g
+}
+
+// halt refuses every open question at once and asks no more. The socket stays open: its end tells of the broker's.
+func (g *gate) halt() {
+	g.haltOnce.Do(func() { close(g.halted) })
+}
+
+func (g *gate) lose(err error) {
+	g.halt()
+	g.loseOnce.Do(func() {
+		g.err = closedOr(err)
+		close(g.lost)
+		g.conn.Close()
+	})
+}
+
+// read takes what the broker sends. The reader may hold bytes already that came after the hello.
+func (g *gate) read(reader *bufio.Reader) {
+	for {
+		body, err := readFrame(reader)
+		if err == nil {
+			err = g.receive(body)
+		}
+		if err != nil {
+			g.lose(err)
+			return
+		}
+	}
+}
+
+func (g *gate) receive(body []byte) error {
+	frame, err := parseIncoming(body)
+	if err != nil {
+		return err
+	}
+	switch frame.Type {
+	case "verdict":
+		id, ok := positive(frame.ID)
+		if !ok {
+			return protocolErrorf("a verdict without a usable 'id'")
+		}
+		g.deliver(id, frame)
+	case "generation":
+		generation, ok := positive(frame.Generation)
+		if !ok || generation < g.generation.Load() {
+			return protocolErrorf("a policy generation that is no integer or went back")
+		}
+		g.generation.Store(generation)
+	default:
+		return protocolErrorf("a frame of the unknown type %.40q", frame.Type)
+	}
+	return nil
+}
+
+// deliver hands an answer to the question that waits for it, if one still does.
+func (g *gate) deliver(id uint64, frame incoming) {
+	g.mu.Lock()
+	waiting, ok := g.pending[id]
+	inTime := ok && !time.Now().After(waiting.deadline)
+	if inTime {
+		delete(g.pending, id)
+	}
+	g.mu.Unlock()
+	if inTime {
+		waiting.answer <- frame
+		return
+	}
+	g.count(&g.ignored)
+}
+
+// count counts what an operator can only see in the log, which tells of it now and then.
+func (g *gate) count(counter *atomic.Uint64) {
+	counter.Add(1)
+	last, now := g.lastTold.Load(), time.Now().UnixNano()
+	if now-last >= int64(countsEvery) && g.lastTold.CompareAndSwap(last, now) {
+		g.debugf("Gate: so far %d answers were ignored (late, given twice, or to no question) and %d frames dropped", g.ignored.Load(), g.dropped.Load())
+	}
+}
+
+// ask puts a question and returns the answer, or the cause of a refusal. It fills in the id and the deadline.
+func (g *gate) ask(q *question, start time.Time) (incoming, cause) {
+	waiting := &pendingQuestion{deadline: start.Add(g.answerWithin), answer: make(chan incoming, 1)}
+	q.Type, q.Deadline = "question", waiting.deadline.UnixMilli()
+	g.mu.Lock()
+	if len(g.pending) >= g.maxQuestions {
+		g.mu.Unlock()
+		return incoming{}, causeOverflow
+	}
+	g.lastID++
+	q.ID = g.lastID
+	g.pending[q.ID] = waiting
+	g.mu.Unlock()
+	defer g.forget(q.ID)
+
+	if !g.send(*q) {
+		q.ID = 0 // The broker will never see it.
+		return incoming{}, causeOverflow
+	}
+	timer := time.NewTimer(time.Until(waiting.deadline))
+	defer timer.Stop()
+	select {
+	case frame := <-waiting.answer:
+		return frame, causeNone
+	case <-g.halted:
+		return incoming{}, causeStopping
+	case <-timer.C:
+	}
+	// The reader takes only what is in time, so an answer it has taken counts however late this goroutine woke up.
+	g.forget(q.ID)
+	select {
+	case frame := <-waiting.answer:
+		return frame, causeNone
+	default:
+		return incoming{}, causeTimeout
+	}
+}
+
+func (g *gate) forget(id uint64) {
+	g.mu.Lock()
+	delete(g.pending, id)
+	g.mu.Unlock()
+}
+
+// report tells the broker of a refusal that was not its own. Reports never take the room of questions.
+func (g *gate) report(q *question, why cause) {
+	if why == causeNone || why == causeDenied || why == causeStopping {
+		return
+	}
+	r := refusal{Type: "refusal", ID: q.ID, Connection: q.Connection, Address: q.Address, Cause: why}
+	if len(g.outgoing) >= spareFrames || !g.send(r) {
+		g.count(&g.dropped)
+	}
+}
+
+// send queues a frame; false when that is not possible, which for a question has to be a refusal.
+func (g *gate) send(message any) bool {
+	frame, err := encodeFrame(message)
+	if err != nil {
+		return false
+	}
+	select {
+	case <-g.halted:
+		return false
+	default:
+	}
+	select {
+	case g.outgoing <- frame:
+		return true
+	default:
+		return false
+	}
+}
+
+// write sends what is queued, in as few writes as the queue allows.
+func (g *gate) write() {
+	writer := bufio.NewWriterSize(g.conn, 1<<16)
+	for {
+		select {
+		case <-g.lost:
+			return
+		case frame := <-g.outgoing:
+			err := g.conn.SetWriteDeadline(time.Now().Add(g.writeTimeout))
+			if err == nil {
+				_, err = writer.Write(frame)
+			}
+			if err == nil && len(g.outgoing) == 0 {
+				err = writer.Flush()
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				err = protocolErrorf("the broker has not read its gate for %s", g.writeTimeout)
+			}
+			if err != nil {
+				g.lose(err)
+				return
+			}
+		}
+	}
+}

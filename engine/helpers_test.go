@@ -1,0 +1,461 @@
+package main
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/binary"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long a test waits for what has to happen.
+const patience = 15 * time.Second
+
+var testSecret = strings.Repeat("bridge-secret-", 4)
+
+// frame is what the fake broker receives or sends.
+type frame = map[string]any
+
+// fakeBroker is the other end of a gate.
+type fakeBroker struct {
+	t      testing.TB
+	conn   net.Conn
+	frames chan frame // closed at the end of the gate
+}
+
+// socketPair returns both ends of a gate; the second is not wrapped, to be inherited or taken over.
+func socketPair(t testing.TB) (net.Conn, *os.File) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := os.NewFile(uintptr(fds[0]), "broker")
+	defer ours.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "engine")
+	t.Cleanup(func() { conn.Close(); theirs.Close() })
+	return conn, theirs
+}
+
+// engineEnd opens the engine's end as the engine itself does.
+func engineEnd(t testing.TB, file *os.File) net.Conn {
+	t.Helper()
+	fd, err := unix.Dup(int(file.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	conn, err := openGate(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func newFakeBroker(t testing.TB, conn net.Conn) *fakeBroker {
+	b := &fakeBroker{t: t, conn: conn, frames: make(chan frame, 10_000)}
+	go func() {
+		defer close(b.frames)
+		reader := bufio.NewReader(conn)
+		for {
+			body, err := readFrame(reader)
+			if err != nil {
+				return
+			}
+			var f frame
+			if err := json.Unmarshal(body, &f); err != nil {
+				return
+			}
+			b.frames <- f
+		}
+	}()
+	return b
+}
+
+func (b *fakeBroker) raw(data []byte) {
+	b.t.Helper()
+	if _, err := b.conn.Write(data); err != nil {
+		b.t.Fatalf("writing to the gate: %v", err)
+	}
+}
+
+func (b *fakeBroker) send(message any) {
+	b.t.Helper()
+	body, err := json.Marshal(message)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.text(string(body))
+}
+
+// text sends a frame with a body that need not be JSON.
+func (b *fakeBroker) text(body string) {
+	b.t.Helper()
+	b.raw(wire(body))
+}
+
+// wire returns a frame with whatever body.
+func wire(body string) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+}
+
+// expect returns the next frame, which has to be of the given type.
+func (b *fakeBroker) expect(kind string) frame {
+	b.t.Helper()
+	select {
+	case f, ok := <-b.frames:
+		if !ok {
+			b.t.Fatalf("the gate ended; wanted a %s", kind)
+		}
+		if f["type"] != kind {
+			b.t.Fatalf("wanted a %s, got %v", kind, f)
+		}
+		return f
+	case <-time.After(patience):
+		b.t.Fatalf("no %s on the gate", kind)
+	}
+	return nil
+}
+
+func (b *fakeBroker) expectRefusal(why cause, id any) frame {
+	b.t.Helper()
+	f := b.expect("refusal")
+	if f["cause"] != string(why) || f["id"] != id {
+		b.t.Fatalf("wanted a refusal of question %v for %s, got %v", id, why, f)
+	}
+	return f
+}
+
+// expectNothing makes sure that no frame is waiting, once the engine cannot have more to say.
+func (b *fakeBroker) expectNothing() {
+	b.t.Helper()
+	select {
+	case f := <-b.frames:
+		b.t.Fatalf("unexpected frame %v", f)
+	default:
+	}
+}
+
+func validHello() frame {
+	return frame{"type": "hello", "protocol": 1, "generation": 7, "optional_client_certificates": false,
+		"bridge_secret": testSecret, "answer_within_ms": 10_000, "max_questions": 100}
+}
+
+// allowing is a verdict that lets the connection in without limits, changed by the given fields.
+func allowing(question frame, changes ...frame) frame {
+	v := frame{"type": "verdict", "id": question["id"], "generation": 7, "allow": true, "account": "choria",
+		"username": "shown", "permissions": nil}
+	for _, change := range changes {
+		for field, value := range change {
+			if value == absent {
+				delete(v, field)
+			} else {
+				v[field] = value
+			}
+		}
+	}
+	return v
+}
+
+// absent as the value of a change removes the field.
+var absent = new(int)
+
+// testEngine is an engine in this process with a fake broker.
+type testEngine struct {
+	*engine
+	*fakeBroker
+	ports     map[string]int
+	terminate chan os.Signal
+	exited    chan struct{} // closed when the engine has ended
+	code      int           // its exit code
+}
+
+const plainConfig = `
+listen: "127.0.0.1:-1"
+server_name: test
+accounts { choria {}, other {}, system {} }
+system_account: system
+`
+
+func writeFile(t testing.TB, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func prepareEngine(t testing.TB, config string, changes frame) (*testEngine, error) {
+	t.Helper()
+	hello := validHello()
+	for field, value := range changes {
+		hello[field] = value
+	}
+	conn, file := socketPair(t)
+	e := &testEngine{fakeBroker: newFakeBroker(t, conn), terminate: make(chan os.Signal, 2), exited: make(chan struct{})}
+	e.send(hello)
+	engineConn := engineEnd(t, file)
+	reader := bufio.NewReader(engineConn)
+	parsed, err := shakeHands(engineConn, reader, "test", patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts, err := loadOptions(writeFile(t, "nats.conf", config))
+	if err != nil {
+		return nil, err
+	}
+	if e.engine, err = newEngine(opts, engineConn, parsed); err != nil {
+		return nil, err
+	}
+	e.srv.SetLoggerV2(nil, false, false, false)
+	go e.gate.read(reader)
+	go e.gate.write()
+	e.expect("hello")
+	return e, nil
+}
+
+// startEngine returns an engine that is ready. It ends with the test.
+func startEngine(t testing.TB, config string, changes frame) *testEngine {
+	t.Helper()
+	e, err := prepareEngine(t, config, changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(e.exited)
+		e.code, _ = e.live(e.terminate)
+	}()
+	t.Cleanup(func() {
+		e.fakeBroker.conn.Close()
+		e.waitExit()
+	})
+	e.ports = map[string]int{}
+	for name, port := range e.expect("ready")["ports"].(map[string]any) {
+		e.ports[name] = int(port.(float64))
+	}
+	return e
+}
+
+// waitExit returns the exit code the engine ended with.
+func (e *testEngine) waitExit() int {
+	e.t.Helper()
+	select {
+	case <-e.exited:
+	case <-time.After(patience):
+		e.t.Fatal("the engine did not end")
+	}
+	return e.code
+}
+
+// connecting dials in the background, since a client waits for a verdict that the test has yet to give.
+type connecting struct {
+	t    testing.TB
+	done chan struct{}
+	conn *nats.Conn
+	err  error
+}
+
+func (e *testEngine) connect(url string, options ...nats.Option) *connecting {
+	c := &connecting{t: e.t, done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		c.conn, c.err = nats.Connect(url, append([]nats.Option{nats.NoReconnect(), nats.Timeout(patience)}, options...)...)
+	}()
+	return c
+}
+
+func (e *testEngine) url(listener string) string {
+	scheme := map[string]string{"websocket": "ws"}[listener]
+	if scheme == "" {
+		scheme = "nats"
+	}
+	return fmt.Sprintf("%s://127.0.0.1:%d", scheme, e.ports[listener])
+}
+
+func (c *connecting) wait() {
+	c.t.Helper()
+	select {
+	case <-c.done:
+	case <-time.After(patience):
+		c.t.Fatal("the client neither got in nor was refused")
+	}
+}
+
+func (c *connecting) in() *nats.Conn {
+	c.t.Helper()
+	c.wait()
+	if c.err != nil {
+		c.t.Fatalf("the client was refused: %v", c.err)
+	}
+	c.t.Cleanup(c.conn.Close)
+	return c.conn
+}
+
+// refused wants the one error a refused client may see.
+func (c *connecting) refused() {
+	c.t.Helper()
+	c.wait()
+	if c.err == nil {
+		c.conn.Close()
+		c.t.Fatal("the client was let in")
+	}
+	// A refusal can be quicker than the client's own writes, which then fail before it reads what it is told.
+	if errors.Is(c.err, syscall.EPIPE) || errors.Is(c.err, syscall.ECONNRESET) {
+		return
+	}
+	if c.err.Error() != "nats: Authorization Violation" {
+		c.t.Fatalf("the client was refused with %q", c.err)
+	}
+}
+
+// eventually waits for a state that nothing announces.
+func eventually(t testing.TB, what string, happened func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		if happened() {
+			return
+		}
+	}
+	t.Fatalf("never: %s", what)
+}
+
+// rawClient speaks the client protocol by hand.
+type rawClient struct {
+	t testing.TB
+	net.Conn
+	reader *bufio.Reader
+	info   frame
+}
+
+func dialRaw(t testing.TB, port int) *rawClient {
+	t.Helper()
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patience))
+	r := &rawClient{t: t, Conn: conn, reader: bufio.NewReader(conn)}
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(r.line(), "INFO ")), &r.info); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *rawClient) say(text string) {
+	r.t.Helper()
+	if _, err := io.WriteString(r, text+"\r\n"); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rawClient) line() string {
+	r.t.Helper()
+	line, err := r.reader.ReadString('\n')
+	if err != nil {
+		r.t.Fatalf("reading from the server: %v (after %q)", err, line)
+	}
+	return strings.TrimSpace(line)
+}
+
+// authority is a certificate authority and where its files are.
+type authority struct {
+	t    testing.TB
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pool *x509.CertPool
+}
+
+func newAuthority(t testing.TB, name string) *authority {
+	t.Helper()
+	a := &authority{t: t, dir: t.TempDir(), pool: x509.NewCertPool()}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	a.key = newKey(t)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &a.key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.cert, err = x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.pool.AddCert(a.cert)
+	a.write("ca.pem", "CERTIFICATE", der)
+	return a
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func (a *authority) write(name, kind string, der []byte) {
+	a.t.Helper()
+	text := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+	if err := os.WriteFile(a.path(name), text, 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+func (a *authority) path(name string) string { return filepath.Join(a.dir, name) }
+
+// issue makes a certificate for 127.0.0.1 and its files NAME.pem and NAME.key.
+func (a *authority) issue(name string) tls.Certificate {
+	a.t.Helper()
+	key := newKey(a.t)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(0xabc123), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.write(name+".pem", "CERTIFICATE", der)
+	a.write(name+".key", "EC PRIVATE KEY", keyDER)
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}

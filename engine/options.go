@@ -1,0 +1,96 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// loadOptions reads a configuration file of nats-server and refuses what would lead around the gate.
+func loadOptions(file string) (*server.Options, error) {
+	opts, err := server.ProcessConfigFile(file)
+	if err != nil && !strings.Contains(err.Error(), file) {
+		err = fmt.Errorf("%s: %w", file, err) // Errors of syntax do not name it.
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch leaf := opts.LeafNode; {
+	case leaf.Username != "" || leaf.Nkey != "" || len(leaf.Users) > 0:
+		return nil, fmt.Errorf("%s: 'authorization' in 'leafnodes' would let leafnodes in without asking the broker; remove it", file)
+	case opts.AccountResolver != nil || len(opts.TrustedOperators) > 0 || len(opts.TrustedKeys) > 0:
+		return nil, fmt.Errorf("%s: 'operator', 'trusted_keys' and 'resolver' bring accounts the broker does not decide on; remove them and list the accounts in 'accounts'", file)
+	}
+	opts.NoSigs = true // The broker decides what a signal means.
+	// A user of the system account could have the library read the file again, without what is added here.
+	opts.ConfigFile = ""
+	// At trace level the library would log the tokens of CONNECT. It logs to the standard error only.
+	opts.Trace, opts.TraceVerbose = false, false
+	opts.LogFile, opts.Syslog, opts.RemoteSyslog = "", false, ""
+	return opts, nil
+}
+
+// checkOptions has the library validate all that it validates before it starts. Nothing is opened.
+func checkOptions(file string) error {
+	opts, err := loadOptions(file)
+	if err != nil {
+		return err
+	}
+	_, err = server.NewServer(opts)
+	return err
+}
+
+// applyHello adds to the options what the file cannot say.
+func applyHello(opts *server.Options, hello brokerHello, authenticator server.Authentication) error {
+	opts.CustomClientAuthentication = authenticator
+	opts.AlwaysEnableNonce = true
+	// A PING two seconds after the start of a connection breaks clients that still wait for their verdict.
+	opts.DisableShortFirstPing = true
+	if !*hello.OptionalClientCertificates {
+		return nil
+	}
+	for _, listener := range []struct {
+		block string
+		tls   *tls.Config
+	}{
+		{"tls", opts.TLSConfig},
+		{"websocket.tls", opts.Websocket.TLSConfig},
+		{"leafnodes.tls", opts.LeafNode.TLSConfig},
+	} {
+		if listener.tls == nil {
+			continue
+		}
+		if listener.tls.ClientCAs == nil {
+			return fmt.Errorf("optional client certificates need 'ca_file' in block '%s': without it the certificates of all authorities this machine trusts would do", listener.block)
+		}
+		listener.tls.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	return nil
+}
+
+// boundPorts returns the port of every open listener. The library tells those of websockets and leafnodes only by
+// writing them back to its options, so call this after the start.
+func boundPorts(srv *server.Server, opts *server.Options) map[string]int {
+	ports := map[string]int{}
+	note := func(name string, port int) {
+		if port > 0 {
+			ports[name] = port
+		}
+	}
+	if address, ok := srv.Addr().(*net.TCPAddr); ok {
+		note("client", address.Port)
+	}
+	for name, address := range map[string]*net.TCPAddr{
+		"cluster": srv.ClusterAddr(), "gateway": srv.GatewayAddr(), "monitoring": srv.MonitorAddr(),
+	} {
+		if address != nil {
+			note(name, address.Port)
+		}
+	}
+	note("websocket", opts.Websocket.Port)
+	note("leafnode", opts.LeafNode.Port)
+	return ports
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// verdict is the broker's well-formed answer to a question. Without allow the other fields are empty.
+type verdict struct {
+	generation  uint64
+	allow       bool
+	account     string
+	username    string
+	permissions *server.Permissions // nil: no limits
+}
+
+// parseVerdict checks the fields of an answer. A field that limits what the connection may do has to be there:
+// if the lack of one meant "no limit", a fault in the broker would open the door.
+func parseVerdict(frame incoming) (verdict, error) {
+	generation, ok := positive(frame.Generation)
+	v := verdict{generation: generation}
+	if !ok {
+		return verdict{}, errors.New("field 'generation' is not an integer of 1 or more")
+	}
+	if isNull(frame.Allow) || json.Unmarshal(frame.Allow, &v.allow) != nil {
+		return verdict{}, errors.New("field 'allow' is not a boolean")
+	}
+	if !v.allow {
+		return v, nil
+	}
+	if json.Unmarshal(frame.Account, &v.account) != nil || v.account == "" {
+		return verdict{}, errors.New("field 'account' is missing")
+	}
+	if len(frame.Username) > 0 && json.Unmarshal(frame.Username, &v.username) != nil {
+		return verdict{}, errors.New("field 'username' is not a text")
+	}
+	var err error
+	v.permissions, err = parsePermissions(frame.Permissions)
+	return v, err
+}
+
+// isNull tells whether a field is missing or null.
+func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
+
+func parsePermissions(raw json.RawMessage) (*server.Permissions, error) {
+	if len(raw) == 0 {
+		return nil, errors.New("field 'permissions' is missing; null means no limits")
+	}
+	if isNull(raw) {
+		return nil, nil
+	}
+	var sides struct {
+		Publish   json.RawMessage `json:"publish"`
+		Subscribe json.RawMessage `json:"subscribe"`
+	}
+	if json.Unmarshal(raw, &sides) != nil {
+		return nil, errors.New("field 'permissions' is not an object")
+	}
+	publish, err := parseSubjects("publish", sides.Publish, server.IsValidSubject)
+	if err != nil {
+		return nil, err
+	}
+	subscribe, err := parseSubjects("subscribe", sides.Subscribe, isSubjectOrQueue)
+	if err != nil {
+		return nil, err
+	}
+	return &server.Permissions{Publish: publish, Subscribe: subscribe}, nil
+}
+
+func parseSubjects(side string, raw json.RawMessage, valid func(string) bool) (*server.SubjectPermission, error) {
+	var lists struct {
+		Allow json.RawMessage `json:"allow"`
+		Deny  json.RawMessage `json:"deny"`
+	}
+	if isNull(raw) || json.Unmarshal(raw, &lists) != nil {
+		return nil, fmt.Errorf("permission '%s' is not an object", side)
+	}
+	limits := &server.SubjectPermission{}
+	if len(lists.Allow) == 0 || json.Unmarshal(lists.Allow, &limits.Allow) != nil {
+		return nil, fmt.Errorf("list '%s.allow' is neither null nor a list of texts", side)
+	}
+	if limits.Allow != nil && len(limits.Allow) == 0 {
+		return nil, fmt.Errorf("list '%s.allow' is empty; null allows everything", side)
+	}
+	if isNull(lists.Deny) || json.Unmarshal(lists.Deny, &limits.Deny) != nil {
+		return nil, fmt.Errorf("list '%s.deny' is not a list of texts", side)
+	}
+	for _, list := range [][]string{limits.Allow, limits.Deny} {
+		for _, subject := range list {
+			if !valid(subject) {
+				return nil, fmt.Errorf("%q is not a valid subject in permission '%s'", subject, side)
+			}
+		}
+	}
+	return limits, nil
+}
+
+// isSubjectOrQueue accepts "subject" and "subject queue", the forms the library takes for subscriptions.
+func isSubjectOrQueue(entry string) bool {
+	words := strings.Fields(entry)
+	if len(words) == 0 || len(words) > 2 {
+		return false
+	}
+	for _, word := range words {
+		if !server.IsValidSubject(word) {
+			return false
+		}
+	}
+	return true
+}
