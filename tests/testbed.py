@@ -108,5 +108,17 @@ async def client(
         await connection.close()
 
 
+async def settled(connection: Client) -> None:
+    """Wait until the broker knows every subscription of a connection.
+
+    The client's own flush may overtake what it is to flush; a message to oneself cannot.
+    """
+    inbox = connection.new_inbox()
+    subscription = await connection.subscribe(inbox)
+    await connection.publish(inbox)
+    await subscription.next_msg(timeout=5)
+    await subscription.unsubscribe()
+
+
 async def ignore_error(_error: Exception) -> None:
     """Take an error of a connection that is expected to fail."""

@@ -11,10 +11,11 @@ from typing import Any
 import nats.errors
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from choria_broker.audit import Decision
 from choria_broker.broker import NetworkBroker
-from testbed import Authority, client, configuration
+from testbed import Authority, client, configuration, settled
 
 DEADLINE = 5.0
 
@@ -23,18 +24,16 @@ async def delivered(publisher: Client, subscriber: Client, subject: str) -> bool
     """Whether a message gets from one connection to another; a later message on an open subject bounds the wait."""
     arrived: asyncio.Queue[str] = asyncio.Queue()
 
-    async def take(message: object) -> None:
-        await arrived.put(getattr(message, "subject", ""))
+    async def take(message: Msg) -> None:
+        await arrived.put(message.subject)
 
-    subscription = await subscriber.subscribe(subject, cb=take)
-    marker = await subscriber.subscribe("test.marker", cb=take)
-    await subscriber.flush()
+    subscriptions = [await subscriber.subscribe(each, cb=take) for each in (subject, "test.marker")]
+    await settled(subscriber)
     await publisher.publish(subject, b"x")
     await publisher.publish("test.marker", b"x")
-    await publisher.flush()
     first = await asyncio.wait_for(arrived.get(), DEADLINE)
-    await subscription.unsubscribe()
-    await marker.unsubscribe()
+    for subscription in subscriptions:
+        await subscription.unsubscribe()
     return first == subject
 
 
@@ -177,20 +176,19 @@ async def test_hosts_inside_client_hosts_are_clients(tmp_path: Path, authority: 
 async def test_denied_servers_stay_connected_and_may_do_nothing(tmp_path: Path, authority: Authority) -> None:
     context = authority.context(authority.issue("node1.example.net"))
     path = configuration(tmp_path, authority, network__client_hosts="192.0.2.1", network__deny_server_connections=True)
-    async with NetworkBroker.from_file(path) as broker, client(broker, context) as node:
+    errors: asyncio.Queue[Exception] = asyncio.Queue()
+    async with NetworkBroker.from_file(path) as broker, client(broker, context, error_cb=errors.put) as node:
         inside = await broker.connect()
         try:
-            arrived = asyncio.Event()
-
-            async def take(_message: object) -> None:
-                arrived.set()
-
-            await inside.subscribe(">", cb=take)
-            await inside.flush()
+            everything = await inside.subscribe(">")
+            await settled(inside)
             await node.publish("anything.at.all", b"x")
-            await node.flush()
-            await inside.flush()
-            assert not arrived.is_set()
+            assert "permissions violation for publish" in str(await asyncio.wait_for(errors.get(), DEADLINE)).lower()
+            await inside.publish("test.marker", b"x")
+            subjects = [(await everything.next_msg(DEADLINE)).subject]
+            while subjects[-1] != "test.marker":
+                subjects.append((await everything.next_msg(DEADLINE)).subject)
+            assert "anything.at.all" not in subjects
             assert node.is_connected
         finally:
             await inside.close()

@@ -16,7 +16,7 @@ from choria_broker.broker import Limits, NetworkBroker
 from choria_broker.config.facts import Overrides
 from choria_broker.config.load import load
 from choria_broker.errors import ConfigurationError, EngineDiedError, NotReadyError
-from testbed import Authority, client, configuration, free_port
+from testbed import Authority, client, configuration, free_port, settled
 
 DEADLINE = 20.0
 
@@ -124,9 +124,9 @@ async def test_the_engines_configuration_is_private_and_goes_with_the_broker(
     (tmp_path / "run").mkdir()
     path = configuration(tmp_path, authority, network__system__user="system", network__system__password="s3cret")
     async with NetworkBroker.from_file(path):
-        (directory,) = (tmp_path / "run").iterdir()
-        assert directory.stat().st_mode & 0o777 == 0o700
-        (file,) = directory.iterdir()
+        (file,) = (tmp_path / "run").glob("*/engine.conf")
+        assert file.parent.stat().st_mode & 0o777 == 0o700
+        assert list(file.parent.iterdir()) == [file]
         assert file.stat().st_mode & 0o777 == 0o600
     assert not list((tmp_path / "run").iterdir())
 
@@ -192,7 +192,7 @@ async def test_two_brokers_in_a_cluster_carry_a_request_over_tls(tmp_path: Path,
             await message.respond(b"pong")  # type: ignore[attr-defined]
 
         await server.subscribe("mcollective.node.node1", cb=answer)
-        await server.flush()
+        await settled(server)
         while True:
             with contextlib.suppress(Exception):
                 reply = await caller.request("mcollective.node.node1", b"ping", timeout=0.5)

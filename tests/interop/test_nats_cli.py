@@ -7,7 +7,7 @@ from pathlib import Path
 
 from choria_broker.broker import NetworkBroker
 from fleet import run
-from testbed import Authority, client, configuration
+from testbed import Authority, client, configuration, settled
 
 DEADLINE = 60.0
 
@@ -20,7 +20,7 @@ async def test_it_publishes_over_mtls(tmp_path: Path, authority: Authority, nats
         client(broker, authority.context(bob)) as subscriber,
     ):
         subscription = await subscriber.subscribe("demo.greeting")
-        await subscriber.flush()
+        await settled(subscriber)
         outcome = await run(
             nats_cli,
             "--server",
