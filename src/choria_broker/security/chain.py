@@ -16,6 +16,9 @@ from choria_broker.security import keys, ksuid
 CHAIN_PREFIX = "C-"
 """Start of ``iss`` in a token that a chain issuer made."""
 
+ISSUER_PREFIX = "I-"
+"""Start of ``iss`` in the token of a chain issuer; the key of the organization that vouches for it follows."""
+
 
 class ChainError(ValueError):
     """The claims do not describe a chain; the message says which part is wrong."""
@@ -41,13 +44,52 @@ class Link:
     assigned: bytes
     assignment: bytes
 
-    def issuer_is_genuine(self, organization: Ed25519PublicKey) -> bool:
+    def issuer_is_genuine(self, organization: Ed25519PublicKey, signed_by: keys.SignatureCheck) -> bool:
         """Tell whether the organization made this chain issuer one; without this anybody could be one."""
-        return keys.ed25519_verifies(organization, self.voucher, self.vouched)
+        return signed_by(organization, self.voucher, self.vouched)
 
-    def token_is_assigned(self) -> bool:
+    def token_is_assigned(self, signed_by: keys.SignatureCheck) -> bool:
         """Tell whether the chain issuer tied the token to its own voucher."""
-        return keys.ed25519_verifies(self.issuer_key, self.assignment, self.assigned)
+        return signed_by(self.issuer_key, self.assignment, self.assigned)
+
+
+def vouched_text(token_id: str, public_key: str) -> bytes:
+    """Write what an organization signs to make the holder of a token a chain issuer.
+
+    Args:
+        token_id: ``jti`` of the chain issuer's token.
+        public_key: key of the chain issuer as 64 hex digits.
+    """
+    return f"{token_id}.{public_key.lower()}".encode()
+
+
+def assigned_text(token_id: str, voucher: str) -> bytes:
+    """Write what a chain issuer signs to tie a token it makes to its own voucher.
+
+    Args:
+        token_id: ``jti`` of the token it makes.
+        voucher: the organization's signature as hex, exactly as it stands in the chain issuer's token.
+    """
+    return f"{token_id}.{voucher}".encode()
+
+
+def names_issuer(issuer: str, trust_chain: str, token_id: str, public_key: str) -> bool:
+    """Tell whether the claims of a token make its holder a chain issuer, going by the organization key in ``iss``.
+
+    Args:
+        issuer: ``iss``.
+        trust_chain: ``tcs``.
+        token_id: ``jti``.
+        public_key: ``public_key``.
+    """
+    if not (issuer.startswith(ISSUER_PREFIX) and token_id and keys.is_hex_key(public_key)):
+        return False
+    try:
+        organization = keys.ed25519_from_hex(issuer.removeprefix(ISSUER_PREFIX))
+        voucher = keys.signature_from_hex(trust_chain)
+    except keys.KeyFormError:
+        return False
+    return keys.ed25519_verifies(organization, voucher, vouched_text(token_id, public_key))
 
 
 def read_link(issuer: str, trust_chain: str, token_id: str, issued_at: int) -> Link:
@@ -79,9 +121,9 @@ def read_link(issuer: str, trust_chain: str, token_id: str, issued_at: int) -> L
     return Link(
         issuer_id=issuer_id,
         issuer_key=issuer_key,
-        vouched=f"{issuer_id}.{issuer_key_text.lower()}".encode(),
+        vouched=vouched_text(issuer_id, issuer_key_text),
         voucher=voucher,
-        assigned=f"{token_id}.{voucher_text}".encode(),
+        assigned=assigned_text(token_id, voucher_text),
         assignment=assignment,
     )
 

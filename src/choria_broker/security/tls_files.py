@@ -6,16 +6,21 @@ import dataclasses
 import datetime as dt
 import enum
 import ipaddress
+import warnings
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
+
+from choria_broker.security.malformed import MALFORMED
 
 EXPIRY_WARNING = dt.timedelta(days=14)
 """Remaining validity below which the operator is warned."""
 
 _DEEPEST_CHAIN = 10
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
 class Part(enum.StrEnum):
@@ -76,18 +81,32 @@ def inspect(
 
 
 def _certificates(pem: bytes, part: Part, problems: list[TlsProblem]) -> list[x509.Certificate]:
-    """Load all certificates of a bundle, skipping blocks of other kinds, and note when there is none."""
+    """Load all certificates of a bundle, skipping blocks of other kinds, and note what is missing or damaged."""
+    blocks = pem.split(_BEGIN)[1:]
+    if not blocks:
+        remedy = "put the PEM certificate, which begins with -----BEGIN CERTIFICATE-----, in this file"
+        problems.append(TlsProblem("tls-no-pem", part, "no PEM certificate in the file", remedy))
+    loaded = [found for found in map(_certificate, blocks) if found]
+    if len(loaded) < len(blocks):
+        # The engine passes over damaged certificates in a CA bundle, but not in the chain it presents.
+        fatal = part is Part.CERTIFICATE or not loaded
+        problem = "a certificate in the file is damaged"
+        problems.append(TlsProblem("tls-bad-pem", part, problem, "write the file again", fatal=fatal))
+        return [] if fatal else loaded
+    return loaded
+
+
+def _certificate(block: bytes) -> x509.Certificate | None:
+    """Load one certificate and look at all parts that later steps use, which are parsed only then."""
     try:
-        return x509.load_pem_x509_certificates(pem)
-    except ValueError:
-        if b"-----BEGIN CERTIFICATE-----" in pem:
-            problems.append(
-                TlsProblem("tls-bad-pem", part, "a certificate in the file is damaged", "write the file again")
-            )
-        else:
-            remedy = "put the PEM certificate, which begins with -----BEGIN CERTIFICATE-----, in this file"
-            problems.append(TlsProblem("tls-no-pem", part, "no PEM certificate in the file", remedy))
-        return []
+        with warnings.catch_warnings():
+            # Old CAs have serial numbers that the library announces to refuse one day; the engine takes them.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            found = x509.load_pem_x509_certificate(_BEGIN + block)
+        seen = (found.subject, found.issuer, found.not_valid_before_utc, found.not_valid_after_utc, found.public_key())
+    except MALFORMED:
+        return None
+    return found if all(seen) else None
 
 
 def _check_key(pem: bytes, leaf: x509.Certificate | None) -> list[TlsProblem]:
@@ -104,7 +123,7 @@ def _check_key(pem: bytes, leaf: x509.Certificate | None) -> list[TlsProblem]:
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     try:
         same = public.public_bytes(*form) == leaf.public_key().public_bytes(*form)
-    except (ValueError, UnsupportedAlgorithm):
+    except MALFORMED:
         same = False
     if same:
         return []
@@ -146,11 +165,11 @@ def _names(certificate: x509.Certificate) -> list[str]:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         names = found.get_values_for_type(x509.DNSName)
         names += [str(address) for address in found.get_values_for_type(x509.IPAddress)]
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         names = []
     try:
         common = [str(part.value) for part in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    except ValueError:
+    except MALFORMED:
         common = []
     return names or common
 
@@ -193,6 +212,6 @@ def _check_chain(chain: list[x509.Certificate], trusted: list[x509.Certificate],
 def _issued(child: x509.Certificate, parent: x509.Certificate) -> bool:
     try:
         child.verify_directly_issued_by(parent)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (InvalidSignature, *MALFORMED):
         return False
     return True

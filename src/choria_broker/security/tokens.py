@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from choria_broker.security import chain
-from choria_broker.security.keys import VerificationKey, ed25519_verifies, rsa_verifies
+from choria_broker.security.keys import SignatureCheck, VerificationKey, ed25519_verifies, rsa_verifies
 from choria_broker.security.tokens_claims import ClaimError, Claims, Payload, stated_purpose
 from choria_broker.security.tokens_encoding import decode_base64url
 
@@ -119,7 +119,13 @@ def open_envelope(text: str) -> Envelope | Rejection:
     )
 
 
-def verify(envelope: Envelope, kind: type[_C], signers: Sequence[VerificationKey], now: float) -> _C | Rejection:
+def verify(
+    envelope: Envelope,
+    kind: type[_C],
+    signers: Sequence[VerificationKey],
+    now: float,
+    signed_by: SignatureCheck = ed25519_verifies,
+) -> _C | Rejection:
     """Find out whether a token was made by one of the signers and may be used now.
 
     Args:
@@ -127,6 +133,7 @@ def verify(envelope: Envelope, kind: type[_C], signers: Sequence[VerificationKey
         kind: the kind of token it has to be.
         signers: keys of those who may make such tokens, or vouch for chain issuers that do.
         now: Unix seconds.
+        signed_by: checks the ed25519 signatures of the token and of its chain.
 
     Returns:
         The claims, to be believed, or why they are not.
@@ -138,7 +145,7 @@ def verify(envelope: Envelope, kind: type[_C], signers: Sequence[VerificationKey
     if not claims.serves_purpose:
         return Rejection(Fault.PURPOSE, f"the token is not for purpose {kind.PURPOSE}")
     return (
-        _origin_fault(envelope, claims, signers)
+        _origin_fault(envelope, claims, signers, signed_by)
         or _time_fault(claims, now)
         or _issuer_time_fault(claims, now)
         or _content_fault(claims)
@@ -174,25 +181,29 @@ def _is_chained(claims: Claims) -> bool:
     return claims.issuer.startswith(chain.CHAIN_PREFIX)
 
 
-def _origin_fault(envelope: Envelope, claims: Claims, signers: Sequence[VerificationKey]) -> Rejection | None:
+def _origin_fault(
+    envelope: Envelope, claims: Claims, signers: Sequence[VerificationKey], signed_by: SignatureCheck
+) -> Rejection | None:
     if _is_chained(claims) and claims.CHAINED:
         if envelope.algorithm == EDDSA:
-            return _chain_fault(envelope, claims, signers)
+            return _chain_fault(envelope, claims, signers, signed_by)
         if claims.trust_chain:
             return Rejection(Fault.CHAIN, "a chain issuer can sign only with an ed25519 key")
-    if any(_signed_by(envelope, signer) for signer in signers):
+    if any(_fits(envelope, signer, signed_by) for signer in signers):
         return None
     return Rejection(Fault.SIGNATURE, "the signature was not made by a trusted key")
 
 
-def _signed_by(envelope: Envelope, key: VerificationKey) -> bool:
+def _fits(envelope: Envelope, key: VerificationKey, signed_by: SignatureCheck) -> bool:
     if envelope.algorithm == EDDSA:
-        return isinstance(key, Ed25519PublicKey) and ed25519_verifies(key, envelope.signature, envelope.signed)
+        return isinstance(key, Ed25519PublicKey) and signed_by(key, envelope.signature, envelope.signed)
     digest = _DIGESTS[envelope.algorithm]
     return isinstance(key, RSAPublicKey) and rsa_verifies(key, envelope.signature, envelope.signed, digest)
 
 
-def _chain_fault(envelope: Envelope, claims: Claims, signers: Sequence[VerificationKey]) -> Rejection | None:
+def _chain_fault(
+    envelope: Envelope, claims: Claims, signers: Sequence[VerificationKey], signed_by: SignatureCheck
+) -> Rejection | None:
     issued_at = claims.issued_at
     if not (issued_at and claims.expires and claims.issuer_expires and claims.public_key):
         return Rejection(Fault.CHAIN, "a token of a chain issuer needs public_key, iat, exp and issexp")
@@ -201,11 +212,11 @@ def _chain_fault(envelope: Envelope, claims: Claims, signers: Sequence[Verificat
     except chain.ChainError as error:
         return Rejection(Fault.CHAIN, str(error))
     organizations = (signer for signer in signers if isinstance(signer, Ed25519PublicKey))
-    if not any(link.issuer_is_genuine(organization) for organization in organizations):
+    if not any(link.issuer_is_genuine(organization, signed_by) for organization in organizations):
         return Rejection(Fault.CHAIN, "the chain issuer is not vouched for by a trusted key")
-    if not link.token_is_assigned():
+    if not link.token_is_assigned(signed_by):
         return Rejection(Fault.CHAIN, "the chain issuer did not assign this token id")
-    if not _signed_by(envelope, link.issuer_key):
+    if not _fits(envelope, link.issuer_key, signed_by):
         return Rejection(Fault.SIGNATURE, "the signature was not made by the chain issuer the token names")
     return None
 

@@ -231,6 +231,19 @@ def stated_purpose(payload: Payload) -> str:
     return _text(payload, "purpose")
 
 
+def claims_of(payload: Payload) -> type[Claims] | None:
+    """Find the kind of token that claims belong to, going by the purpose or, in early tokens, the subject.
+
+    Returns:
+        The kind, None when the token is for no known purpose; the claims still have to be read.
+    """
+    for kind in (ClientClaims, ServerClaims, ProvisioningClaims):
+        if payload.get("purpose") == kind.PURPOSE:
+            return kind
+    early = not payload.get("purpose") and payload.get("sub") == Purpose.PROVISIONING
+    return ProvisioningClaims if early else None
+
+
 def stated_organization(payload: Payload) -> str:
     """Read the organization of a token, empty when it states none; decides only whose key is tried.
 
@@ -311,12 +324,12 @@ def _texts(payload: Payload, name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _truth(payload: Payload, name: str, shown: str = "") -> bool:
+def _truth(payload: Payload, name: str) -> bool:
     value = payload.get(name)
     if value is None:
         return False
     if not isinstance(value, bool):
-        raise ClaimError(f"claim {shown or name} is neither true nor false")
+        raise ClaimError(f"claim {name} is neither true nor false")
     return value
 
 
@@ -333,7 +346,14 @@ def _flags(payload: Payload, kind: type[_Flag]) -> frozenset[_Flag]:
     flags = _object(payload, "permissions")
     if not flags:
         return frozenset()
-    return frozenset(flag for flag in kind if _truth(flags, flag, shown=f"permissions.{flag}"))
+    held: set[_Flag] = set()
+    for flag in kind:
+        value = flags.get(flag)
+        if value is True:
+            held.add(flag)
+        elif value is not None and value is not False:
+            raise ClaimError(f"claim permissions.{flag} is neither true nor false")
+    return frozenset(held)
 
 
 def _moment(payload: Payload, name: str) -> int | None:

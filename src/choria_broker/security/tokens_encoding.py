@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import base64
+import binascii
+
+_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")
+"""Turns base64url into plain base64, and what base64url does not have into what no base64 has."""
+
+
+def encode_base64url(raw: bytes) -> str:
+    """Write bytes as base64url without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
 def decode_base64url(text: str) -> bytes:
@@ -20,7 +29,10 @@ def decode_base64url(text: str) -> bytes:
     Raises:
         ValueError: when the text is not the one base64url form of its value; the message does not repeat it.
     """
-    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii") != text:
+    if not text.isascii():
+        raise ValueError("not base64url without padding")
+    plain = text.encode("ascii").translate(_TO_STANDARD) + b"=" * (-len(text) % 4)
+    raw = binascii.a2b_base64(plain)
+    if binascii.b2a_base64(raw, newline=False) != plain:
         raise ValueError("not base64url without padding")
     return raw

@@ -1,18 +1,20 @@
-"""Making tokens for tests: good ones, and any kind of bad one."""
+"""Making tokens for tests: good ones as the product issues them, and any kind of bad one."""
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from choria_broker.security import issuing, signing
+from choria_broker.security.chain import vouched_text
+from choria_broker.security.ksuid import RANDOM_BYTES, build
+from choria_broker.security.tokens_encoding import encode_base64url
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 
@@ -22,8 +24,6 @@ NOW = 1_800_000_000
 NONCE = "Zm9vYmFyYmF6cXV"
 """The challenge every test connection answers."""
 
-_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
 
 def _private(name: str) -> Ed25519PrivateKey:
     seed = json.loads((VECTORS / "keys.json").read_text())["keys"][name]["seed_hex"]
@@ -31,7 +31,7 @@ def _private(name: str) -> Ed25519PrivateKey:
 
 
 def _rsa() -> RSAPrivateKey:
-    key = load_pem_private_key((VECTORS / "keys" / "rsa_private.pem").read_bytes(), password=None)
+    key = signing.signing_key_from_file((VECTORS / "keys" / "rsa_private.pem").read_bytes())
     assert isinstance(key, RSAPrivateKey)
     return key
 
@@ -46,28 +46,24 @@ RSA = _rsa()
 
 def hex_of(key: Ed25519PrivateKey) -> str:
     """Write the public half as 64 hex digits."""
-    return key.public_key().public_bytes_raw().hex()
+    return signing.public_hex(key)
 
 
 def encoded(raw: bytes) -> str:
     """Write bytes as base64url without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return encode_base64url(raw)
 
 
 def mint(
-    claims: Mapping[str, Any] | str,
-    key: Ed25519PrivateKey | RSAPrivateKey = ORGANIZATION,
-    header: Mapping[str, Any] | None = None,
+    claims: Mapping[str, Any] | str, key: signing.SigningKey = ORGANIZATION, header: Mapping[str, Any] | None = None
 ) -> str:
-    """Sign claims; text is taken as the payload as it is."""
+    """Sign anything: claims as they are, text as a payload, under a header that says what it likes."""
     algorithm = "EdDSA" if isinstance(key, Ed25519PrivateKey) else "RS256"
     head = json.dumps({"alg": algorithm, "typ": "JWT"} if header is None else header)
     body = claims if isinstance(claims, str) else json.dumps(claims)
     signed = f"{encoded(head.encode())}.{encoded(body.encode())}"
-    if isinstance(key, Ed25519PrivateKey):
-        return f"{signed}.{encoded(key.sign(signed.encode()))}"
-    digest = {"RS384": hashes.SHA384(), "RS512": hashes.SHA512()}.get((header or {}).get("alg", ""), hashes.SHA256())
-    return f"{signed}.{encoded(key.sign(signed.encode(), padding.PKCS1v15(), digest))}"
+    digest = {"RS384": hashes.SHA384(), "RS512": hashes.SHA512()}.get(str((header or {}).get("alg")))
+    return f"{signed}.{encoded(signing.signature(key, signed.encode(), digest))}"
 
 
 def proof(key: Ed25519PrivateKey = HOLDER, nonce: str = NONCE) -> str:
@@ -77,50 +73,24 @@ def proof(key: Ed25519PrivateKey = HOLDER, nonce: str = NONCE) -> str:
 
 def ksuid(moment: int, random: int = 7) -> str:
     """Make a token id."""
-    value = (moment - 1_400_000_000 << 128) + random
-    digits = ""
-    while value:
-        value, digit = divmod(value, 62)
-        digits = _BASE62[digit] + digits
-    return digits.rjust(27, "0")
+    return build(moment, random.to_bytes(RANDOM_BYTES, "big"))
 
 
 def client(**claims: Any) -> dict[str, Any]:
     """Write the claims of a client token; None leaves one out."""
-    base = {
-        "purpose": "choria_client_id",
-        "callerid": "up=alice",
-        "ou": "choria",
-        "public_key": hex_of(HOLDER),
-        "iss": "Choria Tokens Package",
-        "iat": NOW - 60,
-        "nbf": NOW - 60,
-        "exp": NOW + 3600,
-        "jti": ksuid(NOW - 60),
-    }
-    return _merged(base, claims)
+    return _changed(issuing.ClientGrant(caller="up=alice", public_key=hex_of(HOLDER)), claims)
 
 
 def server(**claims: Any) -> dict[str, Any]:
     """Write the claims of a server token; None leaves one out."""
-    base = client(callerid=None) | {
-        "purpose": "choria_server",
-        "identity": "node1.example.net",
-        "collectives": ["choria"],
-    }
-    return _merged(base, claims)
+    grant = issuing.ServerGrant(identity="node1.example.net", public_key=hex_of(HOLDER), collectives=["choria"])
+    return _changed(grant, claims)
 
 
 def provisioning(**claims: Any) -> dict[str, Any]:
     """Write the claims of a provisioning token; None leaves one out."""
-    base = client(callerid=None, public_key=None) | {
-        "purpose": "choria_provisioning",
-        "sub": "choria_provisioning",
-        "cht": "x",
-        "chs": True,
-        "extensions": None,
-    }
-    return _merged(base, claims)
+    grant = issuing.ProvisioningGrant(access_token="x", secure=True, urls=["broker.example.net:4222"])
+    return _changed(grant, claims)
 
 
 def chained(
@@ -131,14 +101,14 @@ def chained(
 ) -> dict[str, Any]:
     """Add to claims what a chain issuer adds; the token then has to be signed by that issuer."""
     issuer_id = ksuid(NOW - 600, random=9)
-    voucher = organization.sign(f"{issuer_id}.{hex_of(issuer)}".encode()).hex()
-    assignment = issuer.sign(f"{claims['jti']}.{voucher}".encode()).hex()
-    added = {
-        "iss": f"C-{issuer_id}.{hex_of(issuer)}",
-        "tcs": f"{voucher}.{assignment}",
-        "issexp": NOW + 7200,
-    }
+    voucher = organization.sign(vouched_text(issuer_id, hex_of(issuer))).hex()
+    added = issuing.ChainIssuer(issuer_id, voucher, NOW + 7200, issuer).claims_for(claims["jti"])
     return _merged(dict(claims) | added, changes)
+
+
+def _changed(grant: issuing.Grant, changes: Mapping[str, Any]) -> dict[str, Any]:
+    birth = issuing.Birth(NOW - 60, NOW + 3600, (7).to_bytes(RANDOM_BYTES, "big"))
+    return _merged(issuing.claims(grant, birth), changes)
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 
 import pytest
@@ -105,3 +106,13 @@ def test_not_a_hex_key(text: str) -> None:
 def test_not_a_hex_signature(text: str) -> None:
     with pytest.raises(KeyFormError, match="128 hex digits"):
         signature_from_hex(text)
+
+
+def test_a_certificate_of_no_known_version_is_refused_like_any_other_damage() -> None:
+    der = x509.load_pem_x509_certificate(certificate(EC)).public_bytes(Encoding.DER)
+    damaged = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1)
+    assert damaged != der
+    body = base64.encodebytes(damaged)
+
+    with pytest.raises(KeyFormError, match="cannot be read"):
+        key_from_file(b"-----BEGIN CERTIFICATE-----\n" + body + b"-----END CERTIFICATE-----\n")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from choria_broker.security.ksuid import EPOCH, issued_at
+from choria_broker.security.ksuid import EPOCH, RANDOM_BYTES, build, issued_at
 from unit.security.minting import ksuid
 
 
@@ -38,3 +38,25 @@ def test_anything_else_is_refused(text: str) -> None:
 
 def test_largest_ksuid() -> None:
     assert issued_at(ksuid(EPOCH + 2**32 - 1, 2**128 - 1)) == EPOCH + 2**32 - 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "random", "text"),
+    [
+        (EPOCH, bytes(16), "0" * 27),
+        (EPOCH + 2**32 - 1, b"\xff" * 16, "aWgEPTl1tmebfsQzFP4bxwgy80V"),
+    ],
+    ids=["first", "last"],
+)
+def test_known_ksuids(moment: int, random: bytes, text: str) -> None:
+    assert build(moment, random) == text
+
+
+@pytest.mark.parametrize(
+    ("moment", "random"),
+    [(EPOCH - 1, bytes(16)), (EPOCH + 2**32, bytes(16)), (EPOCH, bytes(RANDOM_BYTES - 1)), (EPOCH, bytes(17))],
+    ids=["too early", "too late", "too little", "too much"],
+)
+def test_what_a_ksuid_cannot_say(moment: int, random: bytes) -> None:
+    with pytest.raises(ValueError, match="KSUID"):
+        build(moment, random)

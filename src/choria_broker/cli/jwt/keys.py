@@ -1,0 +1,53 @@
+"""``choria-broker jwt keys``: make an ed25519 key pair."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import click
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from choria_broker.cli.jwt import files
+from choria_broker.cli.jwt.options import PLAIN_FILE
+from choria_broker.security import signing
+
+
+@click.command()
+@click.argument("seed_file", metavar="SEED-FILE", type=PLAIN_FILE)
+@click.argument("public", metavar="[PUBLIC]", type=PLAIN_FILE, required=False)
+@click.option("-f", "--force", is_flag=True, help="Overwrite files that are there, without asking.")
+@click.option("--show-public", is_flag=True, help="Show the public key of a seed file that is there, make nothing.")
+def keys(*, seed_file: Path, public: Path | None, force: bool, show_public: bool) -> None:
+    """Make an ed25519 key pair.
+
+    The private seed goes to SEED-FILE, the public key to PUBLIC when that is given; only their owner can read them.
+    """
+    if show_public:
+        key = files.signing_key(seed_file)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise files.JwtError(f"{seed_file} holds an RSA key: name an ed25519 seed file")
+        if public:
+            files.write(public, signing.public_hex(key), force=force)
+        click.echo(f"Public Key: {signing.public_hex(key)}")
+        return
+    present = [path for path in (seed_file, public) if path and path.exists()]
+    if not force and any(not _may_overwrite(path) for path in present):
+        click.echo("Skipping")
+        return
+    seed = secrets.token_bytes(signing.SEED_BYTES)
+    public_key = signing.public_hex(Ed25519PrivateKey.from_private_bytes(seed))
+    files.write(seed_file, seed.hex(), force=force or seed_file in present)
+    if public:
+        files.write(public, public_key, force=force or public in present)
+    click.echo(f"Public Key: {public_key}\n\nEd25519 seed saved in {seed_file}")
+
+
+def _may_overwrite(path: Path) -> bool:
+    try:
+        return click.confirm(f"Really overwrite {path}", err=True)
+    except click.Abort:
+        click.echo(err=True)
+        raise files.JwtError(
+            f"{path} exists already and nobody is there to ask: give --force to overwrite it"
+        ) from None

@@ -1,0 +1,132 @@
+"""What the commands that make tokens share: options, and the last steps."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from choria_broker.access.subjects import is_subject, is_subscription
+from choria_broker.cli.jwt import files
+from choria_broker.config.values import BadValueError, duration
+from choria_broker.security import ksuid
+from choria_broker.security.issuing import DEFAULT_ORGANIZATION, Birth, IssuingError
+from choria_broker.security.signing import SigningKey
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PLAIN_FILE = click.Path(readable=False, path_type=Path)
+"""A path that the command itself complains about, because it knows the remedy."""
+
+
+def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int:
+    """Read an option with a length of time such as ``90m``, ``30d`` or ``1y``, at least one second.
+
+    Returns:
+        Whole seconds, zero when the option is absent.
+
+    Raises:
+        click.BadParameter: when it is anything else.
+    """
+    if value is None:
+        return 0
+    try:
+        length = duration(value)
+    except BadValueError as error:
+        raise click.BadParameter(f"{value!r} is {error.problem}: {error.remedy}") from None
+    if length < 1:
+        raise click.BadParameter(f"{value!r} is shorter than one second: write a longer time")
+    return int(length)
+
+
+def subjects(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Read an option with subjects, with wildcards or without.
+
+    Raises:
+        click.BadParameter: when one of them is not a subject.
+    """
+    return _all_valid(values, is_subject)
+
+
+def subscriptions(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Read an option with subjects that may have a queue behind a space.
+
+    Raises:
+        click.BadParameter: when one of them is something else.
+    """
+    return _all_valid(values, is_subscription)
+
+
+def making(validity: str) -> Callable[[Command], Command]:
+    """Add the options that every command which makes a token has.
+
+    Args:
+        validity: how long the token lasts unless asked otherwise.
+    """
+    options = (
+        click.option("--org", default=DEFAULT_ORGANIZATION, show_default=True, help="Organization of the token."),
+        click.option(
+            "--validity",
+            metavar="DURATION",
+            callback=seconds,
+            default=validity,
+            show_default=True,
+            help="How long the token lasts.",
+        ),
+        click.option("-f", "--force", is_flag=True, help="Overwrite a file that is there."),
+        click.option(
+            "--vault",
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_refuse_vault,
+            help="Not supported: tokens are signed with a key file only.",
+        ),
+    )
+    return lambda command: functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+
+
+def _all_valid(values: tuple[str, ...], valid: Callable[[str], bool]) -> tuple[str, ...]:
+    for value in values:
+        if not valid(value):
+            raise click.BadParameter(f"{value!r} is not a subject: write words with dots between, such as app.events.>")
+    return values
+
+
+def _refuse_vault(_context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        raise files.JwtError(
+            "signing with Vault is not supported: name a key file as signing key, or make the token with 'choria jwt'"
+        )
+
+
+def save(
+    file: Path, signing_key: Path, validity: int, make: Callable[[SigningKey, Birth], str], *, force: bool
+) -> None:
+    """Make a token, write it, and say where it is.
+
+    Args:
+        file: where it goes.
+        signing_key: file of the key it is signed with.
+        validity: how long it lasts, in seconds.
+        make: makes the token.
+        force: whether a file that is there may be overwritten.
+
+    Raises:
+        JwtError: when it cannot be made or written.
+    """
+    if not force:
+        files.refuse_existing(file)
+    key = files.signing_key(signing_key)
+    now = int(time.time())
+    try:
+        token = make(key, Birth(now, now + validity, secrets.token_bytes(ksuid.RANDOM_BYTES)))
+    except IssuingError as error:
+        raise files.JwtError(f"{file} was not made: {error}") from None
+    files.write(file, token, force=force)
+    click.echo(f"Saved token to {file}, use 'choria-broker jwt view {file}' to view it")
