@@ -6,7 +6,7 @@ TOOLS := .tools
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration packaging check lint types format engine-test interop bench docs wheel fuzz lock clean
+.PHONY: help run test unit integration documentation packaging check lint types format engine-test interop bench docs wheel fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ $(VENV)/.ready: pyproject.toml requirements-dev.lock hatch_build.py $(wildcard e
 run: $(VENV)/.ready ## start a broker on a throw-away CA, and say what to try
 	$(BIN)/choria-broker demo --folder .run
 
-test: unit integration engine-test ## run all tests of the suite
+test: unit integration documentation engine-test ## run all tests of the suite
 
 unit: $(VENV)/.ready ## tests of the pure code
 	$(BIN)/python -m pytest -q -n auto tests/unit
@@ -29,8 +29,15 @@ unit: $(VENV)/.ready ## tests of the pure code
 integration: $(VENV)/.ready ## tests with a real engine
 	$(BIN)/python -m pytest -q -n auto tests/integration
 
+fuzz: $(VENV)/.ready ## a long run of the property tests
+	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q -n auto --timeout 5400 \
+		tests/unit/access/test_properties.py tests/unit/config/test_resolve.py tests/unit/config/test_syntax.py
+
 packaging: $(VENV)/.ready ## build the wheel, install it without Go, start it
 	$(BIN)/python -m pytest -q tests/packaging
+
+documentation: $(VENV)/.ready ## what README and docs show
+	$(BIN)/python -m pytest -q -n auto tests/docs
 
 engine-test: $(VENV)/.ready ## the engine's own tests
 	$(BIN)/python tools/go.py -C engine vet ./...

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Iterator
 
+from choria_broker.access.verdict import CHORIA_ACCOUNT
 from choria_broker.config.settings import Provider, Settings
 
 DEFAULT_PEER_PORT = 5222
@@ -42,7 +43,8 @@ def _warn(text: str) -> Announcement:
 def _tls(settings: Settings) -> Iterator[Announcement]:
     if not settings.tls.enabled:
         yield _warn("Skipping broker TLS set up")
-        yield _warn("Clear text connections are always refused: nobody can log in to this broker without TLS")
+        if not settings.network.unverified_account:
+            yield _warn("Clear text connections are always refused: nobody can log in to this broker without TLS")
     elif not settings.tls.verify_clients and settings.security.provider is not Provider.CHORIA:
         yield _warn("Disabling client certificate verification due to configuration or CLI override")
 
@@ -100,15 +102,27 @@ def _access(settings: Settings) -> Iterator[Announcement]:
     network, issuers = settings.network, settings.security.issuers
     for issuer in issuers:
         yield _info(f"Loaded Organization Issuer {issuer.name} with public key {issuer.public_key}")
+        if issuer.account != CHORIA_ACCOUNT:
+            yield _info(f"Placing connections of Organization Issuer {issuer.name} in account {issuer.account}")
+    if network.unverified_account:
+        yield _warn(
+            f"Allowing clients without certificate and token into account {network.unverified_account}, also in clear "
+            "text, because plugin.choria.network.unverified_account is set"
+        )
     if not settings.tls.enabled:
         return
+    if network.client_anon_tls:
+        yield _warn(
+            "Asking nobody for certificates and refusing servers because plugin.choria.network.client_anon_tls is "
+            "true; signers alone, without it, serve connections with certificates and with tokens"
+        )
     if network.provisioning.client_password and (network.provisioning.signer or issuers):
         yield _warn("Allowing unverified TLS connections for provisioning purposes")
     if issuers:
         yield _warn("Allowing unverified TLS connections for Organization Issuer issued connections")
     if network.client_signers:
         yield _warn("Allowing unverified TLS connections for AAA signed clients")
-    if network.server_signers:
+    if network.server_signers and not network.client_anon_tls:
         yield _warn("Allowing unverified TLS connections for Provisioner signed servers")
     if network.provisioning.client_password:
         yield _warn(_provisioner(settings))

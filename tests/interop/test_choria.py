@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 
 from choria_broker.broker import NetworkBroker
-from fleet import Fleet
+from interop.fleet import Fleet
 from testbed import Authority, configuration, free_port
 
 NODES = ("node1.example.net", "node2.example.net", "node3.example.net")

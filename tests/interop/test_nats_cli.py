@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from choria_broker.broker import NetworkBroker
-from fleet import run
+from interop.fleet import run
 from testbed import Authority, client, configuration, settled
 
 DEADLINE = 60.0

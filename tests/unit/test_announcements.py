@@ -140,6 +140,34 @@ def test_weakened_tls_is_a_warning(tls: Tls, expected: str) -> None:
     assert warning(expected) in said(tls=tls)
 
 
+CLEAR_TEXT = warning("Clear text connections are always refused: nobody can log in to this broker without TLS")
+
+
+@pytest.mark.parametrize("tls", [SECURE, PLAIN])
+def test_an_account_for_unverified_clients_is_a_warning_that_names_the_key(tls: Tls) -> None:
+    before, after = said(tls=tls), said(Network(accounts=("EDGE",), unverified_account="EDGE"), tls=tls)
+    (line,) = [line for line in after if line not in before]
+    assert line.level == logging.WARNING
+    for word in ("account EDGE", "clear text", "plugin.choria.network.unverified_account"):
+        assert word in line.text
+    assert [line for line in before if line not in after] == ([CLEAR_TEXT] if tls is PLAIN else [])
+
+
+def test_clients_with_tokens_only_are_a_warning_that_says_what_signers_alone_do() -> None:
+    network = Network(client_signers=("a",), server_signers=("b",), client_anon_tls=True)
+    (line,) = [line for line in said(network) if "client_anon_tls" in line.text]
+    assert line.level == logging.WARNING
+    assert "signers alone" in line.text
+    assert "certificates and with tokens" in line.text
+    assert not any("signed servers" in line.text for line in said(network))
+
+
+def test_accounts_of_organizations_are_announced() -> None:
+    lines = said(security=Security(issuers=(Issuer("acme", "ab", "ACME"), Issuer("choria", "cd"))))
+    assert info("Placing connections of Organization Issuer acme in account ACME") in lines
+    assert sum("Placing" in line.text for line in lines) == 1
+
+
 @pytest.mark.parametrize(
     ("without_token", "expected"),
     [

@@ -32,12 +32,17 @@ def signer_file_names(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(entry for entry in entries if not keys.is_hex_key(entry)))
 
 
-def policy_from(settings: Settings, signer_files: Mapping[str, bytes | None]) -> Policy:
+def policy_from(
+    settings: Settings,
+    signer_files: Mapping[str, bytes | None],
+    signed_by: keys.SignatureCheck = keys.ed25519_verifies,
+) -> Policy:
     """Prepare the policy.
 
     Args:
         settings: what the broker was told.
         signer_files: content of every file that :func:`signer_file_names` names, None when it could not be read.
+        signed_by: checks the ed25519 signatures of tokens and chains.
 
     Returns:
         The policy. A signer whose key cannot be read becomes an entry that says why, so that the others still count.
@@ -68,7 +73,9 @@ def policy_from(settings: Settings, signer_files: Mapping[str, bytes | None]) ->
         choria_ca=settings.security.choria_ca,
         client_hosts=ClientHosts.of(network.client_hosts),
         deny_server_connections=network.deny_server_connections,
+        client_tokens_only=network.client_anon_tls,
         unverified_account=network.unverified_account,
+        signed_by=signed_by,
     )
 
 

@@ -78,7 +78,7 @@ class Case:
             keys = trust.signer_keys(signers, kind.PURPOSE)
         if isinstance(keys, Rejection):
             return keys
-        claims = verify(envelope, kind, keys, self.now)
+        claims = verify(envelope, kind, keys, self.now, self.policy.signed_by)
         if isinstance(claims, Rejection) and claims.fault is Fault.SIGNATURE and not self.policy.issuers:
             return dataclasses.replace(claims, reason=claims.reason + trust.unusable_note(signers))
         return claims
@@ -99,10 +99,18 @@ class Case:
         claims = self.verified(kind, signers)
         if isinstance(claims, Rejection):
             return self.refuse_token(claims, method)
-        fault = proof_fault(claims.public_key, self.request.nonce, self.request.signature)
+        fault = self.holder_fault(claims.public_key)
         if fault is not None:
             return self.trail.refuse(TOKEN_NONCE, self._of_holder(fault), method=method)
         return claims
+
+    def holder_fault(self, public_key: str) -> str | None:
+        """Say what speaks against the peer holding the private key of its token, None when it proved that it does.
+
+        Args:
+            public_key: ed25519 key of the token holder, as the token states it.
+        """
+        return proof_fault(public_key, self.request.nonce, self.request.signature)
 
     def refuse_token(self, rejection: Rejection, method: str) -> Verdict:
         """Refuse the connection for what is wrong with its token, naming whom the token claims to be for."""

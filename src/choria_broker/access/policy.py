@@ -21,6 +21,7 @@ from choria_broker.access.trust import Organization, SignerEntry
 from choria_broker.access.verdict import CHORIA_ACCOUNT, SYSTEM_ACCOUNT, Permissions, Verdict
 from choria_broker.config.secret import Secret
 from choria_broker.config.settings import SystemUser
+from choria_broker.security.keys import SignatureCheck, ed25519_verifies
 from choria_broker.security.tokens import Envelope, Rejection
 from choria_broker.security.tokens_claims import ClientClaims, ClientPermission, Purpose, ServerClaims
 
@@ -42,7 +43,9 @@ class Policy:
         choria_ca: a CA of the choria security provider is set.
         client_hosts: hosts that may make requests of the fleet.
         deny_server_connections: connections known to be fleet servers are denied everything.
+        client_tokens_only: besides provisioning, only clients with tokens get in; certificates do not count.
         unverified_account: account of clients that present nothing, empty to refuse them.
+        signed_by: checks the ed25519 signatures of tokens and chains; never that of a nonce.
     """
 
     is_tls: bool
@@ -57,7 +60,9 @@ class Policy:
     choria_ca: bool = False
     client_hosts: ClientHosts = dataclasses.field(default_factory=ClientHosts)
     deny_server_connections: bool = False
+    client_tokens_only: bool = False
     unverified_account: str = ""
+    signed_by: SignatureCheck = ed25519_verifies
 
     def decide(self, request: ConnectRequest, now: float) -> Verdict:
         """Decide about one connection.
@@ -82,13 +87,17 @@ def decide(request: ConnectRequest, policy: Policy, now: float) -> Verdict:
         policy: what the broker was told.
         now: the moment of the decision in Unix seconds.
     """
-    trail = Trail(policy.accounts)
+    return settle(Case(request, policy, now, Trail(policy.accounts)))
+
+
+def settle(case: Case) -> Verdict:
+    """Bring a case to its verdict, whatever happens on the way."""
     try:
-        return _enter(Case(request, policy, now, trail))
+        return _enter(case)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - a panic of a native library is not an Exception, and must refuse too
-        return trail.refuse(rules.INTERNAL_ERROR, f"the decision failed with {type(error).__name__}")
+        return case.trail.refuse(rules.INTERNAL_ERROR, f"the decision failed with {type(error).__name__}")
 
 
 def _enter(case: Case) -> Verdict:
@@ -107,7 +116,8 @@ def _enter(case: Case) -> Verdict:
 
 def _system_user(case: Case, login: SystemUser) -> Verdict:
     request, trail = case.request, case.trail
-    if not case.mtls and not case.in_process:
+    certified = case.mtls and not case.policy.client_tokens_only
+    if not certified and not case.in_process:
         if not case.encrypted:
             return trail.refuse(rules.SYSTEM_TLS_REQUIRED, "the system user connected in clear text", method="system")
         if not request.token:
@@ -167,6 +177,8 @@ def _with_token(case: Case) -> Verdict:
     if envelope.purpose == Purpose.CLIENT:
         return _client(case)
     if envelope.purpose == Purpose.SERVER:
+        if case.policy.client_tokens_only:
+            return case.trail.refuse(rules.SERVERS_REFUSED, "a server presented its token", method="token")
         return _server(case)
     return case.trail.refuse(
         rules.TOKEN_PURPOSE,
@@ -212,6 +224,8 @@ def _without_token(case: Case) -> Verdict:
     policy, trail = case.policy, case.trail
     if case.in_process:
         return _accept_untokened(case, rules.IN_PROCESS, "the broker itself connected", None, "in_process")
+    if policy.client_tokens_only and case.encrypted:
+        return trail.refuse(rules.CLIENT_TOKEN_REQUIRED, "the connection has no client token")
     if not case.mtls:
         why = "the connection has no token" if not case.request.token else "tokens do not count in clear text"
         return trail.refuse(rules.CERTIFICATE_REQUIRED, f"{why} and no verified certificate was presented")

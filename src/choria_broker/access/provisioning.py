@@ -102,5 +102,7 @@ def _provisioning_token_fault(case: Case) -> Rejection | None:
     # RSA tokens of the first version keep working beside organization issuers.
     signer = case.policy.provisioning_signer
     keys = trust.signer_keys(() if signer is None else (signer,), "choria_provisioning")
-    claims = keys if isinstance(keys, Rejection) else verify(envelope, ProvisioningClaims, keys, case.now)
+    if isinstance(keys, Rejection):
+        return keys
+    claims = verify(envelope, ProvisioningClaims, keys, case.now, case.policy.signed_by)
     return claims if isinstance(claims, Rejection) else None

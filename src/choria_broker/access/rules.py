@@ -188,6 +188,17 @@ TOKEN_PURPOSE = _refuses(
     "Use a client token for clients, a server token for servers, a provisioning token for nodes to be provisioned.",
 )
 
+SERVERS_REFUSED = _refuses(
+    "servers-refused",
+    "Where client_anon_tls is set, servers are refused, also those with tokens.",
+    "Let servers connect to a broker without plugin.choria.network.client_anon_tls.",
+)
+CLIENT_TOKEN_REQUIRED = _refuses(
+    "client-token-required",
+    "Where client_anon_tls is set, only clients with tokens get in; certificates do not count.",
+    "Get a client token, or remove plugin.choria.network.client_anon_tls to let certificates count.",
+)
+
 CERTIFICATE_REQUIRED = _refuses(
     "certificate-required",
     "A connection without a token must present a certificate the broker verifies.",

@@ -39,3 +39,15 @@ def covers(pattern: str, subject: str) -> bool:
         if given[position] == ">" or part not in ("*", given[position]):
             return False
     return len(wanted) == len(given)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether there is a subject that both of two patterns take in."""
+    left = one.split(".")
+    right = other.split(".")
+    for first, second in zip(left, right, strict=False):
+        if ">" in (first, second):
+            return True
+        if "*" not in (first, second) and first != second:
+            return False
+    return len(left) == len(right)

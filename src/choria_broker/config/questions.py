@@ -9,9 +9,10 @@ from choria_broker.config.context import network_key
 from choria_broker.config.endpoints import parse_endpoint
 from choria_broker.config.facts import SrvAnswer
 from choria_broker.config.reading import Values
-from choria_broker.config.resolve_security import chosen_provider, client_signers, is_key
+from choria_broker.config.resolve_security import chosen_provider, client_signers
 from choria_broker.config.settings import Provider, TlsFiles
 from choria_broker.config.values import BadValueError
+from choria_broker.security.keys import is_hex_key
 
 NETWORK_ON = "plugin.choria.broker_network"
 PEERS_RECORD = "_mcollective-broker._tcp"
@@ -66,7 +67,7 @@ def named_files(values: Values, identity_files: TlsFiles | None) -> tuple[Path, 
     if identity_files:
         wanted += [identity_files.certificate, identity_files.key, identity_files.ca]
     signers = (*client_signers(values), *values.items(network_key("server_signer_cert")))
-    wanted += [Path(signer) for signer in signers if not is_key(signer)]
+    wanted += [Path(signer) for signer in signers if not is_hex_key(signer)]
     wanted.append(values.path(network_key("provisioning.signer_cert")))
     for family, listed in (("gateway_remote", "gateway_remotes"), ("leafnode_remote", "leafnode_remotes")):
         for name in values.items(network_key(listed)):

@@ -10,7 +10,7 @@ from choria_broker.config.endpoints import listen_address
 from choria_broker.config.facts import Facts, Overrides
 from choria_broker.config.findings import refusals
 from choria_broker.config.reading import Values
-from choria_broker.config.resolve_adapters import check_federation, resolve_adapters
+from choria_broker.config.resolve_adapters import check_federation, leave_out, resolve_adapters
 from choria_broker.config.resolve_network import check_ports, resolve_network, soft_shutdown
 from choria_broker.config.resolve_security import resolve_security, resolve_tls
 from choria_broker.config.schema import Status
@@ -57,10 +57,12 @@ def _settings(context: Context) -> Settings:
         _refuse_nothing_to_do(context)
     if federation_on:
         check_federation(context)
-    tls, security = resolve_tls(context), resolve_security(context)
     # A misspelt word counts as off, but the operator wants to hear about everything else at once.
-    if network_on or values.is_bad(_FEATURES[0]):
-        network = resolve_network(context, tls, issuers=bool(values.items("plugin.security.issuer.names")))
+    network_meant = network_on or values.is_bad(_FEATURES[0])
+    leave_out(context, adapters, federation=federation_on, network=network_meant)
+    tls, security = resolve_tls(context), resolve_security(context)
+    if network_meant:
+        network = resolve_network(context, tls, security)
     else:
         network = Network(soft_shutdown_timeout=soft_shutdown(context))
     statistics = Statistics(

@@ -8,6 +8,7 @@ from choria_broker.config.values import BadValueError
 
 _TYPES = ("choria_streams", "jetstream")
 _ADAPTERS = "plugin.choria.adapters"
+_FEDERATION = "plugin.choria.broker_federation"
 _FEDERATION_HOSTS = "plugin.choria.federation_middleware_hosts"
 
 
@@ -63,6 +64,28 @@ def check_federation(context: Context) -> None:
             f"set {_FEDERATION_HOSTS}",
             values.subject(_FEDERATION_HOSTS),
         )
+
+
+def leave_out(context: Context, adapters: tuple[str, ...], *, federation: bool, network: bool) -> None:
+    """Report the features that are on and not in this version; alone they are nothing to start a broker for.
+
+    Args:
+        context: inputs.
+        adapters: names of adapters to run.
+        federation: the federation broker is on.
+        network: the network broker is on.
+    """
+    values, collector = context.values, context.collector
+    unbuilt = [("the federation broker", values.subject(_FEDERATION))] if federation else []
+    unbuilt += [(f"adapter {name}", values.subject(_ADAPTERS, name)) for name in adapters]
+    for what, at in unbuilt:
+        problem = f"{what} is not in this version"
+        if network:
+            remedy = f"remove it from {at.key}, or keep go-choria for it"
+            collector.skip("not-in-this-version", problem, "it does not run, the rest does", remedy, at)
+        else:
+            remedy = "keep go-choria for it, or set plugin.choria.broker_network = true and do without it"
+            collector.refuse("not-in-this-version", f"{problem}, and nothing else is on", remedy, at)
 
 
 def check_addresses(context: Context, key: str) -> None:

@@ -16,6 +16,7 @@ from choria_broker.config.settings import (
     LeafnodeRemote,
     Leafnodes,
     RemoteTls,
+    Tls,
 )
 from choria_broker.config.table import DEFAULT_PEER_PORT
 from choria_broker.config.values import BadValueError
@@ -25,32 +26,49 @@ MOST_PEERS = 5
 """Members of a cluster, and copies of a stream, that are supported."""
 
 _PEERS = network_key("peers")
+_CHORIA_CA = "plugin.security.choria.ca"
 _CREDENTIALS_MARKS = (b"-----BEGIN NATS USER JWT-----", b"-----BEGIN USER NKEY SEED-----")
 
 
-def resolve_cluster(context: Context) -> Cluster:
-    """Decide who the peers are, DNS first, and which of them to connect to."""
+def resolve_cluster(context: Context, tls: Tls) -> Cluster:
+    """Decide who the peers are, DNS first, and which of them to connect to.
+
+    Args:
+        context: inputs.
+        tls: how the broker uses TLS.
+    """
     values, collector = context.values, context.collector
     peers, source = _peers(context)
     user, password = _login(context)
-    tls = values.flag(network_key("peer_tls"))
+    tls_key = network_key("peer_tls")
+    secured = values.flag(tls_key)
     if not peers:
-        return Cluster(user=user, password=password, tls=tls)
+        return Cluster(user=user, password=password, tls=secured)
     port = values.number(network_key("peer_port")) or DEFAULT_PEER_PORT
     if len(peers) > MOST_PEERS:
         problem = f"{len(peers)} peers, where {MOST_PEERS} are supported"
         effect = f"streams have {MOST_PEERS} copies at most"
         collector.warn("many-peers", problem, effect, "join further brokers with gateways", values.subject(_PEERS))
-    if not tls and not context.overrides.disable_tls:
+    if secured:
+        _refuse_without_ca(context, tls, "peers", tls_key, values.subject(_PEERS))
+    elif not context.overrides.disable_tls:
         collector.warn(
             "clear-text-cluster",
             "traffic between peers is not encrypted",
             "the cluster can include go-choria brokers",
             "set it to true once every member runs this broker",
-            values.subject(network_key("peer_tls")),
+            values.subject(tls_key),
         )
     routes = tuple(peer for peer in peers if not _is_self(context, peer, port))
-    return Cluster(peers, routes, port, user, password, tls, source)
+    return Cluster(peers, routes, port, user, password, secured, source)
+
+
+def _refuse_without_ca(context: Context, tls: Tls, who: str, tls_key: str, at: Subject) -> None:
+    """Refuse links that verify certificates on both sides when there is no CA to verify them with."""
+    if _without_ca(tls):
+        problem = f"{who} verify each other's certificates, and there is no CA to do that with"
+        remedy = f"set {_CHORIA_CA}, or {tls_key} = false for clear text"
+        context.collector.refuse("links-without-ca", problem, remedy, at)
 
 
 def _peers(context: Context) -> tuple[tuple[Endpoint, ...], str]:
@@ -127,13 +145,22 @@ def _login(context: Context) -> tuple[str, Secret | None]:
     return user, Secret(password) if password else None
 
 
-def resolve_gateway(context: Context) -> Gateway:
-    """Decide on gateways; the name is the cluster's name in any case."""
+def _without_ca(tls: Tls) -> bool:
+    return tls.everywhere and tls.files is not None and tls.files.ca is None
+
+
+def resolve_gateway(context: Context, tls: Tls) -> Gateway:
+    """Decide on gateways; the name is the cluster's name in any case.
+
+    Args:
+        context: inputs.
+        tls: how the broker uses TLS.
+    """
     values, collector = context.values, context.collector
     name_key, port_key, list_key, tls_key = (
         network_key(name) for name in ("gateway_name", "gateway_port", "gateway_remotes", "gateway_tls")
     )
-    name, port, tls = values.text(name_key), values.number(port_key), values.flag(tls_key)
+    name, port, secured = values.text(name_key), values.number(port_key), values.flag(tls_key)
     if any(character.isspace() for character in name):
         problem = "the name of a cluster cannot contain blanks"
         collector.refuse("bad-value", problem, "write a name without blanks", values.subject(name_key))
@@ -142,13 +169,15 @@ def resolve_gateway(context: Context) -> Gateway:
         have, lack = (port_key, list_key) if port else (list_key, port_key)
         problem, effect = f"{lack} is not set", "there are no gateways"
         collector.warn("half-gateway", problem, effect, "set both, or neither", values.subject(have))
-        return Gateway(name, tls=tls)
+        return Gateway(name, tls=secured)
     remotes = tuple(remote for remote in (_gateway_remote(context, each) for each in names) if remote)
-    if remotes and not tls and not context.overrides.disable_tls:
+    if remotes and secured:
+        _refuse_without_ca(context, tls, "gateways", tls_key, values.subject(list_key))
+    elif remotes and not context.overrides.disable_tls:
         problem, effect = "gateway traffic is not encrypted", "go-choria brokers can be reached"
         remedy = "set it to true once every cluster runs this broker"
         collector.warn("clear-text-gateway", problem, effect, remedy, values.subject(tls_key))
-    return Gateway(name, port, remotes, tls)
+    return Gateway(name, port, remotes, secured)
 
 
 def _gateway_remote(context: Context, name: str) -> GatewayRemote | None:
@@ -159,19 +188,28 @@ def _gateway_remote(context: Context, name: str) -> GatewayRemote | None:
     return GatewayRemote(name, urls, tls) if tls else None
 
 
-def resolve_leafnodes(context: Context, accounts: tuple[str, ...]) -> Leafnodes:
+def resolve_leafnodes(context: Context, tls: Tls, accounts: tuple[str, ...]) -> Leafnodes:
     """Decide on the leafnode listener and remotes.
 
     Args:
         context: inputs.
+        tls: how the broker uses TLS.
         accounts: names of all local accounts.
     """
+    port_key = network_key("leafnode_port")
+    port = context.values.number(port_key)
+    if port and not (tls.everywhere and tls.verify_clients):
+        problem, effect = "leafnodes log in with certificates, which are not asked for", "no leafnode can join"
+        remedy = "set up TLS with a CA and verification, or remove it"
+        context.collector.warn(
+            "leafnodes-without-certificates", problem, effect, remedy, context.values.subject(port_key)
+        )
     names = context.distinct(network_key("leafnode_remotes"))
-    remotes = tuple(remote for remote in (_leafnode_remote(context, each, accounts) for each in names) if remote)
-    return Leafnodes(context.values.number(network_key("leafnode_port")), remotes)
+    remotes = tuple(remote for remote in (_leafnode_remote(context, each, tls, accounts) for each in names) if remote)
+    return Leafnodes(port, remotes)
 
 
-def _leafnode_remote(context: Context, name: str, accounts: tuple[str, ...]) -> LeafnodeRemote | None:
+def _leafnode_remote(context: Context, name: str, broker_tls: Tls, accounts: tuple[str, ...]) -> LeafnodeRemote | None:
     values = context.values
     prefix = network_key(f"leafnode_remote.{name}.")
     remote = _Remote(context, prefix, f"leafnode remote {name}", "leafnode_remotes")
@@ -204,6 +242,10 @@ def _leafnode_remote(context: Context, name: str, accounts: tuple[str, ...]) -> 
             remote.skip("bad-credentials", f"{credentials}: {problem}", remedy, values.subject(key))
             return None
     tls = remote.tls()
+    if tls and tls.verify and not (tls.custom or tls.disabled) and _without_ca(broker_tls):
+        problem, effect = "there is no CA to verify the other side with", "anybody can pose as that broker"
+        remedy = f"set {prefix}tls.ca, or {_CHORIA_CA}"
+        context.collector.warn("remote-not-verified", problem, effect, remedy, values.subject(prefix + "url"))
     return LeafnodeRemote(name, urls, account, credentials, tls) if tls else None
 
 

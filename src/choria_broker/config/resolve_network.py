@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from choria_broker.config import subject_mapping
 from choria_broker.config.context import Context, network_key
 from choria_broker.config.endpoints import advertised, listen_address, network, overlap
+from choria_broker.config.resolve_accounts import resolve_accounts, resolve_unverified_account
 from choria_broker.config.resolve_links import MOST_PEERS, resolve_cluster, resolve_gateway, resolve_leafnodes
-from choria_broker.config.resolve_security import check_signer, resolve_signers
+from choria_broker.config.resolve_security import check_signer, resolve_client_anon_tls, resolve_signers
 from choria_broker.config.secret import Secret
 from choria_broker.config.settings import (
     Cluster,
@@ -17,6 +16,7 @@ from choria_broker.config.settings import (
     Leafnodes,
     Network,
     Provisioning,
+    Security,
     StandardStream,
     Statistics,
     Streams,
@@ -33,32 +33,34 @@ _NEED_TLS = (
     "provisioning.signer_cert",
     "provisioning.client_password",
     "provisioning.provisioner_without_token",
+    "client_anon_tls",
 )
 _LONGEST_HANDSHAKE = 60.0
 _FORCED_STOP = 10.0
 """Seconds for an orderly stop when the setting is 0 or less."""
-_ACCOUNT = re.compile(r"[A-Za-z0-9_-]+")
-_RESERVED = frozenset({"system", "choria", "provisioning", "auth"})
 _SYSTEM_USER, _SYSTEM_PASSWORD = network_key("system.user"), network_key("system.password")
 _SIGNER, _PASSWORD = network_key("provisioning.signer_cert"), network_key("provisioning.client_password")
 
 
-def resolve_network(context: Context, tls: Tls, *, issuers: bool) -> Network:
+def resolve_network(context: Context, tls: Tls, security: Security) -> Network:
     """Decide everything about the network broker.
 
     Args:
         context: inputs.
         tls: how TLS is used.
-        issuers: True on issuer networks.
+        security: who is trusted.
     """
     values = context.values
+    # A bad issuer makes an issuer network too, else its remarks would be those of another kind of network.
+    issuers = bool(values.items("plugin.security.issuer.names"))
     _report_without_tls(context, tls)
     client_signers, server_signers = resolve_signers(context, tls=tls.enabled)
+    client_anon_tls = resolve_client_anon_tls(context, signed=issuers or bool(client_signers))
     provisioning = _provisioning(context, tls=tls.enabled, issuers=issuers)
-    accounts = _accounts(context)
     standing = ("choria", "system", *(("provisioning",) if provisioning.client_password else ()))
-    cluster, gateway = resolve_cluster(context), resolve_gateway(context)
-    leafnodes = resolve_leafnodes(context, (*standing, *accounts))
+    accounts, organizations = resolve_accounts(context), tuple(issuer.account for issuer in security.issuers)
+    cluster, gateway = resolve_cluster(context, tls), resolve_gateway(context, tls)
+    leafnodes = resolve_leafnodes(context, tls, tuple(dict.fromkeys((*standing, *accounts, *organizations))))
     streams = _streams(context, cluster)
     _check_stream_cluster(context, streams, cluster, gateway, leafnodes)
     return Network(
@@ -73,6 +75,7 @@ def resolve_network(context: Context, tls: Tls, *, issuers: bool) -> Network:
         deny_server_connections=values.flag(network_key("deny_server_connections")),
         client_signers=client_signers,
         server_signers=server_signers,
+        client_anon_tls=client_anon_tls,
         provisioning=provisioning,
         system_user=_system_user(context),
         cluster=cluster,
@@ -82,6 +85,7 @@ def resolve_network(context: Context, tls: Tls, *, issuers: bool) -> Network:
         mappings=_mappings(context),
         streams=streams,
         accounts=accounts,
+        unverified_account=resolve_unverified_account(context, tls, accounts, organizations, leafnodes.remotes),
         pprof_port=values.number(network_key("pprof_port")),
         soft_shutdown_timeout=soft_shutdown(context),
     )
@@ -184,19 +188,6 @@ def _client_hosts(context: Context) -> tuple[IPNetwork, ...]:
     return tuple(found)
 
 
-def _accounts(context: Context) -> tuple[str, ...]:
-    key = network_key("accounts")
-    names = context.distinct(key)
-    for name in names:
-        if name.lower() in _RESERVED:
-            problem, remedy = "the name of an account that the broker makes itself", "choose another name"
-            context.collector.refuse("bad-account", problem, remedy, context.values.subject(key, name))
-        elif not _ACCOUNT.fullmatch(name):
-            problem, remedy = "not a name for an account", "use letters, digits, - and _"
-            context.collector.refuse("bad-account", problem, remedy, context.values.subject(key, name))
-    return names
-
-
 def _system_user(context: Context) -> SystemUser | None:
     values = context.values
     user, password = values.text(_SYSTEM_USER), values.text(_SYSTEM_PASSWORD)
@@ -257,15 +248,29 @@ def _streams(context: Context, cluster: Cluster) -> Streams:
         remedy = "create the directory, and let the broker's user write in it"
         at = values.subject(network_key("stream.store"))
         context.collector.refuse("store-not-writable", context.facts.store_problem, remedy, at)
+    manage = values.flag(network_key("stream.manage_streams"))
+    if manage:
+        _report_unmanaged(context)
     return Streams(
         store,
-        values.flag(network_key("stream.manage_streams")),
+        manage,
         _stream(context, "event", "retention", cluster),
         _stream(context, "machine", "retention", cluster),
         _stream(context, "advisory", "retention", cluster),
         _stream(context, "executor", "retention", cluster),
         _stream(context, "leader_election", "ttl", cluster),
         _sync(context),
+    )
+
+
+def _report_unmanaged(context: Context) -> None:
+    key = network_key("stream.manage_streams")
+    context.collector.warn(
+        "streams-not-managed",
+        "the standard streams are not made or updated in this version",
+        "streams are on, and events are kept only once something else has made the streams",
+        f"set {key} = false to silence this, and let another broker or the nats command line make them",
+        context.values.subject(key if context.values.given(key) else network_key("stream.store")),
     )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from choria_broker.config.collector import Subject
 from choria_broker.config.context import Context, network_key
 from choria_broker.config.findings import Origin
+from choria_broker.config.providers import ProviderFiles, ProviderInput, provider_files
 from choria_broker.config.reading import Values
+from choria_broker.config.resolve_accounts import organization_account
 from choria_broker.config.settings import Issuer, Provider, Security, Tls, TlsFiles
 from choria_broker.config.suites import CIPHER_SUITES, CURVES
-from choria_broker.security.providers import ProviderFiles, ProviderInput, provider_files
+from choria_broker.security.keys import KeyFormError, is_hex_key, key_from_file
 from choria_broker.security.tls_files import Part, TlsProblem, inspect
 
 _SECURITY = "plugin.security."
@@ -20,6 +21,8 @@ _TRUSTED = _SECURITY + "choria.trusted_signers"
 _SIGNING_ALIAS = "plugin.choria.security.request_signing_certificate"
 _CLIENT_SIGNERS = network_key("client_signer_cert")
 _SERVER_SIGNERS = network_key("server_signer_cert")
+_CLIENT_ANON_TLS = network_key("client_anon_tls")
+_ISSUERS = _SECURITY + "issuer.names"
 _NOT_WITH_CHORIA = (
     "plugin.choria.security.server.token_file",
     "plugin.choria.security.server.seed_file",
@@ -28,14 +31,8 @@ _NOT_WITH_CHORIA = (
     "plugin.choria.security.request_signer.url",
     "plugin.choria.security.request_signer.service",
 )
-_KEY_HEX = re.compile("[0-9a-fA-F]{64}")
 _KEY_REMEDY = "write the ed25519 public key as 64 hexadecimal digits"
 _COMMAND_LINE = Origin("command line")
-
-
-def is_key(text: str) -> bool:
-    """Tell whether a signer is a key itself rather than a file."""
-    return _KEY_HEX.fullmatch(text) is not None
 
 
 def client_signers(values: Values) -> tuple[str, ...]:
@@ -101,6 +98,8 @@ def _verification(context: Context) -> bool:
     if context.overrides.disable_ssl_verification:
         at = Subject("--disable-ssl-verification", "", _COMMAND_LINE)
         collector.warn("verification-disabled", problem, effect, "start without the option", at)
+        on = False
+    if values.flag(_CLIENT_ANON_TLS):
         on = False
     signer = "plugin.choria.security.request_signer."
     if values.flag(_SECURITY + "client_anon_tls") and not (
@@ -188,7 +187,7 @@ def resolve_security(context: Context) -> Security:
     """Decide who is trusted."""
     values = context.values
     issuers = _issuers(context)
-    if values.items(_SECURITY + "issuer.names"):
+    if values.items(_ISSUERS):
         _refuse_signers_with_issuers(context)
     provider = chosen_provider(values)
     if provider is Provider.CHORIA:
@@ -198,18 +197,19 @@ def resolve_security(context: Context) -> Security:
 
 def _issuers(context: Context) -> tuple[Issuer, ...]:
     issuers = []
-    for name in context.distinct(_SECURITY + "issuer.names"):
+    for name in context.distinct(_ISSUERS):
         key = f"{_SECURITY}issuer.{name}.public"
         public = context.values.text(key)
-        if is_key(public):
-            issuers.append(Issuer(name, public.lower(), context.values.text(f"{_SECURITY}issuer.{name}.account")))
+        account = organization_account(context, name)
+        if is_hex_key(public):
+            issuers.append(Issuer(name, public.lower(), account))
         elif public:
             context.collector.refuse(
                 "bad-issuer-key", "not an ed25519 public key", _KEY_REMEDY, context.values.subject(key)
             )
         else:
             problem = f"issuer {name} has no public key"
-            at = context.values.absent(key, _SECURITY + "issuer.names")
+            at = context.values.absent(key, _ISSUERS)
             context.collector.refuse("no-issuer-key", problem, f"set {key}", at)
     return tuple(issuers)
 
@@ -226,7 +226,7 @@ def _refuse_signers_with_issuers(context: Context) -> None:
             context.collector.refuse(
                 "issuer-with-signers",
                 f"cannot set {what} using {key} when an issuer is configured",
-                f"remove {key}, or plugin.security.issuer.names",
+                f"remove {key}, or {_ISSUERS}",
                 context.values.subject(key),
             )
 
@@ -235,11 +235,11 @@ def _check_choria(context: Context) -> None:
     values, collector = context.values, context.collector
     trusted = values.items(_TRUSTED)
     at = values.subject(_PROVIDER)
-    if not trusted and not values.items(_SECURITY + "issuer.names"):
+    if not trusted and not values.items(_ISSUERS):
         problem = "the choria security provider needs issuers or trusted signers"
-        collector.refuse("choria-without-signers", problem, f"set {_SECURITY}issuer.names, or {_TRUSTED}", at)
+        collector.refuse("choria-without-signers", problem, f"set {_ISSUERS}, or {_TRUSTED}", at)
     for signer in trusted:
-        if not is_key(signer):
+        if not is_hex_key(signer):
             collector.refuse(
                 "bad-signer-key", "not an ed25519 public key", _KEY_REMEDY, values.subject(_TRUSTED, signer)
             )
@@ -273,9 +273,44 @@ def resolve_signers(context: Context, *, tls: bool) -> tuple[tuple[str, ...], tu
 
 
 def check_signer(context: Context, key: str, signer: str) -> None:
-    """Refuse a signer that is neither a key nor a file that can be read."""
+    """Refuse a signer that is neither a key nor a file with a key in it."""
+    if is_hex_key(signer):
+        return
     fact = context.facts.file(Path(signer))
-    problem = "" if is_key(signer) else fact.problem or ("" if fact.content.strip() else "the file is empty")
+    code, problem = "signer-missing", fact.problem or ("" if fact.content.strip() else "the file is empty")
+    if not problem:
+        try:
+            key_from_file(fact.content)
+        except KeyFormError as error:
+            code, problem = "bad-signer", str(error)
     if problem:
         remedy = "put the PEM certificate or public key there, or write a key of 64 hexadecimal digits"
-        context.collector.refuse("signer-missing", f"{signer}: {problem}", remedy, context.values.subject(key, signer))
+        context.collector.refuse(code, f"{signer}: {problem}", remedy, context.values.subject(key, signer))
+
+
+def resolve_client_anon_tls(context: Context, *, signed: bool) -> bool:
+    """Tell whether clients with tokens are all that gets in, and report what cannot work beside that.
+
+    Args:
+        context: inputs.
+        signed: somebody is trusted to sign client tokens.
+    """
+    values, collector = context.values, context.collector
+    if not values.flag(_CLIENT_ANON_TLS):
+        return False
+    at, other = values.subject(_CLIENT_ANON_TLS), _SECURITY + "client_anon_tls"
+    if not signed:
+        problem, remedy = "nobody signs client tokens, so nobody could get in", f"set {_CLIENT_SIGNERS}, or {_ISSUERS}"
+        collector.refuse("client-anon-tls-without-signer", problem, remedy, at)
+    if values.flag(other):
+        problem = f"cannot be combined with {other}, another setting with another meaning"
+        collector.refuse("client-anon-tls-twice", problem, f"remove {other}", at)
+    if values.given(_SERVER_SIGNERS):
+        problem, effect = f"{_CLIENT_ANON_TLS} refuses servers", "it has no effect"
+        collector.warn("no-effect", problem, effect, "remove one of the two", values.subject(_SERVER_SIGNERS))
+    password = network_key("provisioning.client_password")
+    if values.given(password) and not values.items(_ISSUERS):
+        problem = f"the provisioner logs in with a certificate, which {_CLIENT_ANON_TLS} asks nobody for"
+        effect, remedy = "the provisioner is refused", "let the provisioner use another broker of the network"
+        collector.warn("provisioner-without-certificate", problem, effect, remedy, values.subject(password))
+    return True

@@ -294,8 +294,9 @@ class Network:
         client_hosts: networks whose members may act as fleet clients; empty means all.
         deny_server_connections: fleet servers are denied everything.
         client_signers, server_signers: hex keys or file paths, as configured.
+        client_anon_tls: certificates are not requested, and besides provisioning only clients with tokens get in.
         system_user: None when no login for account ``system`` exists.
-        accounts: further local accounts.
+        accounts: further local accounts, those of issuers left out unless they are declared too.
         unverified_account: account for connections without certificate and token; empty means refused.
         soft_shutdown_timeout: seconds for an orderly stop.
     """
@@ -311,6 +312,7 @@ class Network:
     deny_server_connections: bool = False
     client_signers: tuple[str, ...] = ()
     server_signers: tuple[str, ...] = ()
+    client_anon_tls: bool = False
     provisioning: Provisioning = Provisioning()
     system_user: SystemUser | None = None
     cluster: Cluster = Cluster()

@@ -49,8 +49,11 @@ def _core() -> tuple[Setting, ...]:
         _row(g, NETWORK + "soft_shutdown_timeout", _INTEGER, "60", _LIVE,
              "Seconds for an orderly stop before the process is forced to exit; 0 and less mean 10.", since="0.28"),
         _row(g, choria + "broker_network", _BOOLEAN, "false", _RESTART, "Run the network broker."),
-        _row(g, choria + "broker_federation", _BOOLEAN, "false", _RESTART, "Run the federation broker."),
-        _row(g, choria + "adapters", _LIST, "", _RESTART, "Names of the data adapters to run."),
+        _row(g, choria + "broker_federation", _BOOLEAN, "false", _RESTART,
+             "Run the federation broker. Not in this version: left out beside the network broker, refused without it."),
+        _row(g, choria + "adapters", _LIST, "", _RESTART,
+             "Names of the data adapters to run. Not in this version: left out beside the network broker, refused "
+             "without it."),
         _row("Statistics", choria + "stats_address", _STRING, "127.0.0.1", _RESTART,
              "Address of the statistics listener, which asks nobody for a password."),
         _row("Statistics", choria + "stats_port", _PORT, "0", _RESTART,
@@ -101,7 +104,8 @@ def _network() -> tuple[Setting, ...]:
         _row(g, n + "pprof_port", _PORT, "0", _RESTART,
              "Port of the engine's profiling listener; 0 turns it off.", since="0.21"),
         _row(g, n + "accounts", _LIST, "", _ENGINE,
-             "Further local accounts, for leafnode remotes.", status=_NEW),
+             "Further local accounts, isolated from all others, for leafnode remotes and unverified_account; names of "
+             "letters, digits, - and _.", status=_NEW),
         _row(g, n + "system.user", _STRING, "", _LIVE,
              "User of the system account; needs the password too.", since="0.21"),
         _row(g, n + "system.password", _STRING, "", _LIVE,
@@ -115,11 +119,14 @@ def _network() -> tuple[Setting, ...]:
         _row("Who may connect", n + "server_signer_cert", _LIST, "", _LIVE,
              "PEM files or 64 digit ed25519 keys that sign server tokens.", since="0.25"),
         _row("Who may connect", n + "client_anon_tls", _BOOLEAN, "false", _RESTART,
-             "Ask nobody for certificates and admit only clients with valid tokens.",
-             status=_LATER, note="remove it; client_signer_cert alone serves certificates and tokens"),
-        _row("Who may connect", n + "unverified_account", _STRING, "", _LIVE,
-             "Account for connections with neither certificate nor token.",
-             status=_LATER, note="remove it; such connections are refused"),
+             "Ask nobody for certificates and admit only clients with valid tokens, and provisioning as configured; "
+             "needs client_signer_cert or issuers, and cannot be combined with plugin.security.client_anon_tls. "
+             "Without it, signers serve connections with certificates and with tokens.", status=_NEW),
+        _row("Who may connect", n + "unverified_account", _STRING, "", _RESTART,
+             "Account, one of accounts, where clients get in that present neither certificate nor token nor login, "
+             "with TLS and in clear text; unset, they are refused. It may be choria, or the account of an issuer, only "
+             "with --disable-tls or where a leafnode remote is bound to that account. Programs that use TLS only on "
+             "demand, as the Python NATS library does, come in clear text then.", status=_NEW),
         _row("Provisioning", n + "provisioning.signer_cert", _PATH, "", _LIVE,
              "Key or PEM file that signs provisioning tokens.", since="0.23"),
         _row("Provisioning", n + "provisioning.client_password", _STRING, "", _LIVE,
@@ -150,7 +157,8 @@ def _links() -> tuple[Setting, ...]:
         _row(c, n + "peer_password", _STRING, "", _ENGINE,
              "Password that members of the cluster log in with.", secret=True),
         _row(c, n + "peer_tls", _BOOLEAN, "true", _RESTART,
-             "TLS between members; false joins a cluster of go-choria brokers in clear text.", status=_NEW),
+             "TLS between members, which verify each other's certificates; false joins a cluster of go-choria brokers "
+             "in clear text.", status=_NEW),
         _row(g, n + "gateway_name", _STRING, "CHORIA", _RESTART,
              "Name of this cluster, with and without gateways."),
         _row(g, n + "gateway_port", _PORT, "0", _RESTART,
@@ -158,7 +166,8 @@ def _links() -> tuple[Setting, ...]:
         _row(g, n + "gateway_remotes", _LIST, "", _ENGINE,
              "Names of the clusters to reach; this cluster's own name may be among them."),
         _row(g, n + "gateway_tls", _BOOLEAN, "true", _RESTART,
-             "TLS on gateways; false joins go-choria brokers in clear text.", status=_NEW),
+             "TLS on gateways, which verify each other's certificates; false joins go-choria brokers in clear text.",
+             status=_NEW),
         _row(g, gateway + "urls", _LIST, "", _ENGINE, "Members of that cluster as host:port; required."),
         *_remote_tls(g, gateway),
         _row(lf, n + "leafnode_port", _PORT, "0", _RESTART, "Port of the leafnode listener; 0 means none."),
@@ -201,7 +210,8 @@ def _streams() -> tuple[Setting, ...]:
         _row(g, s + "store", _PATH, "", _RESTART,
              "Directory of Choria Streams, which it turns on.", since="0.15"),
         _row(g, s + "manage_streams", _BOOLEAN, "true", _LIVE,
-             "Create and update the standard streams from this broker.", since="0.26"),
+             "Create and update the standard streams from this broker. Not in this version: streams are on and empty "
+             "until something else makes the standard ones.", since="0.26"),
         _row(g, s + "sync", _STRING, "", _ENGINE,
              "How often data is forced to disk: always, or a duration; unset, the engine's own choice.", status=_NEW),
         _row(g, s + "event_retention", _DURATION, "24h", _LIVE,
@@ -252,8 +262,9 @@ def _security() -> tuple[Setting, ...]:
         _row(g, s + "issuer.NAME.public", _STRING, "", _LIVE,
              "ed25519 public key of the issuer, 64 hexadecimal digits.", since="0.27"),
         _row(g, s + "issuer.NAME.account", _STRING, "choria", _ENGINE,
-             "Account of the connections with tokens of this issuer.",
-             status=_LATER, note="remove it, or write choria"),
+             "Account of the connections with tokens of this issuer, which is created when named, isolated from all "
+             "others, and has JetStream when stream.store is set. Issuers may share one; system, provisioning and "
+             "auth are taken.", status=_NEW),
         _row(g, s + "cipher_suites", _LIST, "", _ENGINE,
              f"TLS 1.2 cipher suites: {', '.join(CIPHER_SUITES)}; unset, the engine's own choice."),
         _row(g, s + "ecc_curves", _LIST, "", _ENGINE,
@@ -269,7 +280,8 @@ def _security() -> tuple[Setting, ...]:
         _row(g, s + "pkcs11.slot", _INTEGER, "0", _RESTART,
              "Slot of the pkcs11 provider, which brokers cannot use."),
         _row(g, "plugin.choria.security.request_signing_certificate", _PATH, "", _LIVE,
-             "Another name for one entry of client_signer_cert, used when that is unset.",
+             "PEM file or key file of the signer of client tokens: another name for one entry of client_signer_cert, "
+             "used when that is unset.",
              status=Status.ALIAS, note="write plugin.choria.network.client_signer_cert"),
     )
 

@@ -93,6 +93,8 @@ def _basics(settings: Settings, *, monitoring: bool, debug: bool) -> Block:
         block["prof_port"] = network.pprof_port
     if settings.tls.enabled:
         block["tls"] = _listener_tls(settings)
+        if network.unverified_account:
+            block["allow_non_tls"] = True
     return block
 
 
@@ -268,8 +270,10 @@ def _accounts(settings: Settings) -> Block:
             for subject in (_ELECTION_LOOKUP, _ELECTION_KEY)
         ]
         accounts["provisioning"] = _provisioning_account()
-    for name in network.accounts:
-        accounts.setdefault(name, {})
+    organizations = tuple(issuer.account for issuer in settings.security.issuers)
+    for name in (*network.accounts, *organizations):
+        streams = network.streams.store is not None and name in organizations
+        accounts.setdefault(name, {"jetstream": "enabled"} if streams else {})
     return accounts
 
 

@@ -147,6 +147,9 @@ ROWS: list[Any] = [
     ),
     (with_system(PLAIN), ask(CERTIFIED, user="Sys", password="sesame"), "mtls"),
     (policy(PLAIN, system_user=SystemUser("", Secret(""))), CERTIFIED, "mtls"),
+    # clients with tokens only
+    (policy(SIGNED, client_tokens_only=True), CERTIFIED, "client-token-required"),
+    (policy(SIGNED, client_tokens_only=True), presenting(ANON, server(), RSA), "servers-refused"),
     # tokens
     (SIGNED, presenting(ANON, client()), "client-token"),
     (SIGNED, presenting(CERTIFIED, client(), signature=""), "token-nonce"),

@@ -20,10 +20,11 @@ from choria_broker.access.subjects import is_subject, is_subscription
 from choria_broker.access.verdict import Verdict
 from choria_broker.config.secret import Secret
 from choria_broker.config.settings import SystemUser
+from fuzzing import examples
 from unit.access.vector_cases import ACCEPTED, CASES, NOW, VectorCase
 from unit.security.minting import CHAIN_ISSUER, ORGANIZATION, RSA, STRANGER, chained, client, mint, provisioning, server
 
-BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+BOUNDED = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TEXT = st.one_of(
     st.just(""),
@@ -143,7 +144,7 @@ def test_any_signed_claims_get_a_verdict(token: str, tls: TlsState, policy: Poli
 WITH_TOKEN = [case for case in ACCEPTED if case.request.token]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.sampled_from(WITH_TOKEN), st.integers(0, 10_000), st.integers(0, 7))
 def test_any_changed_bit_of_a_token_refuses(case: VectorCase, position: int, bit: int) -> None:
     check_flip(case, position % len(case.request.token), bit)
@@ -169,7 +170,7 @@ def check_flip(case: VectorCase, position: int, bit: int) -> None:
     assert not verdict.allowed, (position, bit)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.sampled_from([case for case in ACCEPTED if case.request.signature]), st.integers(0, 85), st.integers(0, 7))
 def test_any_changed_bit_of_the_proof_refuses(case: VectorCase, position: int, bit: int) -> None:
     proof = case.request.signature

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import trustme
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from choria_broker.config.collector import Collector
 from choria_broker.config.facts import Facts, FileFact, Overrides
@@ -50,14 +51,13 @@ class Pems:
 
 @functools.cache
 def pems(identity: str = IDENTITY) -> Pems:
-    """Issue one certificate from a CA of its own."""
+    """Issue one certificate from a CA of its own, and make the public key of a signer."""
     authority = trustme.CA()
     issued = authority.issue_cert(identity)
-    key = issued.private_key_pem.bytes()
-    public = load_pem_private_key(key, None).public_key()
+    public = Ed25519PrivateKey.generate().public_key()
     return Pems(
         b"".join(blob.bytes() for blob in issued.cert_chain_pems),
-        key,
+        issued.private_key_pem.bytes(),
         authority.cert_pem.bytes(),
         public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
     )

@@ -13,13 +13,40 @@ ADAPTER = ["plugin.choria.adapters = x", A + "type = choria_streams", A + "inges
 
 def test_an_adapter() -> None:
     found = base(*ADAPTER, A + "stream.servers = a:4222", A + "stream.workers = 3")
-    assert found.findings == ()
+    assert found.codes() == ["not-in-this-version"]
     assert found.ok.adapters == ("x",)
-    assert base(*ADAPTER, "plugin.choria.broker_network = no").ok.adapters == ("x",)
 
 
 def test_the_older_name_of_the_type() -> None:
-    assert base(ADAPTER[0], ADAPTER[2], A + "type = jetstream").findings == ()
+    assert base(ADAPTER[0], ADAPTER[2], A + "type = jetstream").codes() == ["not-in-this-version"]
+
+
+FEDERATION = "plugin.choria.broker_federation = yes"
+
+
+@pytest.mark.parametrize(
+    ("lines", "keys"),
+    [
+        ([FEDERATION], ["plugin.choria.broker_federation"]),
+        (ADAPTER, ["plugin.choria.adapters"]),
+        ([FEDERATION, *ADAPTER], ["plugin.choria.broker_federation", "plugin.choria.adapters"]),
+    ],
+)
+def test_what_is_not_in_this_version_is_left_out_and_alone_refused(lines: list[str], keys: list[str]) -> None:
+    found = base(*lines)
+    skipped = [finding for finding in found.findings if finding.severity is Severity.SKIP]
+    assert [finding.key for finding in skipped] == keys
+    assert all("is not in this version" in finding.problem for finding in skipped)
+    assert found.ok.network_enabled
+    alone = base(*lines, "plugin.choria.broker_network = no")
+    assert [finding.key for finding in alone.findings if finding.severity is Severity.REFUSE] == keys
+    assert alone.settings is None
+
+
+def test_each_adapter_is_named() -> None:
+    lines = [line.replace("adapter.x", "adapter.y") for line in ADAPTER[1:]]
+    found = base("plugin.choria.adapters = x, y", *ADAPTER[1:], *lines)
+    assert [finding.value for finding in found.findings if finding.code == "not-in-this-version"] == ["x", "y"]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +76,7 @@ def test_the_older_place_of_the_type() -> None:
 
 def test_federation() -> None:
     found = base("plugin.choria.broker_federation = yes", "plugin.choria.federation.cluster = london")
-    assert found.findings == ()
+    assert found.codes() == ["not-in-this-version"]
     assert (found.ok.federation_enabled, found.ok.federation_cluster) == (True, "london")
     found = base("plugin.choria.broker_federation = yes", "plugin.choria.use_srv = no")
     assert found.one("no-federation-hosts").severity is Severity.WARN

@@ -9,7 +9,7 @@ import pytest
 from choria_broker.config.facts import FileFact, Overrides, SrvAnswer
 from choria_broker.config.findings import Severity
 from choria_broker.config.settings import Endpoint
-from unit.config.scenario import NET, base, net, pems
+from unit.config.scenario import NET, base, net, pems, scenario
 
 PEERS = "peers = nats://broker1.example.net:5222, broker2.example.net:5222, broker3.example.net:5222"
 MISSING = FileFact(problem="no such file or directory")
@@ -113,6 +113,63 @@ def test_clear_text_links_are_warned_about() -> None:
     found = net("gateway_port = 7222", "gateway_remotes = x", "gateway_remote.x.urls = a:1", "gateway_tls = no")
     assert found.one("clear-text-gateway").severity is Severity.WARN
     assert not found.ok.network.gateway.tls
+
+
+CHORIA = """
+identity = broker1.example.net
+plugin.choria.broker_network = true
+plugin.security.provider = choria
+plugin.security.choria.certificate = /tls/cert.pem
+plugin.security.choria.key = /tls/key.pem
+plugin.security.choria.token_file = /t
+plugin.security.choria.seed_file = /s
+plugin.security.choria.trusted_signers = 9b0b5c1f1f2bb2a0c1c6a4f4c2a0b1f0f3a7c1d8e4b6a9f2c3d5e7f8091a2b3c
+"""
+ONE_GATEWAY = ["gateway_port = 7222", "gateway_remotes = x", "gateway_remote.x.urls = a:1"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "way_out"),
+    [([PEERS], "peers", "peer_tls = false"), (ONE_GATEWAY, "gateway_remotes", "gateway_tls = false")],
+)
+def test_links_that_verify_need_a_ca(lines: list[str], key: str, way_out: str) -> None:
+    text = CHORIA + "".join(f"{NET}{line}\n" for line in lines)
+    finding = scenario(text).one("links-without-ca")
+    assert (finding.severity, finding.key) == (Severity.REFUSE, NET + key)
+    for remedy in ("plugin.security.choria.ca", NET + way_out):
+        assert remedy in finding.remedy
+    for other in (
+        scenario(text + "plugin.security.choria.ca = /tls/ca.pem"),
+        scenario(text + NET + way_out),
+        scenario(text, overrides=Overrides(disable_tls=True)),
+        scenario(CHORIA),
+    ):
+        assert other.settings is not None
+        assert "links-without-ca" not in other.codes()
+
+
+@pytest.mark.parametrize(
+    ("line", "warned"),
+    [
+        ("leafnode_remote.x.account = choria", True),
+        ("leafnode_remote.x.tls.ca = /hub-ca.pem", False),
+        ("leafnode_remote.x.tls.disable = yes", False),
+    ],
+)
+def test_a_remote_that_cannot_be_verified_without_a_ca(line: str, *, warned: bool) -> None:
+    text = CHORIA + "".join(f"{NET}{each}\n" for each in (*LEAFNODE, line))
+    found = scenario(text)
+    assert len(found.ok.network.leafnodes.remotes) == 1
+    assert ("remote-not-verified" in found.codes(Severity.WARN)) is warned
+    assert "remote-not-verified" not in scenario(text + "plugin.security.choria.ca = /tls/ca.pem").codes()
+
+
+def test_leafnodes_that_cannot_log_in_are_warned_about() -> None:
+    text = CHORIA + NET + "leafnode_port = 7422\n"
+    assert scenario(text).one("leafnodes-without-certificates").severity is Severity.WARN
+    assert scenario(text + "plugin.security.choria.ca = /tls/ca.pem").findings == ()
+    found = net("leafnode_port = 7422", overrides=Overrides(disable_tls=True))
+    assert found.one("leafnodes-without-certificates").severity is Severity.WARN
 
 
 def test_gateways() -> None:

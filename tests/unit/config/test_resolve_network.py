@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from choria_broker.config.facts import FileFact, Overrides
 from choria_broker.config.findings import Severity
@@ -12,6 +15,11 @@ from choria_broker.config.settings import StandardStream, SubjectMapping
 from unit.config.scenario import IDENTITY, NET, base, net
 
 MISSING = FileFact(problem="no such file or directory")
+KEY_FILES = Path(__file__).parents[2] / "vectors" / "keys"
+SIGNER_FILES = [
+    (KEY_FILES / name).read_bytes()
+    for name in ("rsa_cert.pem", "rsa_public.pem", "trusted_signer.pub", "trusted_signer_newline.pub")
+]
 KEY = "9b0b5c1f1f2bb2a0c1c6a4f4c2a0b1f0f3a7c1d8e4b6a9f2c3d5e7f8091a2b3c"
 
 
@@ -84,17 +92,6 @@ def test_websocket() -> None:
     assert net("websocket_advertise = h:443").one("no-effect").severity is Severity.WARN
 
 
-@pytest.mark.parametrize("name", ["system", "choria", "provisioning", "AUTH", "$G", "a.b", "a b", "Choria"])
-def test_account_names_that_are_refused(name: str) -> None:
-    assert net(f"accounts = {name}").one("bad-account").severity is Severity.REFUSE
-
-
-def test_accounts() -> None:
-    found = net("accounts = A, B_2, A")
-    assert found.ok.network.accounts == ("A", "B_2")
-    assert found.codes() == ["repeated-item"]
-
-
 def test_system_user() -> None:
     user = net("system.user = u", "system.password = p").ok.network.system_user
     assert user is not None
@@ -146,6 +143,37 @@ def test_missing_signers(line: str) -> None:
         finding = net(line, PASSWORD, SIGNER, files={"/signer.pem": fact}).findings[-1]
         assert (finding.code, finding.severity) == ("signer-missing", Severity.REFUSE)
         assert "/signer.pem" in finding.problem
+
+
+EC = ec.generate_private_key(ec.SECP256R1()).public_key()
+NO_KEYS = [
+    (b"nothing of the kind", "neither a PEM certificate"),
+    (b"\xff\xfe", "neither a PEM certificate"),
+    (KEY[:-1].encode(), "neither a PEM certificate"),
+    (b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n", "cannot be read"),
+    (b"-----BEGIN PUBLIC KEY-----\n", "incomplete"),
+    (EC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), "neither an RSA nor an ed25519 key"),
+]
+
+
+@pytest.mark.parametrize(("content", "problem"), NO_KEYS)
+@pytest.mark.parametrize("name", ["client_signer_cert", "server_signer_cert", "provisioning.signer_cert"])
+def test_signer_files_without_a_key(name: str, content: bytes, problem: str) -> None:
+    finding = net(PASSWORD, SIGNER, f"{name} = /x", files={"/x": FileFact(content)}).one("bad-signer")
+    assert (finding.severity, finding.key, finding.value) == (Severity.REFUSE, NET + name, "/x")
+    assert finding.problem.startswith("/x: ")
+    assert problem in finding.problem
+
+
+@pytest.mark.parametrize("content", [KEY.encode(), KEY.upper().encode() + b"\n", *SIGNER_FILES])
+def test_signer_files_with_a_key(content: bytes) -> None:
+    assert net("client_signer_cert = /x", files={"/x": FileFact(content)}).findings == ()
+
+
+def test_the_file_of_the_older_name_is_checked_too() -> None:
+    older = "plugin.choria.security.request_signing_certificate"
+    finding = base(f"{older} = /x", files={"/x": FileFact(b"x")}).one("bad-signer")
+    assert (finding.severity, finding.key) == (Severity.REFUSE, older)
 
 
 def test_every_missing_signer_is_listed() -> None:
@@ -231,6 +259,16 @@ def test_streams() -> None:
     assert net("stream.store = /store").ok.network.streams.sync is None
 
 
+def test_streams_that_nobody_makes_are_reported() -> None:
+    finding = net("stream.store = /store").one("streams-not-managed")
+    assert (finding.severity, finding.key) == (Severity.WARN, NET + "stream.store")
+    assert NET + "stream.manage_streams = false" in finding.remedy
+    finding = net("stream.store = /store", "stream.manage_streams = yes").one("streams-not-managed")
+    assert finding.key == NET + "stream.manage_streams"
+    assert net("stream.store = /store", "stream.manage_streams = no").findings == ()
+    assert net("stream.manage_streams = yes").findings == ()
+
+
 def test_a_store_that_cannot_be_written() -> None:
     finding = net("stream.store = /store", facts={"store_problem": "/ is full"}).one("store-not-writable")
     assert (finding.severity, finding.key) == (Severity.REFUSE, NET + "stream.store")
@@ -240,4 +278,5 @@ def test_copies_are_capped() -> None:
     found = net("stream.store = /store", "stream.event_replicas = 7")
     assert found.one("many-replicas").severity is Severity.WARN
     assert found.ok.network.streams.events.replicas == 5
-    assert net("stream.store = /store", "stream.event_replicas = 3").codes() == ["more-replicas-than-peers"]
+    found = net("stream.store = /store", "stream.manage_streams = no", "stream.event_replicas = 3")
+    assert found.codes() == ["more-replicas-than-peers"]

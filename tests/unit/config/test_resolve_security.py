@@ -189,11 +189,27 @@ def test_issuers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("public", "code"), [("", "no-issuer-key"), (KEY[:-2], "bad-issuer-key"), ("g" * 64, "bad-issuer-key")]
+    ("public", "code"),
+    [
+        ("", "no-issuer-key"),
+        (KEY[:-2], "bad-issuer-key"),
+        (KEY + "0", "bad-issuer-key"),
+        (KEY + KEY, "bad-issuer-key"),
+        ("g" * 64, "bad-issuer-key"),
+        ("\uff11" * 64, "bad-issuer-key"),
+        ("/etc/choria/issuer.pub", "bad-issuer-key"),
+    ],
 )
 def test_issuer_keys_that_are_refused(public: str, code: str) -> None:
     lines = ["plugin.security.issuer.names = x", f"plugin.security.issuer.x.public = {public}"]
-    assert base(*lines[: 2 if public else 1]).one(code).severity is Severity.REFUSE
+    finding = base(*lines[: 2 if public else 1]).one(code)
+    assert (finding.severity, finding.key) == (Severity.REFUSE, "plugin.security.issuer.x.public")
+
+
+def test_one_bad_issuer_among_good_ones_is_enough_to_refuse() -> None:
+    found = scenario(BASE + ISSUER.replace("names = x", "names = x, y"))
+    assert found.one("no-issuer-key").key == "plugin.security.issuer.y.public"
+    assert found.settings is None
 
 
 @pytest.mark.parametrize(
@@ -248,6 +264,59 @@ def test_the_choria_provider_needs_token_and_seed(name: str) -> None:
 
 def test_a_service_that_is_off_is_no_conflict() -> None:
     assert choria(ISSUER, "plugin.choria.security.request_signer.service = false").findings == ()
+
+
+TOKENS_ONLY = NET + "client_anon_tls = true"
+SIGNED = NET + "client_signer_cert = " + KEY
+
+
+def test_clients_with_tokens_only() -> None:
+    found = base(TOKENS_ONLY, SIGNED)
+    assert found.findings == ()
+    assert found.ok.network.client_anon_tls
+    assert found.ok.tls.enabled
+    assert not found.ok.tls.verify_clients
+    assert scenario(BASE + ISSUER + TOKENS_ONLY).ok.network.client_anon_tls
+    assert not base(SIGNED).ok.network.client_anon_tls
+    assert base(SIGNED).ok.tls.verify_clients
+
+
+def test_the_older_name_of_the_signer_is_enough_for_them() -> None:
+    found = base(TOKENS_ONLY, "plugin.choria.security.request_signing_certificate = /signer.pem")
+    assert found.codes() == ["alias-key"]
+    assert found.ok.network.client_signers == ("/signer.pem",)
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ([], "client-anon-tls-without-signer"),
+        ([NET + "server_signer_cert = " + KEY], "client-anon-tls-without-signer"),
+        (["plugin.security.choria.trusted_signers = " + KEY], "client-anon-tls-without-signer"),
+        ([SIGNED, "plugin.security.client_anon_tls = true"], "client-anon-tls-twice"),
+        ([SIGNED, NET + "accounts = EDGE", NET + "unverified_account = EDGE"], "unverified-with-tokens-only"),
+    ],
+)
+def test_what_clients_with_tokens_only_excludes(lines: list[str], code: str) -> None:
+    assert base(TOKENS_ONLY, *lines).one(code).severity is Severity.REFUSE
+    assert code not in base(*lines).codes()
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (NET + "server_signer_cert = " + KEY, "no-effect"),
+        (NET + "provisioning.client_password = p", "provisioner-without-certificate"),
+        (NET + "leafnode_port = 7422", "leafnodes-without-certificates"),
+    ],
+)
+def test_what_cannot_work_beside_it_is_warned_about(line: str, code: str) -> None:
+    assert base(TOKENS_ONLY, SIGNED, line).one(code).severity is Severity.WARN
+    assert code not in base(SIGNED, line).codes()
+
+
+def test_on_issuer_networks_the_provisioner_needs_no_certificate() -> None:
+    assert scenario(BASE + ISSUER + TOKENS_ONLY + "\n" + NET + "provisioning.client_password = p").findings == ()
 
 
 def test_secrets_of_remotes_are_not_in_findings() -> None:

@@ -11,12 +11,14 @@ from choria_broker.config.settings import (
     Endpoint,
     Gateway,
     GatewayRemote,
+    Issuer,
     LeafnodeRemote,
     Leafnodes,
     LogLevel,
     Network,
     Provisioning,
     RemoteTls,
+    Security,
     Settings,
     Streams,
     SubjectMapping,
@@ -233,6 +235,41 @@ def test_a_provisioner_password_makes_the_provisioning_account_and_what_crosses_
 
 def test_declared_accounts_exist() -> None:
     assert "EDGE: { }" in render(settings(Network(accounts=("EDGE", "choria")))).text
+
+
+ISSUERS = Security(issuers=(Issuer("acme", "ab", "ACME"), Issuer("globex", "cd", "ACME"), Issuer("choria", "ef")))
+
+
+@pytest.mark.parametrize(("store", "acme"), [(None, "{ }"), (Path("/s"), '{\n    jetstream: "enabled"\n  }')])
+def test_organizations_have_accounts_with_streams_when_those_are_on(store: Path | None, acme: str) -> None:
+    network = Network(accounts=("EDGE",), streams=Streams(store=store))
+    text = render(dataclasses.replace(settings(network), security=ISSUERS)).text.split("accounts: ")[1]
+    assert f"ACME: {acme}" in text
+    assert text.count("ACME") == 1
+    assert "EDGE: { }" in text
+    assert text.count("jetstream") == (2 if store else 0)
+    assert "import" not in text
+    assert "export" not in text
+
+
+def test_an_account_that_is_declared_and_an_organizations_has_streams() -> None:
+    network = Network(accounts=("ACME",), streams=Streams(store=Path("/s")))
+    text = render(dataclasses.replace(settings(network), security=ISSUERS)).text
+    assert 'ACME: {\n    jetstream: "enabled"' in text
+
+
+def test_accounts_of_organizations_come_with_their_issuers() -> None:
+    assert "ACME" not in render(settings()).text
+
+
+@pytest.mark.parametrize(
+    ("account", "tls", "allowed"),
+    [("EDGE", SECURE, True), ("", SECURE, False), ("EDGE", PLAIN, False), ("", PLAIN, False)],
+)
+def test_clear_text_is_let_in_beside_tls_only_for_unverified_clients(account: str, tls: Tls, *, allowed: bool) -> None:
+    rendered = render(settings(Network(accounts=("EDGE",), unverified_account=account), tls))
+    assert ("allow_non_tls: true\n" in rendered.text) is allowed
+    assert rendered.optional_client_certificates is (tls is SECURE)
 
 
 def test_fractions_of_seconds_survive() -> None:

@@ -1,0 +1,176 @@
+"""Explaining what a decision means: the verdict for a holder that is not here, and single subjects under permissions.
+
+No part of the running broker imports this module.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterable, Sequence
+
+from choria_broker.access.case import Case
+from choria_broker.access.policy import Policy, settle
+from choria_broker.access.request import ConnectRequest
+from choria_broker.access.rules import TOKEN_NONCE, Rule
+from choria_broker.access.subjects import covers, overlap
+from choria_broker.access.trail import Trail
+from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
+from choria_broker.security import keys
+
+
+def decide_for_holder(request: ConnectRequest, policy: Policy, now: float) -> Verdict:
+    """Decide about a connection as if its peer had proved that it holds the private key of its token.
+
+    Only the nonce signature is taken for granted; everything else is decided as always.
+
+    Args:
+        request: what is known of the connection; its nonce and signature do not matter.
+        policy: what the broker was told.
+        now: the moment of the decision in Unix seconds.
+    """
+    return settle(_HolderCase(request, policy, now, Trail(policy.accounts)))
+
+
+class _HolderCase(Case):
+    """A case without a peer that could sign anything."""
+
+    __slots__ = ()
+
+    def holder_fault(self, public_key: str) -> str | None:
+        if not keys.is_hex_key(public_key):
+            return "the public key in the token is not 64 hex digits of an ed25519 key"
+        self.trail.note(TOKEN_NONCE, "taken for granted: the holder of the token has its private key")
+        return None
+
+
+HANDSHAKE = Rule(
+    name="tls-handshake",
+    accepts=False,
+    sentence="A certificate that is presented and does not verify ends the TLS handshake; nobody is asked about it.",
+    remedy="Give the program a certificate signed by the broker's CA, or none.",
+)
+"""The refusal that comes before all rules: the engine makes it, and no decision ever sees the connection."""
+
+
+def refused_by_handshake(reason: str) -> Verdict:
+    """Make the verdict of a connection that does not survive the TLS handshake.
+
+    Args:
+        reason: what is wrong with its certificate, one sentence without its full stop.
+    """
+    return Trail(()).refuse(HANDSHAKE, reason, method="mtls")
+
+
+class Direction(enum.StrEnum):
+    """What is done with a subject."""
+
+    PUBLISH = "publish"
+    SUBSCRIBE = "subscribe"
+
+
+class Ground(enum.StrEnum):
+    """What decides about a subject."""
+
+    UNLIMITED = "unlimited"
+    """No list says anything about it."""
+    ALLOW = "allow"
+    """An entry of the allow list takes it in."""
+    DENY = "deny"
+    """An entry of the deny list takes it in."""
+    UNLISTED = "unlisted"
+    """There is an allow list, and nothing in it takes the subject in."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SubjectAnswer:
+    """Whether a connection may use a subject, and why.
+
+    Attributes:
+        direction: what is done with it.
+        subject: the subject, for subscriptions perhaps followed by a space and a queue.
+        allowed: it may.
+        ground: what decides.
+        entry: the entry of a list that decides, empty where none does.
+        withheld: deny entries whose messages an allowed subscription never receives.
+    """
+
+    direction: Direction
+    subject: str
+    allowed: bool
+    ground: Ground
+    entry: str = ""
+    withheld: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """One line that says it all."""
+        verb = "publish to" if self.direction is Direction.PUBLISH else "subscribe to"
+        why = {
+            Ground.UNLIMITED: f"nothing limits what it may {self.direction} to",
+            Ground.ALLOW: f"allowed by {self.entry}",
+            Ground.DENY: f"denied by {self.entry}",
+            Ground.UNLISTED: "no entry of the allow list takes it in",
+        }[self.ground]
+        but = f", but receives nothing that {', '.join(self.withheld)} takes in" if self.withheld else ""
+        return f"{'may' if self.allowed else 'may not'} {verb} {self.subject}: {why}{but}"
+
+
+def about_publish(permissions: Permissions | None, subject: str) -> SubjectAnswer:
+    """Tell whether a connection may publish to a subject.
+
+    Args:
+        permissions: of the connection, None for no limits.
+        subject: without wildcards.
+    """
+    return _about(Direction.PUBLISH, permissions.publish if permissions else SubjectRules(), subject)
+
+
+def about_subscribe(permissions: Permissions | None, subscription: str) -> SubjectAnswer:
+    """Tell whether a connection may make a subscription.
+
+    Args:
+        permissions: of the connection, None for no limits.
+        subscription: a subject, wildcards welcome, perhaps followed by a space and a queue.
+    """
+    rules = permissions.subscribe if permissions else SubjectRules()
+    answer = _about(Direction.SUBSCRIBE, rules, subscription)
+    if not answer.allowed:
+        return answer
+    subject = subscription.partition(" ")[0]
+    return dataclasses.replace(answer, withheld=tuple(entry for entry in rules.deny if overlap(subject, entry)))
+
+
+def _about(direction: Direction, rules: SubjectRules, text: str) -> SubjectAnswer:
+    subject, _, queue = text.partition(" ")
+    denied = _deciding(rules.deny, subject, queue, narrowing=False)
+    if denied:
+        return SubjectAnswer(direction, text, allowed=False, ground=Ground.DENY, entry=denied)
+    if rules.allow is None:
+        return SubjectAnswer(direction, text, allowed=True, ground=Ground.UNLIMITED)
+    entry = _deciding(rules.allow, subject, queue, narrowing=True)
+    ground = Ground.ALLOW if entry else Ground.UNLISTED
+    return SubjectAnswer(direction, text, allowed=bool(entry), ground=ground, entry=entry)
+
+
+def _deciding(entries: Sequence[str], subject: str, queue: str, *, narrowing: bool) -> str:
+    """Return the entry that takes a subscription in, empty when none does.
+
+    Entries with a queue speak of subscriptions with a queue only. In an allow list they narrow: where one names the
+    subject, the queue must be one of theirs even if another entry allows the subject for any queue.
+    """
+    plain = _first(entry for entry in entries if " " not in entry and _takes_in(entry, subject))
+    if not queue:
+        return plain
+    queued = [entry for entry in entries if " " in entry and _takes_in(entry.partition(" ")[0], subject)]
+    named = _first(entry for entry in queued if covers(entry.partition(" ")[2], queue))
+    return named if queued and narrowing else plain or named
+
+
+def _takes_in(entry: str, subject: str) -> bool:
+    """Tell whether the engine finds a subject in an entry; it takes ``>`` at the end of a subscription for one part."""
+    return covers(entry, f"{subject[:-1]}*" if subject.endswith(">") else subject) or entry == subject
+
+
+def _first(entries: Iterable[str]) -> str:
+    return next(iter(entries), "")
