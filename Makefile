@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TOOLS := .tools
+NATS_CLI := v0.5.1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -60,11 +61,14 @@ format: $(VENV)/.ready ## put the source in form
 interop: $(VENV)/.ready $(TOOLS)/nats ## real choria programs (CHORIA_BIN) and the nats CLI against the broker
 	NATS_BIN=$(abspath $(TOOLS)/nats) $(BIN)/python -m pytest -q tests/interop
 
+$(TOOLS)/nats: | $(VENV)/.ready
+	GOBIN=$(abspath $(TOOLS)) $(BIN)/python tools/go.py install github.com/nats-io/natscli/nats@$(NATS_CLI)
+
 bench: $(VENV)/.ready ## measure, as ratios against the bare nats-server
 	$(BIN)/python -m bench
 
 docs: $(VENV)/.ready ## write the generated reference pages
-	$(BIN)/choria-broker settings > docs/reference/settings.md
+	$(BIN)/python tests/docs/reference_pages.py
 
 wheel: $(VENV)/.ready ## a wheel with the engine inside, in dist/
 	rm -rf dist

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -32,6 +33,9 @@ from choria_broker.config.facts import Overrides
 from choria_broker.config.findings import Finding, Severity, refusals
 from choria_broker.config.load import load
 from choria_broker.config.settings import Settings
+from choria_broker.control import server as control
+from choria_broker.control.protocol import Status
+from choria_broker.control.status import status
 from choria_broker.engine import binary, frames
 from choria_broker.engine.gate import Gate, GateError
 from choria_broker.engine.ports import occupied
@@ -116,6 +120,7 @@ class NetworkBroker:
         self._stop = asyncio.Event()
         self._life: contextlib.AsyncExitStack | None = None
         self._nats_version = "unknown"
+        self._since = time.time()
         self._processes = Processes(())
         Gauge(
             "choria_broker_config_errors",
@@ -123,6 +128,12 @@ class NetworkBroker:
             ("identity",),
             registry=self.registry,
         ).labels(settings.identity).set(sum(finding.severity is Severity.SKIP for finding in findings))
+        Gauge(
+            "choria_broker_unverified_account",
+            "1 when clients without certificate and token are let into an account.",
+            ("identity",),
+            registry=self.registry,
+        ).labels(settings.identity).set(bool(settings.network.unverified_account))
 
     @classmethod
     def from_file(cls, path: Path | str, overrides: Overrides | None = None) -> Self:
@@ -252,7 +263,12 @@ class NetworkBroker:
             self._log.log(line.level, line.text)
         with RunDirectory() as directory:
             try:
-                async with self._engine(directory), self._statistics():
+                async with (
+                    control.serve(self.settings.source, control.Sources(self._status, self.audit.find)),
+                    self.audit.summing_up(),
+                    self._engine(directory),
+                    self._statistics(),
+                ):
                     if not self._stop.is_set():
                         self._started.set()
                     yield
@@ -288,9 +304,9 @@ class NetworkBroker:
         )
         process, sock = await EngineProcess.start(self._engine_binary, directory.write("engine.conf", rendered.text))
         gate = Gate(sock, hello, self._decide, self._engine_refused, self._engine_greeted)
-        self._processes = Processes((process.pid,))
+        self._processes = Processes((os.getpid(), process.pid))
         async with asyncio.TaskGroup() as tasks:
-            drain = tasks.create_task(process.drain(), name="engine log")
+            drain = tasks.create_task(process.drain(self.audit.engine_line), name="engine log")
             watch = tasks.create_task(self._watch(process, drain), name="engine watch")
             tasks.create_task(gate.run(), name="gate")
             try:
@@ -361,6 +377,9 @@ class NetworkBroker:
 
     def _engine_refused(self, refusal: frames.Refusal) -> None:
         self.audit.engine_refused(refusal.cause, refusal.connection, refusal.address)
+
+    def _status(self) -> Status:
+        return status(self.settings, self.audit, self.ports, nats=self._nats_version, since=self._since)
 
     def _instance(self) -> Mapping[str, object]:
         return document(

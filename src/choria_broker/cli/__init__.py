@@ -8,7 +8,7 @@ import click
 
 from choria_broker import __version__
 
-COMMANDS = ("run", "check", "explain", "jwt", "settings", "demo")
+COMMANDS = ("run", "check", "explain", "status", "jwt", "settings", "demo")
 """Every command; each is the attribute of that name in the module of that name."""
 
 

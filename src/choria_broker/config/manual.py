@@ -16,8 +16,8 @@ A setting is one line, `key = value`. `#` starts a comment only at the beginning
 keys counts. In the files `plugin.d/NAME.cfg` beside the configuration, which are read after it, keys are written
 without their `plugin.NAME.`. In keys with `NAME`, that is an item of the list with the names.
 
-*Change* says what it takes for a changed value to count: **live** and **engine reload** happen on `systemctl reload`,
-**restart** needs the broker to be started again.
+In this version a changed value counts when the broker is started again. *Change* says what it will take once the
+broker reloads: **live** touches no connection, **engine reload** may, **restart** stays a restart.
 
 Durations are digits alone for seconds, or numbers with units: `ms`, `s`, `m` for minutes, `h`, `d`, `w`, `M` for months
 of 30 days, and `y`. Booleans are `1 yes true y t` and `0 no false n f` in any case.

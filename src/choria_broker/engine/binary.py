@@ -66,9 +66,7 @@ def versions(path: Path) -> Versions:
         told = json.loads(done.stdout)
         return Versions(engine=str(told["engine"]), nats=str(told["nats"]), protocol=int(told["protocol"]))
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        raise EngineMissingError(
-            f"The engine {path} does not run; reinstall choria-broker."
-        ) from error
+        raise EngineMissingError(f"The engine {path} does not run; reinstall choria-broker.") from error
 
 
 def check(path: Path, configuration: Path) -> None:

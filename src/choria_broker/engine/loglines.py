@@ -17,9 +17,27 @@ _LEVELS = {
 }
 
 
+_ADVICE = (
+    (
+        re.compile(r"TLS route handshake error|rid:\d+ - authentication error"),
+        (
+            "the peer has other TLS settings, another CA or another login: compare plugin.choria.network.peer_tls, "
+            "peer_user and peer_password of both"
+        ),
+    ),
+    (
+        re.compile(r"TLS gateway handshake error|gid:\d+ - authentication error"),
+        "the gateway has other TLS settings or another CA: compare plugin.choria.network.gateway_tls of both",
+    ),
+)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of the engine: a level of the standard ``logging`` module and the text without its prefix."""
+    """One line of the engine: a level of the standard ``logging`` module and the text without its prefix.
+
+    The text of a failed route or gateway says in addition which settings to compare.
+    """
 
     level: int
     text: str
@@ -30,4 +48,12 @@ def parse(line: str) -> LogLine:
     match = _LINE.match(line)
     if match is None:
         return LogLine(logging.ERROR, line)
-    return LogLine(_LEVELS.get(match["level"], logging.INFO), match["text"])
+    return LogLine(_LEVELS.get(match["level"], logging.INFO), _advised(match["text"]))
+
+
+def _advised(text: str) -> str:
+    """Add to the engine's words what only the broker knows: the names of the settings behind them."""
+    for failure, advice in _ADVICE:
+        if failure.search(text):
+            return f"{text} ({advice})"
+    return text

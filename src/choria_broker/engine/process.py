@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from choria_broker.engine.loglines import parse
@@ -22,6 +23,10 @@ _FILES_BESIDE_CONNECTIONS = 1024
 _PASSED_ON = ("GOMAXPROCS", "GOMEMLIMIT", "GOGC", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR")
 
 _log = logging.getLogger("choria_broker.engine")
+
+
+def _everything(_level: int, _text: str) -> bool:
+    return True
 
 
 class EngineProcess:
@@ -76,8 +81,12 @@ class EngineProcess:
         ours.setblocking(False)  # noqa: FBT003 - the socket's own interface
         return cls(process), ours
 
-    async def drain(self) -> None:
-        """Log what the engine says, at its level, until it closes its error output."""
+    async def drain(self, worth: Callable[[int, str], bool] = _everything) -> None:
+        """Log what the engine says, at its level, until it closes its error output.
+
+        Args:
+            worth: tells by level and text whether a line is to be logged.
+        """
         stream = self._process.stderr
         if stream is None:
             raise RuntimeError("the engine was started without its error output")
@@ -90,7 +99,8 @@ class EngineProcess:
                 return
             line = parse(raw.decode(errors="replace").rstrip("\n"))
             self.last_lines.append(line.text)
-            _log.log(line.level, "%s", line.text)
+            if worth(line.level, line.text):
+                _log.log(line.level, "%s", line.text)
 
     async def wait(self) -> int:
         """Wait for the end of the process.

@@ -251,8 +251,14 @@ def _websocket(settings: Settings) -> Block:
 
 
 def _jetstream(settings: Settings) -> Block:
-    store = settings.network.streams.store
-    return {"store_dir": str(store), "strict": False} if store else {}
+    """JetStream; programs made for older servers send fields that a strict one refuses."""
+    streams = settings.network.streams
+    if not streams.store:
+        return {}
+    block: Block = {"store_dir": str(streams.store), "strict": False}
+    if streams.sync is not None:
+        block["sync_interval"] = _duration(streams.sync) if streams.sync else "always"
+    return block
 
 
 def _accounts(settings: Settings) -> Block:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import ssl
 from pathlib import Path
 
@@ -49,6 +50,8 @@ def main() -> None:
     parser.add_argument("--text", default="hello from Python", help="text to send")
     options = parser.parse_args()
     folder = options.folder
+    # When a TLS connection closes, asyncio warns of how the client library answers; nobody has to act on that.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     arrived = asyncio.run(
         converse(
             options.server,

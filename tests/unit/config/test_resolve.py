@@ -119,7 +119,7 @@ def test_a_bad_loglevel_runs_at_warn_with_leniency() -> None:
 def test_statistics() -> None:
     settings = base("plugin.choria.stats_address = localhost", "plugin.choria.stats_port = 8222").ok.statistics
     assert (settings.address, settings.port, settings.ui) == ("localhost", 8222, False)
-    assert base("plugin.choria.stats_ui = true").ok.statistics.ui
+    assert base("plugin.choria.stats_ui = true").one("not-in-this-version").severity is Severity.REFUSE
     assert base("plugin.choria.stats_address = a b").one("bad-value").severity is Severity.REFUSE
 
 

@@ -23,3 +23,19 @@ from choria_broker.engine.loglines import LogLine, parse
 )
 def test_engine_lines_keep_their_level_and_lose_their_prefix(line: str, expected: LogLine) -> None:
     assert parse(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ("127.0.0.1:5222 - rid:9 - TLS route handshake error: tls: first record", "plugin.choria.network.peer_tls"),
+        ("127.0.0.1:33644 - rid:9 - authentication error", "peer_password"),
+        ("127.0.0.1:7001 - gid:9 - TLS gateway handshake error: tls", "plugin.choria.network.gateway_tls"),
+        ("127.0.0.1:33644 - cid:9 - authentication error", ""),
+    ],
+)
+def test_failed_links_name_the_settings_to_compare(text: str, setting: str) -> None:
+    shown = parse(f"[12] [ERR] {text}").text
+    assert shown.startswith(text)
+    assert setting in shown
+    assert (shown == text) is (not setting)

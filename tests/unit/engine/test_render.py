@@ -224,6 +224,15 @@ def test_streams_and_mappings_live_in_account_choria() -> None:
     assert '"choria.registration.*": "x.{{wildcard(1)}}"' in text
 
 
+@pytest.mark.parametrize(
+    ("sync", "expected"), [(None, ""), (0.0, 'sync_interval: "always"'), (10.0, 'sync_interval: "10s"')]
+)
+def test_how_often_streams_reach_the_disk_is_the_operators_choice(sync: float | None, expected: str) -> None:
+    text = render(settings(Network(streams=Streams(store=Path("/s"), sync=sync)))).text
+    assert expected in text
+    assert ("sync_interval" in text) is bool(expected)
+
+
 def test_a_provisioner_password_makes_the_provisioning_account_and_what_crosses_its_border() -> None:
     text = render(settings(Network(provisioning=Provisioning(client_password=Secret("s"))))).text
     assert text.count('account: "provisioning"') == 1

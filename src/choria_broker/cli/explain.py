@@ -1,0 +1,345 @@
+"""``choria-broker explain``: what happens to a connection, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Never
+
+import click
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from choria_broker.access.build import PolicyError, policy_from
+from choria_broker.access.explain import decide_for_holder, refused_by_handshake
+from choria_broker.access.policy import Policy, decide
+from choria_broker.access.request import Certificate, ConnectRequest, Kind, TlsState
+from choria_broker.access.subjects import is_subject, is_subscription
+from choria_broker.access.verdict import Verdict
+from choria_broker.cli.check import show_findings
+from choria_broker.cli.explanation import Explanation, Subjects, document, text
+from choria_broker.cli.options import configuration
+from choria_broker.config.facts import Overrides
+from choria_broker.config.load import load
+from choria_broker.config.settings import Settings
+from choria_broker.control.client import ControlError, ask_decision
+from choria_broker.security import client_certificate
+from choria_broker.signers import read_signers
+
+_LOOPBACK = "127.0.0.1"
+_LARGEST_INPUT = 1024 * 1024
+_JSON_START = "ey"  # base64url of a JSON object that has a member
+_TOKEN_DOTS = 2
+_DESCRIBING = ("certificate", "token", "address", "user", "password_stdin", "tls", "kind", "nonce_proof")
+_NO_NONCE = "there is no nonce to sign offline; whoever presents the token is believed to hold its private key"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class Description:
+    """A connection as the command line describes it.
+
+    Attributes:
+        kind: kind of connection.
+        tls: state of TLS, None to find it out.
+        address: peer address, empty when none was given.
+        user, password, token: fields of CONNECT.
+        certificate: PEM chain, None when there is none.
+        proven: whoever presents the token is believed to hold its key.
+    """
+
+    kind: Kind
+    tls: TlsState | None
+    address: str
+    user: str
+    password: str
+    token: str
+    certificate: bytes | None
+    proven: bool
+
+
+@click.command()
+@configuration
+@click.option("--certificate", type=click.Path(path_type=Path), help="PEM certificate the program presents.")
+@click.option("--token", help="Token it presents: a file, the token itself, or - for standard input.")
+@click.option("--address", default="", help=f"Address it connects from; {_LOOPBACK} when left out.")
+@click.option("--user", default="", help="User it sends.")
+@click.option("--password-stdin", is_flag=True, help="Read the password it sends from standard input.")
+@click.option(
+    "--tls",
+    type=click.Choice([state.value for state in TlsState]),
+    help="State of TLS, when it should not be found out.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in Kind]),
+    default=Kind.CLIENT.value,
+    show_default=True,
+    help="Kind of connection.",
+)
+@click.option(
+    "--nonce-proof",
+    type=click.Choice(["assume", "missing"]),
+    default="assume",
+    show_default=True,
+    help="Whether it proves to hold the private key of its token.",
+)
+@click.option(
+    "--connection", type=int, metavar="ID", help="Ask the running broker about this connection instead (cid)."
+)
+@click.option("--publish", multiple=True, metavar="SUBJECT", help="Ask whether it may publish to a subject.")
+@click.option("--subscribe", multiple=True, metavar="SUBJECT", help="Ask whether it may subscribe to a subject.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+def explain(  # noqa: PLR0913 - one parameter per option
+    *,
+    config: Path | None,
+    debug: bool,
+    disable_tls: bool,
+    disable_ssl_verification: bool,
+    lenient_config: bool,
+    certificate: Path | None,
+    token: str | None,
+    address: str,
+    user: str,
+    password_stdin: bool,
+    tls: str | None,
+    kind: str,
+    nonce_proof: str,
+    connection: int | None,
+    publish: tuple[str, ...],
+    subscribe: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Explain what the broker would decide about a connection, or what it decided.
+
+    Without --connection nothing is asked over the network: the answer comes from the configuration file alone.
+
+    Exit status 0: the connection is let in and may use all subjects asked about. 1: it is not, or may not. 2: the
+    question makes no sense or something could not be read.
+    """
+    if config is None:
+        raise click.UsageError("configuration file required")
+    if token == "-" and password_stdin:  # noqa: S105 - the name of standard input
+        raise click.UsageError("--token - and --password-stdin both read standard input; put the token in a file")
+    subjects = _subjects(publish, subscribe)
+    if connection is not None:
+        _only_connection()
+        _end(_decided_by_broker(config, connection, subjects), as_json=as_json)
+    described = Description(
+        kind=Kind(kind),
+        tls=TlsState(tls) if tls else None,
+        address=address,
+        user=user,
+        password=_standard_input("--password-stdin").partition("\n")[0].removesuffix("\r") if password_stdin else "",
+        token=_token(token) if token is not None else "",
+        certificate=_read(certificate, "--certificate") if certificate else None,
+        proven=nonce_proof == "assume",
+    )
+    overrides = Overrides(
+        debug=debug,
+        disable_tls=disable_tls,
+        disable_ssl_verification=disable_ssl_verification,
+        lenient=lenient_config,
+    )
+    _end(_explain(_settings(config, overrides), described, subjects), as_json=as_json)
+
+
+def _end(explanation: Explanation, *, as_json: bool) -> Never:
+    """Print an explanation and end the command."""
+    click.echo(json.dumps(document(explanation), indent=2) if as_json else "\n".join(text(explanation)))
+    raise SystemExit(0 if explanation.allowed else 1)
+
+
+def _only_connection() -> None:
+    """Refuse a description beside the number of a connection: one of them would be ignored."""
+    context = click.get_current_context()
+    for name in _DESCRIBING:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--connection and --{name.replace('_', '-')} exclude each other")
+
+
+def _decided_by_broker(config: Path, connection: int, subjects: Subjects) -> Explanation:
+    try:
+        decision = ask_decision(config, connection)
+    except ControlError as error:
+        raise click.UsageError(str(error)) from error
+    verdict = Verdict(
+        allowed=decision.allowed,
+        rule=decision.rule,
+        reason=decision.reason,
+        method=decision.method,
+        account=decision.account,
+        username=decision.username,
+        permissions=decision.permissions,
+        remedy=decision.remedy,
+        trail=decision.trail,
+    )
+    decided = dt.datetime.fromtimestamp(decision.time, dt.UTC).isoformat(timespec="seconds")
+    return Explanation(
+        connection={
+            "cid": str(decision.connection_id),
+            "kind": decision.kind,
+            "tls": decision.tls,
+            "from": decision.address,
+            "certificate": decision.common_name,
+            "decided": decided,
+        },
+        verdict=verdict,
+        subjects=subjects.under(verdict.permissions) if verdict.allowed else (),
+    )
+
+
+def _subjects(publish: tuple[str, ...], subscribe: tuple[str, ...]) -> Subjects:
+    for subject in publish:
+        if not is_subject(subject) or {"*", ">"}.intersection(subject.split(".")):
+            raise click.UsageError(f"--publish {subject!r}: not a subject that messages can be sent to")
+    for subject in subscribe:
+        if not is_subscription(subject):
+            raise click.UsageError(f"--subscribe {subject!r}: not a subject, or a subject, a space and a queue")
+    return Subjects(publish, subscribe)
+
+
+def _settings(config: Path, overrides: Overrides) -> Settings:
+    loaded = load(config, overrides)
+    if loaded.settings is None:
+        show_findings(loaded.findings)
+        raise click.UsageError(f"{config} does not describe a broker that would start, see above")
+    return loaded.settings
+
+
+def _explain(settings: Settings, described: Description, subjects: Subjects) -> Explanation:
+    try:
+        policy = policy_from(settings, read_signers(settings))
+    except PolicyError as error:
+        raise click.UsageError(str(error)) from error
+    request, assumptions = _request(settings, described)
+    verdict = _unverified(settings, request, described) or _decided(request, policy, described)
+    if described.token and described.proven and any(step.rule == "token-nonce" for step in verdict.trail):
+        assumptions.append(_NO_NONCE)
+    return Explanation(
+        connection={
+            "kind": request.kind,
+            "tls": request.tls,
+            "from": request.address,
+            "user": request.user,
+            "certificate": request.certificate.common_name if request.certificate else "",
+            "token": "presented" if request.token else "",
+        },
+        verdict=verdict,
+        assumptions=tuple(assumptions),
+        subjects=subjects.under(verdict.permissions) if verdict.allowed else (),
+    )
+
+
+def _decided(request: ConnectRequest, policy: Policy, described: Description) -> Verdict:
+    return (decide_for_holder if described.proven else decide)(request, policy, time.time())
+
+
+def _request(settings: Settings, described: Description) -> tuple[ConnectRequest, list[str]]:
+    """Turn the description into the question the engine would ask, and say what was assumed for that."""
+    assumptions = []
+    address = described.address
+    if not address and described.kind is not Kind.IN_PROCESS:
+        address = _LOOPBACK
+        assumptions.append(f"the connection comes from {_LOOPBACK}; --address says otherwise")
+    tls, assumption = _tls_state(settings, described)
+    if assumption:
+        assumptions.append(assumption)
+    presented = described.certificate is not None and tls is TlsState.MTLS
+    request = ConnectRequest(
+        kind=described.kind,
+        tls=tls,
+        address=address,
+        user=described.user,
+        password=described.password,
+        token=described.token,
+        certificate=_facts(described.certificate) if presented and described.certificate else None,
+    )
+    return request, assumptions
+
+
+def _tls_state(settings: Settings, described: Description) -> tuple[TlsState, str]:
+    """Find out the state of TLS, and what had to be assumed for it."""
+    offered = settings.tls.everywhere if described.kind is Kind.LEAFNODE else settings.tls.enabled
+    if described.certificate is None:
+        if described.tls is TlsState.MTLS:
+            return TlsState.MTLS, "the program presents a certificate that the broker verifies"
+        if described.tls is not None:
+            return described.tls, ""
+        return (TlsState.ANON if offered and described.kind is not Kind.IN_PROCESS else TlsState.NONE), ""
+    if described.tls not in (None, TlsState.MTLS):
+        raise click.UsageError(f"--certificate and --tls {described.tls} contradict each other")
+    if not offered:
+        return TlsState.NONE, "this port has no TLS, so the certificate is never sent"
+    if not settings.tls.verify_clients:
+        return TlsState.ANON, "this broker does not ask for certificates, so the certificate is never sent"
+    return TlsState.MTLS, ""
+
+
+def _unverified(settings: Settings, request: ConnectRequest, described: Description) -> Verdict | None:
+    """Judge the certificate as the engine does in the handshake; None when it passes or there is none."""
+    ca = settings.tls.files.ca if settings.tls.files else None
+    if request.tls is not TlsState.MTLS or described.certificate is None or ca is None:
+        return None
+    trusted = _chain(_read(ca, "the broker's CA file"), str(ca))
+    refusal = client_certificate.refusal(
+        _chain(described.certificate, "--certificate"), trusted, dt.datetime.now(dt.UTC)
+    )
+    return refused_by_handshake(refusal) if refusal else None
+
+
+def _facts(pem: bytes) -> Certificate:
+    leaf = _chain(pem, "--certificate")[0]
+    names = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return Certificate(
+        common_name=str(names[-1].value) if names else "",
+        serial=f"{leaf.serial_number:x}",
+        issuer=leaf.issuer.rfc4514_string(),
+        fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
+    )
+
+
+def _chain(pem: bytes, where: str) -> tuple[x509.Certificate, ...]:
+    try:
+        return client_certificate.load_chain(pem)
+    except client_certificate.CertificateFileError as error:
+        raise click.UsageError(f"{where}: {error}") from error
+
+
+def _token(given: str) -> str:
+    """Read a token, which is given as itself, as a file, or as ``-`` for standard input."""
+    if given == "-":
+        return _standard_input("--token")
+    if given.startswith(_JSON_START) and given.count(".") == _TOKEN_DOTS:
+        return given
+    try:
+        return _read(Path(given), "--token").decode()
+    except UnicodeDecodeError as error:
+        raise click.UsageError("--token: the file is not text") from error
+
+
+def _standard_input(option: str) -> str:
+    try:
+        given = sys.stdin.buffer.read(_LARGEST_INPUT + 1).decode()
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{option}: standard input is not text") from error
+    if len(given) > _LARGEST_INPUT:
+        raise click.UsageError(f"{option}: standard input is larger than 1 MiB")
+    return given
+
+
+def _read(path: Path, where: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_INPUT + 1)
+    except (OSError, ValueError) as error:
+        # A token with a mistake in it may have been taken for a name: it must not be repeated.
+        reason = (getattr(error, "strerror", "") or "not a file name").lower()
+        raise click.UsageError(f"{where}: cannot be read: {reason}") from None
+    if len(content) > _LARGEST_INPUT:
+        raise click.UsageError(f"{where}: larger than 1 MiB")
+    return content

@@ -1,0 +1,164 @@
+"""Where the control socket of a broker lies: a place of its own for each configuration file and user."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from choria_broker.config.findings import Finding, Origin, Severity
+from choria_broker.errors import ConfigurationError
+
+SOCKET = "control"
+"""Name of the socket in its directory."""
+
+_LOCK = "lock"
+_ROOT_BASE = Path("/run/choria-broker")
+_ROOT = 0
+_ATTEMPTS = 10
+
+
+def bases(uid: int, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """List the directories in which a user's broker may have its place, the preferred one first.
+
+    The service manager's runtime directory comes first, then the user's own. Root's broker is found where a service
+    unit with ``RuntimeDirectory=choria-broker`` has its place too.
+    """
+    found = []
+    if given := environ.get("RUNTIME_DIRECTORY", "").split(":")[0]:
+        found.append(Path(given))
+    personal = environ.get("XDG_RUNTIME_DIR", "")
+    # Changing the user often leaves the variable of the user before.
+    if personal and _belongs_to(Path(personal), uid):
+        found.append(Path(personal))
+    if uid == _ROOT:
+        found.append(_ROOT_BASE)
+    return (*found, Path(tempfile.gettempdir()))
+
+
+def directory_name(source: Path, uid: int) -> str:
+    """Name the directory of the broker that a user runs on a configuration file."""
+    digest = hashlib.sha256(os.fsencode(os.path.abspath(source))).hexdigest()  # noqa: PTH100 - takes out ".." too
+    return f"choria-broker-{digest[:16]}.{uid}"
+
+
+def candidates(source: Path, uid: int, environ: Mapping[str, str]) -> Iterator[Path]:
+    """List the sockets at which a broker on a configuration file may be found, the most likely first.
+
+    Root looks for the brokers of other users as well, though only where not everybody can make directories.
+    """
+    own = directory_name(source, uid)
+    yield from dict.fromkeys(base / own / SOCKET for base in (*bases(uid, environ), _ROOT_BASE))
+    if uid == _ROOT:
+        given = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+        pattern = f"{own.rpartition('.')[0]}.*"
+        for base in dict.fromkeys((Path(given or _ROOT_BASE), _ROOT_BASE)):
+            yield from (found / SOCKET for found in sorted(base.glob(pattern)) if found.name != own)
+
+
+@contextlib.contextmanager
+def claim(source: Path, environ: Mapping[str, str] | None = None) -> Iterator[Path]:
+    """Take the place of this user's broker on a configuration file, as long as the context lasts.
+
+    Args:
+        source: the configuration file.
+        environ: variables to use instead of those of the process.
+
+    Yields:
+        Path for the socket; nothing is there. What an earlier broker left behind is cleared away.
+
+    Raises:
+        ConfigurationError: another broker has the place, or no such place can be made.
+    """
+    uid = os.geteuid()
+    base = next(iter(bases(uid, os.environ if environ is None else environ)))
+    directory = base / directory_name(source, uid)
+    try:
+        lock = _lock(directory, source)
+    except OSError as error:
+        problem = f"no place for the control socket at {directory}: {error.strerror or error}"
+        remedy = "set RUNTIME_DIRECTORY in the environment to a directory the broker's user may write to"
+        raise ConfigurationError((_refusal("control-place", problem, remedy, source),)) from error
+    try:
+        socket = directory / SOCKET
+        socket.unlink(missing_ok=True)
+        yield socket
+    finally:
+        # The lock is held until the files are gone, so nobody else's are removed.
+        for name in (SOCKET, _LOCK):
+            (directory / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            directory.rmdir()
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def reachable(socket: Path) -> Iterator[str]:
+    """Name a socket for ``bind`` and ``connect``, which take 107 bytes at most, as long as the context lasts.
+
+    Raises:
+        OSError: its directory cannot be opened.
+    """
+    descriptor = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{socket.name}"
+    finally:
+        os.close(descriptor)
+
+
+def _lock(directory: Path, source: Path) -> int:
+    """Make the directory and lock it; the kernel ends the lock with the process, however that ends."""
+    path = directory / _LOCK
+    for _ in range(_ATTEMPTS):
+        _make_private(directory)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except FileNotFoundError:
+            continue  # The broker before is just removing the directory.
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            problem = f"another broker runs on this configuration, process {pid}"
+            remedy = "stop it first, or give each broker a configuration file of its own"
+            raise ConfigurationError((_refusal("already-running", problem, remedy, source),)) from None
+        if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+            return descriptor
+        os.close(descriptor)  # The broker before removed the file in between.
+    raise OSError(f"{path} keeps changing")
+
+
+def _make_private(directory: Path) -> None:
+    directory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=0o700)
+    if not _belongs_to(directory, os.geteuid()):
+        raise PermissionError(0, "something else is there that does not belong to the broker's user")
+    directory.chmod(0o700)
+
+
+def _belongs_to(directory: Path, uid: int) -> bool:
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == uid
+
+
+def _refusal(code: str, problem: str, remedy: str, source: Path) -> Finding:
+    return Finding(
+        severity=Severity.REFUSE,
+        code=code,
+        problem=problem,
+        effect="the broker does not start",
+        remedy=remedy,
+        origin=Origin(str(source)),
+    )

@@ -1,0 +1,185 @@
+"""Refusals by address: who is refused how often, and how many of the refusals are worth a log line of their own."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import ipaddress
+from collections.abc import Mapping
+
+from choria_broker.access.client_hosts import normalize
+
+OTHERS = "others"
+"""Stands for all addresses beyond the most that are told apart."""
+
+_SITE_BITS = 64
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is kept and logged.
+
+    Attributes:
+        window: seconds that are summed up in one go.
+        in_full: refusals of one address in a window that are logged each on its own.
+        in_full_together: the same for all addresses together.
+        addresses: most addresses told apart.
+        summaries: most addresses that get a summary of their own for a window.
+    """
+
+    window: float = 60.0
+    in_full: int = 5
+    in_full_together: int = 300
+    addresses: int = 1024
+    summaries: int = 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Summary:
+    """The refusals of a window that were not logged on their own.
+
+    Attributes:
+        address: whose; ``others`` for several addresses together.
+        refusals: how many were left out of the log.
+        rules: how many of all its refusals in the window each rule made.
+        addresses: how many addresses these are.
+    """
+
+    address: str
+    refusals: int
+    rules: Mapping[str, int]
+    addresses: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refused:
+    """An address that was refused.
+
+    Attributes:
+        address: the address, for IPv6 its /64 network.
+        refusals: how many times.
+        last: when the last time, Unix seconds.
+        rules: how many of them each rule made.
+    """
+
+    address: str
+    refusals: int
+    last: float
+    rules: Mapping[str, int]
+
+
+@dataclasses.dataclass(slots=True)
+class _Tally:
+    """Refusals of one address, either in a window or since it is known."""
+
+    rules: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    left_out: int = 0
+    last: float = 0.0
+
+    @property
+    def refusals(self) -> int:
+        return self.rules.total()
+
+
+class Refusals:
+    """Counts refusals by address, in bounded memory, and bounds the log lines that are written about them.
+
+    Time is an argument everywhere and is given in Unix seconds.
+    """
+
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        """Start with nothing counted."""
+        self.bounds = bounds or Bounds()
+        self._known: collections.OrderedDict[str, _Tally] = collections.OrderedDict()
+        self._window: dict[str, _Tally] = {}
+        self._begun = 0.0
+        self._in_full = 0
+        self._ended: list[Summary] = []
+
+    def note(self, address: str, rule: str, now: float) -> bool:
+        """Count one refusal.
+
+        Args:
+            address: of the peer, empty when unknown.
+            rule: what refused it.
+            now: when.
+
+        Returns:
+            True when this refusal should be logged on its own.
+        """
+        self._turn(now)
+        place = site(address)
+        self._remember(place, rule, now)
+        if place not in self._window and len(self._window) >= self.bounds.addresses:
+            place = OTHERS
+        tally = self._window.setdefault(place, _Tally())
+        tally.rules[rule] += 1
+        if tally.refusals <= self.bounds.in_full and self._in_full < self.bounds.in_full_together:
+            self._in_full += 1
+            return True
+        tally.left_out += 1
+        return False
+
+    def summaries(self, now: float, *, final: bool = False) -> tuple[Summary, ...]:
+        """Return what the windows that ended left out of the log, the most first; each window is told once.
+
+        Args:
+            now: the present.
+            final: end the present window too.
+        """
+        self._turn(now)
+        if final:
+            self._end_window()
+        ended, self._ended = tuple(self._ended), []
+        return ended
+
+    def most_refused(self, count: int) -> tuple[Refused, ...]:
+        """Return the addresses refused most recently, the latest first."""
+        latest = list(reversed(self._known.items()))[:count]
+        return tuple(Refused(place, tally.refusals, tally.last, dict(tally.rules)) for place, tally in latest)
+
+    def _remember(self, place: str, rule: str, now: float) -> None:
+        tally = self._known.setdefault(place, _Tally())
+        tally.rules[rule] += 1
+        tally.last = now
+        self._known.move_to_end(place)
+        if len(self._known) > self.bounds.addresses:
+            self._known.popitem(last=False)
+
+    def _turn(self, now: float) -> None:
+        """Begin a new window when the present one is over, or when the clock was set back."""
+        if self._begun <= now < self._begun + self.bounds.window:
+            return
+        self._end_window()
+        self._begun = now
+
+    def _end_window(self) -> None:
+        tallies = [(place, tally) for place, tally in self._window.items() if tally.left_out]
+        tallies.sort(key=lambda item: item[1].left_out, reverse=True)
+        named = [item for item in tallies if item[0] != OTHERS][: self.bounds.summaries]
+        rest = [item for item in tallies if item not in named]
+        # Bounded even when nobody ever asks for them.
+        self._ended = [
+            *self._ended[-self.bounds.summaries :],
+            *(Summary(place, tally.left_out, dict(tally.rules)) for place, tally in named),
+            *_together(rest),
+        ]
+        self._window = {}
+        self._in_full = 0
+
+
+def site(address: str) -> str:
+    """Name the place an address stands for: itself, for IPv6 its /64 network, where one peer has all addresses."""
+    parsed = normalize(address)
+    if isinstance(parsed, ipaddress.IPv6Address) and not parsed.is_loopback:
+        return str(ipaddress.IPv6Network((parsed, _SITE_BITS), strict=False))
+    return str(parsed) if parsed else "unknown"
+
+
+def _together(tallies: list[tuple[str, _Tally]]) -> list[Summary]:
+    if not tallies:
+        return []
+    rules: collections.Counter[str] = collections.Counter()
+    for _, tally in tallies:
+        rules.update(tally.rules)
+    return [Summary(OTHERS, sum(tally.left_out for _, tally in tallies), dict(rules), len(tallies))]

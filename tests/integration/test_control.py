@@ -1,0 +1,342 @@
+"""The control socket of a running broker: who may ask, what is answered, and that it cannot be worn out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from choria_broker.audit import Decision
+from choria_broker.broker import NetworkBroker
+from choria_broker.cli import main
+from choria_broker.control import place, server
+from choria_broker.control.client import NotRunningError, UnansweredError, ask_decision, ask_status
+from choria_broker.control.peer import trusted, uid_of_peer
+from choria_broker.control.protocol import LONGEST_REQUEST, Status
+from choria_broker.errors import ConfigurationError
+from program import started
+from testbed import Authority, client, configuration
+from unit.security.minting import HOLDER, ORGANIZATION, encoded, hex_of, mint
+from unit.security.minting import client as client_claims
+from wire import ClosedError, wire
+
+STATUS = Status(
+    identity="broker.example.net",
+    version="1",
+    nats="2",
+    pid=1,
+    source="/etc/choria/broker.conf",
+    since=0.0,
+    ports={"client": 4222},
+    accepted={},
+    refused={},
+    refused_addresses=(),
+)
+
+
+def fail() -> Status:
+    raise RuntimeError("a fault in the status")
+
+
+def nobody(_connection: int) -> Decision | None:
+    return None
+
+
+SOURCES = server.Sources(status=lambda: STATUS, find=nobody)
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> Mapping[str, str]:
+    """An environment that leads to a place of the test's own."""
+    return {"RUNTIME_DIRECTORY": str(tmp_path)}
+
+
+async def talk(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to a control socket."""
+    with place.reachable(path) as name:
+        return await asyncio.open_unix_connection(name)
+
+
+async def exchange(path: Path, request: bytes) -> bytes:
+    """Send bytes and read until the broker closes or has answered a line."""
+    reader, writer = await talk(path)
+    try:
+        writer.write(request)
+        await writer.drain()
+        async with asyncio.timeout(10):
+            return await reader.readline()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+async def socket_path(tmp_path: Path, environ: Mapping[str, str]) -> AsyncIterator[Path]:
+    """A control socket with an answer to give."""
+    async with server.serve(tmp_path / "broker.conf", SOURCES, environ=environ) as path:
+        yield path
+
+
+async def test_the_place_is_private_and_gone_afterwards(tmp_path: Path, environ: Mapping[str, str]) -> None:
+    async with server.serve(tmp_path / "broker.conf", SOURCES, environ=environ) as path:
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert path.parent.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_requests_are_answered_one_a_line(socket_path: Path) -> None:
+    reader, writer = await talk(socket_path)
+    try:
+        for _ in range(3):
+            writer.write(b'{"request":"status"}\n')
+            assert json.loads(await reader.readline())["result"]["identity"] == "broker.example.net"
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        (b'{"request":"decision","connection":7}\n', "connection 7 is not among the recent decisions"),
+        (b'{"request":"decision"}\n', "not a request this broker knows"),
+        (b'{"request":"stop"}\n', "not a request this broker knows"),
+        (b"[]\n", "not a request this broker knows"),
+        (b"\xff\n", "not a request this broker knows"),
+        (b"x" * (LONGEST_REQUEST + 1), "a request has 4096 bytes at most"),
+    ],
+)
+async def test_what_cannot_be_answered_is_said(socket_path: Path, request_: bytes, told: str) -> None:
+    assert told in json.loads(await exchange(socket_path, request_))["error"]
+
+
+async def test_a_fault_in_an_answer_ends_nothing(tmp_path: Path, environ: Mapping[str, str]) -> None:
+    sources = server.Sources(status=fail, find=nobody)
+    async with server.serve(tmp_path / "broker.conf", sources, environ=environ) as path:
+        for _ in range(2):
+            answer = await exchange(path, b'{"request":"status"}\n')
+            assert json.loads(answer) == {"error": "the broker could not answer, its log says why"}
+
+
+async def test_conversations_are_bounded_in_number_and_time(tmp_path: Path, environ: Mapping[str, str]) -> None:
+    bounds = server.Bounds(conversations=1, patience=0.2)
+    async with server.serve(tmp_path / "broker.conf", SOURCES, bounds=bounds, environ=environ) as path:
+        reader, writer = await talk(path)
+        writer.write(b'{"request":"status"}\n')
+        assert await reader.readline()
+        async with asyncio.timeout(10):
+            assert await exchange(path, b"") == b""  # One too many: closed at once.
+            assert await reader.read() == b""  # Silent for too long.
+            writer.close()
+            while not await exchange(path, b'{"request":"status"}\n'):
+                continue
+
+
+async def test_open_conversations_do_not_delay_the_end(tmp_path: Path, environ: Mapping[str, str]) -> None:
+    async with asyncio.timeout(2):
+        async with server.serve(tmp_path / "broker.conf", SOURCES, environ=environ) as path:
+            reader, writer = await talk(path)
+            writer.write(b'{"request":"status"}\n')
+            assert await reader.readline()
+        assert await reader.read() == b""
+        writer.close()
+
+
+def test_only_the_same_user_and_root_may_ask() -> None:
+    assert trusted(os.geteuid())
+    assert trusted(0)
+    assert not trusted(os.geteuid() + 54321)
+
+
+async def test_another_user_is_not_answered(socket_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("choria_broker.control.server.uid_of_peer", lambda _sock: os.geteuid() + 54321)
+    assert await exchange(socket_path, b'{"request":"status"}\n') == b""
+
+
+@pytest.fixture
+def killed(tmp_path: Path, environ: Mapping[str, str]) -> Iterator[tuple[int, Path]]:
+    """What a broker leaves that is killed while it has its place; the process waits until the fixture ends it."""
+    code = (
+        "import socket, sys; from pathlib import Path; from choria_broker.control.place import claim, reachable\n"
+        f"with claim(Path({str(tmp_path / 'broker.conf')!r}), {dict(environ)!r}) as path, reachable(path) as name:\n"
+        "    sock = socket.socket(socket.AF_UNIX); sock.bind(name); sock.listen()\n"
+        "    print(path, flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        yield other.pid, Path(other.stdout.readline().strip())
+        other.kill()
+
+
+async def test_a_live_socket_is_respected_and_a_stale_one_replaced(
+    tmp_path: Path, environ: Mapping[str, str], killed: tuple[int, Path]
+) -> None:
+    pid, path = killed
+    with pytest.raises(ConfigurationError) as caught:
+        async with server.serve(tmp_path / "broker.conf", SOURCES, environ=environ):
+            pass
+    assert f"another broker runs on this configuration, process {pid}" in str(caught.value)
+    assert "Remedy: " in str(caught.value)
+    assert path.exists()
+
+    os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                async with server.serve(tmp_path / "broker.conf", SOURCES, environ=environ) as again:
+                    assert again == path
+                    assert (await asyncio.to_thread(ask_status, tmp_path / "broker.conf", environ)).pid == 1
+                    return
+            except ConfigurationError:
+                await asyncio.sleep(0.01)  # The kernel has not ended the process yet.
+
+
+def test_a_place_of_somebody_else_is_not_used(tmp_path: Path, environ: Mapping[str, str]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    directory = tmp_path / place.directory_name(tmp_path / "broker.conf", os.geteuid())
+    directory.symlink_to(tmp_path / "elsewhere")
+
+    with (
+        pytest.raises(ConfigurationError, match="set RUNTIME_DIRECTORY"),
+        place.claim(tmp_path / "broker.conf", environ),
+    ):
+        pass
+
+
+def test_places_are_found_again_whoever_asks(tmp_path: Path) -> None:
+    source = tmp_path / "broker.conf"
+    (tmp_path / "personal").mkdir()
+    personal = {"XDG_RUNTIME_DIR": str(tmp_path / "personal")}
+
+    assert place.bases(os.geteuid(), personal)[0] == tmp_path / "personal"
+    assert tmp_path / "personal" not in place.bases(os.geteuid() + 1, personal)
+    assert place.bases(0, {})[0] == Path("/run/choria-broker")
+    assert place.bases(1000, {"RUNTIME_DIRECTORY": "/run/a:/run/b"})[0] == Path("/run/a")
+    assert place.directory_name(source, 7) == place.directory_name(tmp_path / "x" / ".." / "broker.conf", 7)
+    assert place.directory_name(source, 7) != place.directory_name(source, 8)
+
+    other = tmp_path / place.directory_name(source, 7)
+    other.mkdir()
+    environ = {"RUNTIME_DIRECTORY": str(tmp_path)}
+    assert other / place.SOCKET in place.candidates(source, 0, environ)
+    assert other / place.SOCKET not in place.candidates(source, 1000, environ)
+
+
+async def run(*arguments: str | Path) -> Result:
+    """Run a command in a thread, so that the broker in this loop can answer."""
+    return await asyncio.to_thread(CliRunner().invoke, main, list(map(str, arguments)))
+
+
+async def test_a_running_broker_tells_its_status(tmp_path: Path, authority: Authority) -> None:
+    config = configuration(tmp_path, authority)
+    context = authority.context(authority.issue("bob.mcollective"))
+    async with NetworkBroker.from_file(config) as broker:
+        async with client(broker, context):
+            pass
+        async with wire(broker.ports.client, authority.context(), source="127.0.3.4") as stranger:
+            with pytest.raises(ClosedError):
+                await stranger.connect()
+        as_json = await run("status", "--config", config, "--json")
+        as_text = await run("status", "--config", config)
+        ports = broker.ports.client
+    found = json.loads(as_json.stdout)
+    assert (found["identity"], found["pid"], found["source"]) == ("broker.example.net", os.getpid(), str(config))
+    assert found["ports"]["client"] == ports
+    assert (found["accepted"], found["refused"]) == ({"mtls": 1}, {"certificate-required": 1})
+    assert found["refused_addresses"][0]["address"] == "127.0.3.4"
+    assert f"client {ports}" in as_text.stdout
+    assert "127.0.3.4: once" in as_text.stdout
+    assert "certificate-required 1" in as_text.stdout
+
+    gone = await run("status", "--config", config)
+    assert gone.exit_code == 1
+    assert f"no broker runs on {config}" in gone.stderr
+
+
+async def test_a_running_broker_explains_a_decision(tmp_path: Path, authority: Authority) -> None:
+    config = configuration(
+        tmp_path,
+        authority,
+        plugin__security__issuer__names="choria",
+        plugin__security__issuer__choria__public=hex_of(ORGANIZATION),
+    )
+    times = {"iat": 1_700_000_000, "nbf": 1_700_000_000, "exp": 4_102_444_800}
+    token = mint(client_claims(**times, permissions={"fleet_management": True}))
+    explain = ("explain", "--config", config, "--connection")
+    async with NetworkBroker.from_file(config) as broker:
+        async with wire(broker.ports.client, authority.context()) as peer:
+            await peer.connect(auth_token=token, sig=encoded(HOLDER.sign(peer.nonce.encode())))
+        accepted = broker.audit.recent[-1].connection_id
+        async with wire(broker.ports.client, authority.context()) as stranger:
+            with pytest.raises(ClosedError):
+                await stranger.connect(auth_token=token)
+        refused = broker.audit.recent[-1].connection_id
+
+        result = await run(*explain, str(accepted), "--publish", "c.node.n1", "--json")
+        document: dict[str, Any] = json.loads(result.stdout)
+        assert result.exit_code == 0
+        assert document["verdict"]["username"] == "up=alice"
+        assert "*.node.>" in document["verdict"]["permissions"]["publish"]["allow"]
+        assert document["subjects"][0]["entry"] == "*.node.>"
+
+        result = await run(*explain, str(refused))
+        assert result.exit_code == 1
+        assert "1. token-nonce: refused" in result.stdout
+        assert "Refused by token-nonce" in result.stdout
+
+        result = await run(*explain, "999999")
+        assert result.exit_code == 2
+        assert "connection 999999 is not among the recent decisions" in result.stderr
+
+        result = await run(*explain, "1", "--user", "bob")
+        assert result.exit_code == 2
+        assert "--connection and --user exclude each other" in result.stderr
+
+        with pytest.raises(UnansweredError):
+            await asyncio.to_thread(ask_decision, config, 999_999)
+    with pytest.raises(NotRunningError):
+        ask_status(config)
+
+
+async def test_two_brokers_do_not_share_a_configuration(tmp_path: Path, authority: Authority) -> None:
+    config = configuration(tmp_path, authority)
+    async with NetworkBroker.from_file(config):
+        with pytest.raises(
+            ConfigurationError, match=f"another broker runs on this configuration, process {os.getpid()}"
+        ):
+            async with NetworkBroker.from_file(config):
+                pass
+    async with NetworkBroker.from_file(config) as broker:
+        assert broker.started
+
+
+async def test_the_program_answers_too(tmp_path: Path, authority: Authority) -> None:
+    log = tmp_path / "broker.log"
+    config = configuration(tmp_path, authority, logfile=log)
+    async with started("run", "--config", config, log=log) as program:
+        await program.told("READY=1")
+        result = await run("status", "--config", config, "--json")
+        assert json.loads(result.stdout)["pid"] == program.pid
+        program.send(signal.SIGTERM)
+        assert await program.ended() == 0
+    assert not any(path.exists() for path in place.candidates(config, os.geteuid(), os.environ))
+
+
+def test_the_kernel_tells_who_the_peer_is() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert uid_of_peer(ours) == os.geteuid()

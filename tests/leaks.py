@@ -1,0 +1,27 @@
+"""Finding secrets in what a broker wrote: tokens and signatures by their form, passwords and seeds by their text."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+PASSWORDS = ("s3cret", "hunter2", "provpass", "syspass")
+"""Every password that tests use; a broker must never write any of them."""
+
+_KEYS = json.loads((Path(__file__).parent / "vectors" / "keys.json").read_text())["keys"]
+_SEEDS = tuple(pair["seed_hex"] for pair in _KEYS.values())
+_TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
+_SIGNATURE = re.compile(r"(?<![\w-])[\w-]{86}(?![\w-])")
+"""64 bytes as base64url."""
+
+
+def leaks(text: str, *more: str) -> list[str]:
+    """Return every secret in a text.
+
+    Args:
+        text: what was written.
+        more: further secrets to look for.
+    """
+    known = (secret for secret in (*PASSWORDS, *_SEEDS, *more) if secret in text)
+    return [*known, *_TOKEN.findall(text), *_SIGNATURE.findall(text)]

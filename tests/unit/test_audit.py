@@ -1,0 +1,237 @@
+"""The audit trail: what is kept, counted and logged of decisions, and that a flood of refusals stays readable."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from choria_broker.access.request import Certificate, ConnectRequest, Kind, TlsState
+from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdict
+from choria_broker.audit import Audit
+from choria_broker.refusals import Bounds
+
+IDENTITY = "broker.example.net"
+LIMITS = Permissions(publish=SubjectRules(allow=("a.>",)))
+
+
+class Clock:
+    """Time as the test wants it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def request(connection: int = 1, address: str = "192.0.2.1") -> ConnectRequest:
+    return ConnectRequest(
+        kind=Kind.CLIENT,
+        tls=TlsState.MTLS,
+        address=address,
+        password="hunter2",
+        token="eyJ.secret",
+        signature="secret-signature",
+        certificate=Certificate(common_name="bob"),
+        connection_id=connection,
+    )
+
+
+def verdict(*, allowed: bool, rule: str = "mtls") -> Verdict:
+    return Verdict(
+        allowed=allowed,
+        rule=rule,
+        reason="A reason.",
+        method="mtls",
+        account="choria" if allowed else "",
+        username="bob" if allowed else "",
+        permissions=LIMITS if allowed else None,
+        remedy="" if allowed else "A remedy.",
+        trail=(Step(rule, "accepted" if allowed else "refused: a reason"),),
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def audit(clock: Clock) -> Audit:
+    return Audit(CollectorRegistry(), IDENTITY, recent=3, bounds=Bounds(window=60.0, in_full=2), clock=clock)
+
+
+class Lines(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture
+def lines() -> Iterator[list[logging.LogRecord]]:
+    logger, handler = logging.getLogger("choria_broker.access"), Lines()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler.records
+    logger.removeHandler(handler)
+    logger.setLevel(before)
+
+
+def fields(record: logging.LogRecord) -> dict[str, Any]:
+    return record.__dict__
+
+
+def test_a_decision_is_kept_with_its_trail_and_permissions(audit: Audit, clock: Clock) -> None:
+    audit.record(request(7), verdict(allowed=True), 0.001)
+    decision = audit.find(7)
+
+    assert decision is not None
+    assert (decision.time, decision.address, decision.common_name) == (clock.now, "192.0.2.1", "bob")
+    assert (decision.permissions, decision.trail) == (LIMITS, (Step("mtls", "accepted"),))
+    for secret in ("hunter2", "eyJ", "secret-signature"):
+        assert secret not in repr(decision)
+
+
+def test_the_latest_decisions_are_kept(audit: Audit) -> None:
+    for connection in range(5):
+        audit.record(request(connection), verdict(allowed=True), 0.001)
+    audit.record(request(4), verdict(allowed=False), 0.001)
+
+    assert [decision.connection_id for decision in audit.recent] == [3, 4, 4]
+    assert audit.find(1) is None
+    found = audit.find(4)
+    assert found is not None
+    assert not found.allowed
+
+
+def test_decisions_are_counted_by_rule(audit: Audit) -> None:
+    for rule in ("a", "b", "b"):
+        audit.record(request(), verdict(allowed=False, rule=rule), 0.001)
+    audit.record(request(), verdict(allowed=True), 0.001)
+
+    assert audit.counts(allowed=False) == {"a": 1, "b": 2}
+    assert audit.counts(allowed=True) == {"mtls": 1}
+
+
+def test_decisions_are_metrics(clock: Clock) -> None:
+    registry = CollectorRegistry()
+    audit = Audit(registry, IDENTITY, bounds=Bounds(in_full=1), clock=clock)
+    for _ in range(3):
+        audit.record(request(), verdict(allowed=False, rule="a"), 0.001)
+    audit.engine_refused("timeout", 2, "192.0.2.9")
+
+    labels = {"identity": IDENTITY}
+    value = registry.get_sample_value
+    assert value("choria_broker_decisions_total", {**labels, "result": "refused", "rule": "a"}) == 3
+    assert value("choria_broker_engine_refusals_total", {**labels, "cause": "timeout"}) == 1
+    assert value("choria_broker_refusals_unlogged_total", labels) == 2
+    assert value("choria_broker_decision_seconds_count", labels) == 3
+
+
+def test_a_refusal_is_logged_with_reason_and_remedy(audit: Audit, lines: list[logging.LogRecord]) -> None:
+    audit.record(request(7), verdict(allowed=False, rule="a"), 0.001)
+    (line,) = lines
+
+    assert (line.levelno, line.getMessage()) == (logging.WARNING, "Connection refused")
+    told = fields(line)
+    assert (told["cid"], told["remote"], told["rule"], told["cn"]) == (7, "192.0.2.1", "a", "bob")
+    assert (told["reason"], told["remedy"]) == ("A reason.", "A remedy.")
+
+
+def test_a_flood_of_refusals_is_a_few_lines_and_a_sum(
+    audit: Audit, clock: Clock, lines: list[logging.LogRecord]
+) -> None:
+    for number in range(1000):
+        clock.now += 0.01
+        audit.record(request(number, "192.0.2.66"), verdict(allowed=False, rule="token-nonce"), 0.001)
+    audit.record(request(5000, "192.0.2.1"), verdict(allowed=False, rule="a"), 0.001)
+    assert [record.getMessage() for record in lines] == ["Connection refused"] * 3
+
+    clock.now += 60
+    audit.engine_refused("timeout", 1, "192.0.2.1")
+    summary = fields(lines[3])
+    assert lines[3].getMessage() == "Further connections refused"
+    assert (summary["remote"], summary["left_out"], summary["rules"]) == ("192.0.2.66", 998, "token-nonce=1000")
+    assert summary["within"] == "60s"
+    assert len(lines) == 5
+
+
+def test_accepted_connections_are_all_logged(audit: Audit, lines: list[logging.LogRecord]) -> None:
+    for number in range(10):
+        audit.record(request(number), verdict(allowed=True), 0.001)
+
+    assert [record.getMessage() for record in lines] == ["Connection accepted"] * 10
+    assert fields(lines[0])["identity"] == "bob"
+
+
+def test_addresses_are_known_with_their_refusals(audit: Audit) -> None:
+    for address in ("192.0.2.1", "2001:db8::1", "2001:db8::2"):
+        audit.record(request(1, address), verdict(allowed=False, rule="a"), 0.001)
+
+    assert [(each.address, each.refusals) for each in audit.recently_refused(10)] == [
+        ("2001:db8::/64", 2),
+        ("192.0.2.1", 1),
+    ]
+
+
+async def test_what_is_left_is_summed_up_at_the_end(audit: Audit, lines: list[logging.LogRecord]) -> None:
+    async with audit.summing_up():
+        for number in range(5):
+            audit.record(request(number), verdict(allowed=False, rule="a"), 0.001)
+        assert len(lines) == 2
+    assert [record.getMessage() for record in lines[2:]] == ["Further connections refused"]
+
+
+async def test_summaries_come_without_further_refusals(clock: Clock, lines: list[logging.LogRecord]) -> None:
+    audit = Audit(CollectorRegistry(), IDENTITY, bounds=Bounds(window=0.01, in_full=1), clock=clock)
+    async with audit.summing_up():
+        for number in range(2):
+            audit.record(request(number), verdict(allowed=False, rule="a"), 0.001)
+        clock.now += 1
+        async with asyncio.timeout(10):
+            while len(lines) < 2:
+                await asyncio.sleep(0.01)
+    assert lines[1].getMessage() == "Further connections refused"
+
+
+PEER = "192.0.2.1:4711 - cid:7"
+
+
+@pytest.mark.parametrize(
+    ("level", "text", "logged"),
+    [
+        (logging.ERROR, f'{PEER} - authentication error - User "bob"', 0),
+        (logging.ERROR, "[2001:db8::1]:4711 - lid_ws:7 - authentication error", 0),
+        (logging.ERROR, f"{PEER} - TLS handshake error: EOF", 2),
+        (logging.ERROR, f'{PEER} - "v1:go" - "choria/user:bob" - Publish Violation - Subject "a"', 2),
+        (logging.ERROR, f"{PEER} - read error: reset", 2),
+        (logging.INFO, f"{PEER} - read error: reset", 5),
+        (logging.ERROR, "192.0.2.1:4711 - rid:7 - Router connection closed", 5),
+        (logging.ERROR, "JetStream failed", 5),
+    ],
+)
+def test_lines_of_the_engine_about_one_peer_are_bounded(
+    audit: Audit, clock: Clock, lines: list[logging.LogRecord], level: int, text: str, logged: int
+) -> None:
+    assert sum(audit.engine_line(level, text) for _ in range(5)) == logged
+    clock.now += 60
+    audit.engine_refused("timeout", 1, "192.0.2.9")
+    assert len(lines) == (2 if logged == 2 else 1)
+
+
+def test_refused_handshakes_are_refusals_of_their_address(audit: Audit) -> None:
+    audit.engine_line(logging.ERROR, "[2001:db8::1]:4711 - cid:7 - TLS handshake error: EOF")
+
+    (refused,) = audit.recently_refused(10)
+    assert (refused.address, refused.rules) == ("2001:db8::/64", {"tls-handshake": 1})
