@@ -1,0 +1,182 @@
+"""The reference pages say what the code says."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import click
+import pytest
+from aiohttp import web
+
+from choria_broker.access.rules import RULES
+from choria_broker.broker import NetworkBroker
+from choria_broker.cli import main
+from docs.pages import ROOT, names, rows
+from docs.reference_pages import PAGES
+from testbed import Authority, client, configuration, free_port, ignore_error
+
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+SOURCE = ROOT / "src/choria_broker"
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_generated_pages_are_up_to_date(name: str) -> None:
+    assert (REFERENCE / name).read_text(encoding="utf-8") == PAGES[name](), (
+        "run .venv/bin/python tests/docs/reference_pages.py"
+    )
+
+
+def test_every_refusing_rule_has_its_first_aid() -> None:
+    page = DOCS / "how-to/refused.md"
+    explained = [names(row[0])[0] for row in rows(page, "3. Look the rule up")]
+    assert explained == [rule.name for rule in RULES.values() if not rule.accepts]
+    for row in rows(page, "Connected, but not answered"):
+        assert all(RULES[name].accepts for name in names(row[0]))
+
+
+def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command and sub-command with its full name; groups have no options of their own but help."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            assert found is not None
+            yield from commands(found, f"{name} {child}")
+    else:
+        yield name, command
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [pytest.param(*pair, id=pair[0]) for pair in commands(main, "choria-broker")]
+)
+def test_commands_are_listed_with_all_their_options(name: str, command: click.Command) -> None:
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    expected = {tuple(sorted((*each.opts, *each.secondary_opts))): each.hidden for each in options}
+    shown = {}
+    for cells in rows(REFERENCE / "commands.md", name):
+        flags = tuple(sorted(code.split(" ")[0] for code in names(cells[0])))
+        shown[flags] = cells[1].startswith("hidden: ")
+    assert shown == expected
+
+
+def test_every_command_has_its_section() -> None:
+    text = (REFERENCE / "commands.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^#+ (choria-broker .*)$", text, re.MULTILINE))
+    leaves = {name for name, _ in commands(main, "choria-broker")}
+    groups = {name.rpartition(" ")[0] for name in leaves} - {"choria-broker"}
+    assert documented == leaves | groups
+
+
+MAKERS = {"refuse": 0, "warn": 0, "skip": 0, "info": 0, "note": 0, "_warn": 0, "_report": 1}
+CARRIERS = {"TlsProblem": 0, "ProviderProblem": 0, "Finding": 1, "_refusal": 0}
+
+
+def codes(tree: ast.AST) -> Iterator[str]:
+    """Codes of findings that a module makes: arguments of what makes findings, and values of variables called code."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            callee = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            place = (MAKERS | CARRIERS).get(callee)
+            given = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+            if place is not None:
+                given += node.args[place : place + 1]
+        elif isinstance(node, ast.Assign) and "code" in [getattr(name, "id", "") for name in ast.walk(node.targets[0])]:
+            value = node.value.elts[0] if isinstance(node.value, ast.Tuple) else node.value
+            given = [each for each in ast.walk(value) if isinstance(each, ast.expr)]
+        else:
+            continue
+        for each in given:
+            if (
+                isinstance(each, ast.Constant)
+                and isinstance(each.value, str)
+                and re.fullmatch("[a-z0-9-]+", each.value)
+            ):
+                yield each.value
+
+
+def test_every_code_of_a_finding_is_listed() -> None:
+    places = [*(SOURCE / "config").rglob("*.py"), *(SOURCE / "security").rglob("*.py")]
+    places += [
+        *(SOURCE / "control").rglob("*.py"),
+        SOURCE / "cli/check.py",
+        SOURCE / "broker.py",
+        *(SOURCE / "engine").rglob("*.py"),
+    ]
+    made = {code for place in places for code in codes(ast.parse(place.read_text(encoding="utf-8")))}
+    listed = [names(row[0])[0] for row in rows(REFERENCE / "findings.md") if len(row) == 3 and names(row[0])]
+    listed = [code for code in listed if code not in {"refuse", "skip", "warn", "info"}]
+    assert len(made) > 90, "the search for codes has lost its way"
+    assert sorted(listed) == sorted(made)
+
+
+async def scraped(tmp_path: Path, authority: Authority) -> str:
+    """Metrics of a broker that has let one connection in and refused another."""
+    broker = NetworkBroker.from_file(configuration(tmp_path, authority))
+    runner = web.AppRunner(broker.http_app())
+    await runner.setup()
+    try:
+        port = free_port()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        async with broker, client(broker, authority.context(authority.issue("bob.mcollective"))):
+            with pytest.raises(Exception, match="Authorization Violation"):
+                async with client(broker, authority.context(), error_cb=ignore_error):
+                    pass
+            async with (
+                aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+                session.get("/choria/prometheus") as answer,
+            ):
+                return await answer.text()
+    finally:
+        await runner.cleanup()
+
+
+async def test_metrics_are_those_of_a_real_broker(tmp_path: Path, authority: Authority) -> None:
+    text = await scraped(tmp_path, authority)
+    kinds = dict(re.findall(r"^# TYPE (choria_\S+) (\S+)$", text, re.MULTILINE))
+    real = {name: kind for name, kind in kinds.items() if not name.endswith("_created")}
+    listed = {
+        names(row[0])[0]: (row[1], set(names(row[2])))
+        for row in rows(REFERENCE / "metrics-and-logs.md", "Metrics")
+        if names(row[0])[0] in real or len(row) == 4
+    }
+    assert {name: kind for name, (kind, _) in listed.items()} == real
+    for name, (_, labels) in listed.items():
+        for found in re.findall(rf"^{name}(?:_count)?\{{([^}}]*)\}}", text, re.MULTILINE):
+            assert {pair.split("=")[0] for pair in found.split(",")} == labels | {"identity"}
+    for path in sorted((DOCS).rglob("*.md")):
+        for name in re.findall(r"choria_broker_[a-z_]+", path.read_text(encoding="utf-8")):
+            assert name in real, f"{path} names {name}"
+
+
+async def test_lines_about_connections_have_the_fields_that_are_listed(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "choria_broker")
+    await scraped(tmp_path, authority)
+    lines = {record.getMessage(): record.__dict__ for record in caplog.records if record.name == "choria_broker.access"}
+    listed = {
+        names(row[0])[0]: row[1]
+        for row in rows(REFERENCE / "metrics-and-logs.md", "`component=access`")
+        if len(row) == 2
+    }
+    standard = {"component", "message", "asctime", "taskName"}
+    plain = set(vars(__import__("logging").makeLogRecord({}))) | standard
+    both = {name for name, meaning in listed.items() if not re.match("(accepted|refused) only", meaning)}
+    accepted = both | {name for name, meaning in listed.items() if meaning.startswith("accepted only")}
+    refused = both | {name for name, meaning in listed.items() if meaning.startswith("refused only")}
+    assert set(lines["Connection accepted"]) - plain == accepted
+    assert set(lines["Connection refused"]) - plain == refused - {"cn"}
+
+
+def test_log_lines_to_look_for_are_in_the_source() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in sorted(SOURCE.rglob("*.py")))
+    engine = {"Server is ready"}
+    for row in rows(REFERENCE / "metrics-and-logs.md", "Lines to look for"):
+        (text,) = names(row[0])
+        # Texts with a value in them stand in the source up to that value.
+        assert text in engine or text in source or text.removesuffix("nats://") in source, text
