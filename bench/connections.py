@@ -1,0 +1,39 @@
+"""CPU of the server for each new connection with a verified client certificate."""
+
+from __future__ import annotations
+
+import functools
+
+from bench.load import connections
+from bench.results import Line, Pairs, in_turns
+from bench.servers import BARE, TWIN, Server
+from bench.workbench import Workbench
+
+
+def measure(bench: Workbench) -> list[Line]:
+    """Measure the broker, Python and engine together, against the bare server; then the engine alone."""
+    count = bench.scale.connections
+    with bench.site.broker() as broker, bench.site.bare() as bare, bench.site.twin() as twin:
+        ours, bares, twins = in_turns(
+            bench.scale.turns, *(functools.partial(_cpu, bench, server, count) for server in (broker, bare, twin))
+        )
+    whole, engine = [sum(used) for used in ours], [used[-1] for used in ours]
+    load = f"{count} new mTLS connections, 8 at a time"
+    lines: list[Line] = []
+    for peer, samples in ((BARE, bares), (TWIN, twins)):
+        theirs = [sum(used) for used in samples]
+        lines.append(Pairs(whole, theirs).row(f"CPU of the server per connection, {load}", peer, _written))
+        lines.append(Pairs(engine, theirs).row("of that the engine, without the Python process", peer, _written))
+    return lines
+
+
+def _cpu(bench: Workbench, server: Server, count: int) -> list[float]:
+    """Read the seconds of CPU per connection of each process."""
+    before = server.cpu()
+    with connections(bench.connector, bench.site, server, count):
+        after = server.cpu()
+    return [(late - early) / count for early, late in zip(before, after, strict=True)]
+
+
+def _written(seconds: float) -> str:
+    return f"{seconds * 1000:.2f} ms"
