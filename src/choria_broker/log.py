@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import structlog
 
 from choria_broker.config.settings import LogLevel
@@ -18,6 +21,15 @@ ENGINE = f"{ROOT}.engine"
 """Name of the logger of the engine's own lines."""
 
 _ENGINE_COMPONENT = "network_broker"
+_STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
+_SHOWN_LEVELS = {
+    logging.DEBUG: "debug",
+    logging.INFO: "info",
+    logging.WARNING: "warning",
+    logging.ERROR: "error",
+    logging.CRITICAL: "fatal",
+}
+_LOGFMT = structlog.processors.LogfmtRenderer()
 _LEVELS = {
     LogLevel.DEBUG: logging.DEBUG,
     LogLevel.INFO: logging.INFO,
@@ -55,9 +67,7 @@ def configure(logfile: str, level: LogLevel) -> None:
         OSError: the file could not be opened.
     """
     handler: logging.Handler
-    renderer: structlog.typing.Processor = structlog.processors.LogfmtRenderer(
-        key_order=["time", "level", "msg", "component"], drop_missing=True
-    )
+    render: Callable[[dict[str, object]], str] = _text
     match logfile.lower():
         case "stdout":
             handler = logging.StreamHandler(sys.stdout)
@@ -67,35 +77,43 @@ def configure(logfile: str, level: LogLevel) -> None:
             handler = logging.NullHandler()
         case _:
             handler = logging.FileHandler(Path(logfile), encoding="utf-8")
-            renderer = structlog.processors.JSONRenderer(sort_keys=True)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-            foreign_pre_chain=[
-                structlog.stdlib.ExtraAdder(),
-                _name_component,
-                structlog.stdlib.add_log_level,
-                _name_level,
-                structlog.processors.TimeStamper(fmt="iso", key="time", utc=False),
-                structlog.processors.format_exc_info,
-                structlog.processors.EventRenamer("msg"),
-            ],
-        )
-    )
+            render = _json
+    handler.setFormatter(_Lines(render))
     root = logging.getLogger(ROOT)
     root.handlers[:] = [handler]
     root.propagate = False
     root.setLevel(_LEVELS[level])
 
 
-def _name_component(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    record = event.get("_record")
-    if isinstance(record, logging.LogRecord) and record.name == ENGINE:
-        event["component"] = _ENGINE_COMPONENT
-    return event
+class _Lines(logging.Formatter):
+    """Writes a record as one line: time, level, message, component, then the record's own fields."""
+
+    def __init__(self, render: Callable[[dict[str, object]], str]) -> None:
+        super().__init__()
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: dict[str, object] = {
+            "time": dt.datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds"),
+            "level": _SHOWN_LEVELS.get(record.levelno, "info"),
+            "msg": record.getMessage(),
+            "component": _ENGINE_COMPONENT if record.name == ENGINE else record.name.removeprefix(f"{ROOT}."),
+        }
+        event |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return self._render(event)
 
 
-def _name_level(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    if event.get("level") == "critical":
-        event["level"] = "fatal"
-    return event
+def _json(event: dict[str, object]) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
+
+
+def _text(event: dict[str, object]) -> str:
+    line = str(_LOGFMT(None, "", event))
+    # A terminal obeys control characters, and some texts here were chosen by whoever connected.
+    return line if line.isprintable() else "".join(each if each.isprintable() else _escaped(each) for each in line)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -62,6 +62,19 @@ def test_streams_get_text_lines(name: str, capsys: pytest.CaptureFixture[str]) -
     assert shown.endswith(' level=warning msg="Port in use" component=network port=4222\n')
 
 
+@pytest.mark.parametrize("name", ["stderr", "file"])
+def test_what_a_peer_chose_neither_breaks_a_line_nor_reaches_the_terminal(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    configure(name if name == "stderr" else str(path), LogLevel.INFO)
+    component("access").info("accepted", cn='a"b\n level=info\x1b[2Jc\x9bd\u202ee')
+    shown = capsys.readouterr().err if name == "stderr" else path.read_text(encoding="utf-8")
+    assert shown.count("\n") == 1
+    assert "\x1b" not in shown
+    assert name == "file" or "\x9b" not in shown
+
+
 def test_discard_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     configure("Discard", LogLevel.DEBUG)
     component("network").error("lost")

@@ -6,7 +6,8 @@ import asyncio
 import dataclasses
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import cast
 
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Verdict
@@ -15,8 +16,8 @@ from choria_broker.engine import frames
 Decide = Callable[[ConnectRequest], Verdict]
 """Answers one request at once; it must not block and must not raise."""
 
-_YIELD_AFTER = 64
-"""Questions answered in a row before other tasks of the loop get their turn."""
+_BATCH = 64
+"""Frames handled in a row before other tasks of the loop get their turn."""
 
 
 class GateError(Exception):
@@ -74,6 +75,7 @@ class Gate:
         self._clock = clock
         self.ready: asyncio.Future[frames.Ports] = asyncio.get_running_loop().create_future()
         self.counters = GateCounters()
+        self._greeted = False
 
     async def run(self) -> None:
         """Greet the engine and answer its questions until it closes the gate.
@@ -81,38 +83,27 @@ class Gate:
         Raises:
             GateError: the engine broke the protocol.
         """
-        reader, writer = await asyncio.open_unix_connection(
-            sock=self._sock, limit=frames.MAX_FRAME + frames.LENGTH.size
-        )
+        wire = _Wire(self._receive)
+        transport, _ = await asyncio.get_running_loop().create_unix_connection(lambda: wire, sock=self._sock)
         try:
-            writer.write(frames.encode(self._hello))
-            await writer.drain()
-            await self._serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
+            transport.write(frames.encode(self._hello))
+            await wire.ended
+        except OSError:
             return  # The engine is gone; whoever watches the process says why.
         except frames.FrameError as error:
             raise GateError(str(error)) from error
         finally:
-            writer.close()
+            transport.abort()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first = await _read(reader)
-        if not isinstance(first, frames.EngineHello) or first.protocol != frames.PROTOCOL:
-            spoken = first.protocol if isinstance(first, frames.EngineHello) else "no"
-            raise GateError(f"the engine speaks {spoken} gate protocol, this broker speaks {frames.PROTOCOL}")
-        self._on_hello(first)
-        handled = 0
-        while True:
-            self._handle(await _read(reader), writer)
-            await writer.drain()
-            handled += 1
-            if handled % _YIELD_AFTER == 0:
-                await asyncio.sleep(0)
-
-    def _handle(self, frame: frames.EngineFrame, writer: asyncio.StreamWriter) -> None:
+    def _receive(self, payload: bytes) -> bytes:
+        """Handle one frame and return what to answer, which may be nothing."""
+        frame = frames.decode(payload)
+        if not self._greeted:
+            self._greet(frame)
+            return b""
         match frame:
             case frames.Question():
-                self._answer(frame, writer)
+                return self._answer(frame)
             case frames.Refusal():
                 self.counters.refused[frame.cause] = self.counters.refused.get(frame.cause, 0) + 1
                 self._on_refusal(frame)
@@ -120,24 +111,120 @@ class Gate:
                 self.ready.set_result(frame.ports)
             case _:
                 raise GateError(f"the engine sent {type(frame).__name__} out of turn")
+        return b""
 
-    def _answer(self, question: frames.Question, writer: asyncio.StreamWriter) -> None:
+    def _greet(self, frame: frames.EngineFrame) -> None:
+        if not isinstance(frame, frames.EngineHello) or frame.protocol != frames.PROTOCOL:
+            spoken = frame.protocol if isinstance(frame, frames.EngineHello) else "no"
+            raise GateError(f"the engine speaks {spoken} gate protocol, this broker speaks {frames.PROTOCOL}")
+        self._greeted = True
+        self._on_hello(frame)
+
+    def _answer(self, question: frames.Question) -> bytes:
         if self._clock() * 1000 >= question.deadline:
             self.counters.expired += 1
-            return
+            return b""
         verdict = self._decide(frames.request_of(question))
         generation = self._hello.generation
+        self.counters.answered += 1
         try:
-            answer = frames.encode(frames.wire_verdict(verdict, question_id=question.id, generation=generation))
+            return frames.encode(frames.wire_verdict(verdict, question_id=question.id, generation=generation))
         except frames.FrameError:
             self.counters.oversized += 1
-            answer = frames.encode(frames.WireVerdict(id=question.id, generation=generation, allow=False))
-        writer.write(answer)
-        self.counters.answered += 1
+            return frames.encode(frames.WireVerdict(id=question.id, generation=generation, allow=False))
 
 
-async def _read(reader: asyncio.StreamReader) -> frames.EngineFrame:
-    (length,) = frames.LENGTH.unpack(await reader.readexactly(frames.LENGTH.size))
-    if not 0 < length <= frames.MAX_FRAME:
-        raise frames.FrameError(f"a frame of {length} bytes, allowed are 1 to {frames.MAX_FRAME}")
-    return frames.decode(await reader.readexactly(length))
+class _Wire(asyncio.Protocol):
+    """Cuts what arrives into frames, hands them on, and writes the answers of a batch at once.
+
+    Not more than a batch is held besides what the loop read in one go: while there is work, or while the engine does
+    not take answers, nothing more is read.
+    """
+
+    def __init__(self, receive: Callable[[bytes], bytes]) -> None:
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._writable = True
+        self._paused = False
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A stream socket has a stream's transport; other loops than asyncio's own do not derive theirs from its class.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        self._work()
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._work()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end(error)
+
+    def _work(self) -> None:
+        """Handle one batch; a longer queue is left for the next turn of the loop, so that other tasks get theirs."""
+        transport = self._transport
+        if transport is None or self.ended.done() or not self._taken():
+            return
+        try:
+            answers = [self._receive(payload) for payload in self._take()]
+            more = self._complete()
+        except (frames.FrameError, GateError) as error:
+            self._end(error)
+            return
+        transport.write(b"".join(answers))
+        taken = self._taken()
+        self._read(transport, wanted=taken and not more)
+        if more and taken:
+            self._loop.call_soon(self._work)
+
+    def _taken(self) -> bool:
+        """Whether the engine takes answers; writing one can change that."""
+        return self._writable
+
+    def _read(self, transport: asyncio.Transport, *, wanted: bool) -> None:
+        if wanted and self._paused:
+            transport.resume_reading()
+        elif not wanted and not self._paused:
+            transport.pause_reading()
+        self._paused = not wanted
+
+    def _take(self) -> Iterator[bytes]:
+        """Take up to a batch of complete frames out of the buffer."""
+        start = 0
+        for _ in range(_BATCH):
+            end = self._frame_end(start)
+            if end is None or end > len(self._buffer):
+                break
+            yield bytes(self._buffer[start + frames.LENGTH.size : end])
+            start = end
+        del self._buffer[:start]
+
+    def _complete(self) -> bool:
+        """Whether another frame lies ready."""
+        end = self._frame_end(0)
+        return end is not None and end <= len(self._buffer)
+
+    def _frame_end(self, start: int) -> int | None:
+        """Where the frame that begins at a place ends, None while its length is not known."""
+        if len(self._buffer) - start < frames.LENGTH.size:
+            return None
+        (length,) = frames.LENGTH.unpack_from(self._buffer, start)
+        if not 0 < length <= frames.MAX_FRAME:
+            raise frames.FrameError(f"a frame of {length} bytes, allowed are 1 to {frames.MAX_FRAME}")
+        return start + frames.LENGTH.size + int(length)
+
+    def _end(self, error: Exception | None) -> None:
+        if self.ended.done():
+            return
+        if error is None:
+            self.ended.set_result(None)
+        else:
+            self.ended.set_exception(error)

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import BadSignatureError
 
 from choria_broker.security.malformed import MALFORMED
 
@@ -116,8 +118,9 @@ def ed25519_verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) ->
     if len(signature) != SIGNATURE_BYTES:
         return False
     try:
-        key.verify(signature, message)
-    except InvalidSignature:
+        # libsodium takes little more than half the time of OpenSSL, and this is most of the cost of a connection.
+        crypto_sign_open(signature + message, key.public_bytes_raw())
+    except BadSignatureError:
         return False
     return True
 

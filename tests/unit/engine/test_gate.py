@@ -224,3 +224,31 @@ async def test_an_engine_that_goes_away_just_ends_the_gate(sent: bytes) -> None:
     await writer.wait_closed()
     await asyncio.wait_for(broker.gate.run(), DEADLINE)
     assert not broker.gate.ready.done()
+
+
+async def test_answers_an_engine_does_not_take_hold_back_further_reading() -> None:
+    async with connected() as (broker, engine, _):
+        engine.greet()
+        count = 3000
+        rules = SubjectRules(tuple(f"{'x' * 100}.{number}" for number in range(20)))
+        broker.verdict = Verdict(
+            allowed=True, rule="r", reason="", account="choria", permissions=Permissions(publish=rules)
+        )
+        for number in range(count):
+            engine.ask(number)
+        first = await engine.receive()
+        held_back = count - broker.gate.counters.answered
+        assert held_back > count / 2
+        rest = [(await engine.receive())["id"] for _ in range(count - 1)]
+        assert [first["id"], *rest] == list(range(count))
+
+
+async def test_a_frame_may_come_in_any_number_of_pieces() -> None:
+    async with connected() as (_, engine, _task):
+        engine.greet()
+        question = {"type": "question", "id": 1, "connection": 1, "deadline": int((NOW + 1) * 1000)}
+        payload = json.dumps(question | {"kind": "client", "tls": "mtls"}).encode()
+        for byte in struct.pack(">I", len(payload)) + payload:
+            engine.send_raw(bytes([byte]))
+            await asyncio.sleep(0)
+        assert (await engine.receive())["id"] == 1
