@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable
 
@@ -29,6 +30,9 @@ _CHORIA_TRAFFIC = (
     "choria.lifecycle.>",
     "choria.machine.>",
 )
+
+_REMEMBERED = 2048
+"""Permissions worked out that are kept, for callers and servers that connect again."""
 
 _NOTHING = SubjectRules(deny=(">",))
 
@@ -100,6 +104,7 @@ _SERVER_STREAMS = (
 _STREAMS_FLOW = ("$JS.ACK.>", "$JS.FC.>")
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def of_client(claims: ClientClaims, *, inside_client_hosts: bool) -> Permissions:
     """Work out the permissions of a client with a token.
 
@@ -131,6 +136,7 @@ def of_client(claims: ClientClaims, *, inside_client_hosts: bool) -> Permissions
     return Permissions(_only_valid(publish, is_subject, denied), _only_valid(subscribe, is_subscription))
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def of_server(claims: ServerClaims, *, own_account: bool) -> Permissions:
     """Work out the permissions of a server with a token.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import functools
 import json
 from collections.abc import Sequence
 from typing import Never, TypeVar, cast
@@ -33,6 +34,9 @@ _PARTS = 3
 _SPACE = " \t\r\n\v\f"
 
 _C = TypeVar("_C", bound=Claims)
+
+_REMEMBERED = 2048
+"""Tokens taken apart that are kept, for programs that connect again with the same one."""
 
 
 class Fault(enum.StrEnum):
@@ -84,6 +88,7 @@ class Envelope:
     signature: bytes
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def open_envelope(text: str) -> Envelope | Rejection:
     """Take a token apart without believing any of it.
 
