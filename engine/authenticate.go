@@ -85,6 +85,10 @@ func (a *authenticator) decide(c server.ClientAuthentication, q *question, start
 			return causeBridgeSecret, nil
 		}
 	}
+	if sent := conn.GetOpts(); sent.Nkey != "" || sent.Account != "" || sent.AccountNew {
+		// The library would show the nkey in place of the verdict's user, and close the connection for an account.
+		return causeRegistration, errors.New("CONNECT has an nkey or an account, which no client of this broker sends")
+	}
 	frame, why := a.gate.ask(q, start)
 	if why != causeNone {
 		return why, nil
@@ -112,9 +116,6 @@ func (a *authenticator) admit(conn registrant, v verdict) (cause, error) {
 		return causeUnknownAccount, fmt.Errorf("the verdict names account %q, which the configuration file does not have", v.account)
 	}
 	sent := conn.GetOpts()
-	if sent.Nkey != "" {
-		return causeRegistration, errors.New("CONNECT has an nkey, which the library would show in place of the verdict's user")
-	}
 	username := v.username
 	if username == "" && sent.Token != "" {
 		username = tokenLabel

@@ -228,17 +228,17 @@ func TestConnectionIsAskedAboutOnce(t *testing.T) {
 	}
 }
 
-func TestNkeyInConnectIsRefused(t *testing.T) {
+func TestNkeyAndAccountInConnectAreRefusedUnasked(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t, plainConfig, nil)
-	raw := dialRaw(t, e.ports["client"])
-	raw.say(`CONNECT {"verbose":false,"nkey":"somebody-else"}`)
-	q := e.expect("question")
-	if q["nkey"] != "somebody-else" {
-		t.Errorf("got nkey %v", q["nkey"])
+	for _, field := range []string{`"nkey":"somebody-else"`, `"account":"choria"`, `"account":"new","new_account":true`} {
+		raw := dialRaw(t, e.ports["client"])
+		raw.say(`CONNECT {"verbose":false,` + field + `}`)
+		e.expectRefusal(causeRegistration, 0.0)
+		if got := raw.line(); got != "-ERR 'Authorization Violation'" {
+			t.Errorf("got %q for %s", got, field)
+		}
 	}
-	e.send(allowing(q))
-	e.expectRefusal(causeRegistration, q["id"])
 }
 
 func TestNobodyGetsInWithoutConnect(t *testing.T) {

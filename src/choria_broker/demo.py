@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import errno
 import ipaddress
 import os
 from pathlib import Path
@@ -56,6 +57,8 @@ def lay_out(folder: Path, *, port: int, stats_port: int) -> Demo:
     """
     folder = folder.absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "it belongs to another user", str(folder))
     now = dt.datetime.now(dt.UTC)
     authority = _Authority(now)
     demo = Demo(

@@ -170,3 +170,16 @@ async def test_a_log_file_that_cannot_be_opened_stops_the_start(tmp_path: Path, 
     async with started("run", "--config", config, log=tmp_path / "none") as program:
         assert await program.ended() == 1
         assert "/nowhere/broker.log" in await program.output()
+
+
+async def test_a_pid_file_is_not_written_through_a_link(config: Path, log: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious", encoding="ascii")
+    victim.chmod(0o600)
+    pid = tmp_path / "broker.pid"
+    pid.symlink_to(victim)
+    async with started("run", "--config", config, "--pid", pid, log=log) as program:
+        await program.told("READY=1")
+        assert pid.read_text(encoding="ascii") == str(program.pid)
+        assert victim.read_text(encoding="ascii") == "precious"
+        assert victim.stat().st_mode & 0o777 == 0o600

@@ -137,7 +137,7 @@ async def test_the_password_of_the_system_user_never_reaches_the_engine(
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     path = configuration(tmp_path, authority, network__system__user="system", network__system__password="s3cret")
     async with NetworkBroker.from_file(path):
-        (file,) = tmp_path.glob("choria-broker-*/engine.conf")
+        (file,) = tmp_path.glob("*/engine.conf")
         assert "s3cret" not in file.read_text(encoding="utf-8")
 
 
@@ -202,3 +202,31 @@ async def test_two_brokers_in_a_cluster_carry_a_request_over_tls(tmp_path: Path,
         _, writer = await asyncio.open_connection("127.0.0.1", ports[0], ssl=peer, server_hostname="127.0.0.1")
         assert writer.get_extra_info("cipher")
         writer.transport.abort()
+
+
+async def test_a_nodes_certificate_does_not_make_a_peer(tmp_path: Path, authority: Authority) -> None:
+    ports = [free_port(), free_port()]
+    peers = ", ".join(f"nats://localhost:{port}" for port in ports)
+    brokers = []
+    for number, port in enumerate(ports, 1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        identity = f"broker{number}.example.net"
+        path = configuration(folder, authority, identity=identity, network__peers=peers, network__peer_port=port)
+        brokers.append(NetworkBroker.from_file(path))
+    one, two = brokers
+    context = authority.context(authority.issue("bob.mcollective"))
+    async with asyncio.timeout(DEADLINE), one, two, client(one, context) as here, client(two, context) as there:
+        arrived = await here.subscribe("mcollective.node.node1")
+        await settled(here)
+        while True:  # The two are a cluster when what is said here is heard there.
+            await there.publish("mcollective.node.node1", b"genuine")
+            with contextlib.suppress(TimeoutError):
+                assert (await arrived.next_msg(timeout=0.5)).data == b"genuine"
+                break
+        stranger = authority.context(authority.issue("web17.example.net", "127.0.0.1"))
+        reader, writer = await asyncio.open_connection("127.0.0.1", ports[0], ssl=stranger, server_hostname="127.0.0.1")
+        writer.write(b'CONNECT {"verbose":false,"tls_required":true,"name":"web17","cluster":"CHORIA"}\r\nPING\r\n')
+        answer = await reader.read()
+        writer.transport.abort()
+        assert b"Authorization Violation" in answer

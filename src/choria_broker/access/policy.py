@@ -15,7 +15,7 @@ from choria_broker.access.client_hosts import ClientHosts
 from choria_broker.access.provisioning import PROVISIONER_USER, provisionee, provisioner
 from choria_broker.access.request import ConnectRequest, Kind, TlsState
 from choria_broker.access.rules import Rule
-from choria_broker.access.shown import shown
+from choria_broker.access.shown import name_sent, shown
 from choria_broker.access.trail import Trail
 from choria_broker.access.trust import Organization, SignerEntry
 from choria_broker.access.verdict import CHORIA_ACCOUNT, SYSTEM_ACCOUNT, Permissions, Verdict
@@ -239,8 +239,11 @@ def _without_token(case: Case) -> Verdict:
 
 
 def _accept_untokened(case: Case, rule: Rule, reason: str, limits: Permissions | None, method: str) -> Verdict:
+    if limits is permissions.NOTHING and case.request.kind is Kind.LEAFNODE:
+        why = "servers are denied and the leafnode counts as one"
+        return case.trail.refuse(rules.LEAFNODE_DENIED, why, method=method)
     return case.trail.accept(
-        rule, reason, method=method, account=CHORIA_ACCOUNT, username=case.request.user, permissions=limits
+        rule, reason, method=method, account=CHORIA_ACCOUNT, username=name_sent(case.request.user), permissions=limits
     )
 
 

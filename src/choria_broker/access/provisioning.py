@@ -5,6 +5,7 @@ from __future__ import annotations
 from choria_broker.access import permissions, rules, trust
 from choria_broker.access.case import Case, same_secret
 from choria_broker.access.request import Kind, TlsState
+from choria_broker.access.shown import name_sent
 from choria_broker.access.verdict import PROVISIONING_ACCOUNT, Verdict
 from choria_broker.security.tokens import EDDSA, Rejection, verify
 from choria_broker.security.tokens_claims import ClientClaims, ClientPermission, ProvisioningClaims
@@ -87,7 +88,7 @@ def provisionee(case: Case) -> Verdict:
         "a node with a valid provisioning token joins account provisioning",
         method=_PROVISIONEE,
         account=PROVISIONING_ACCOUNT,
-        username=request.user,
+        username=name_sent(request.user),
         permissions=permissions.PROVISIONEE,
     )
 

@@ -225,6 +225,12 @@ MTLS_OUTSIDE_CLIENT_HOSTS = _accepts(
     "mtls-outside-client-hosts",
     "A verified certificate from a host outside client_hosts gives what fleet servers need and no fleet requests.",
 )
+LEAFNODE_DENIED = _refuses(
+    "leafnode-denied",
+    "While servers are denied, a leafnode from outside client_hosts is refused: permissions do not keep it from "
+    "acknowledging messages of streams.",
+    "List the leafnode's address in plugin.choria.network.client_hosts.",
+)
 MTLS_DENIED = _accepts(
     "mtls-denied",
     "While servers are denied, a connection from outside client_hosts may neither publish nor subscribe.",

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 _LONGEST = 128
+_TOKEN = re.compile(r"\s*[\w-]{8,}\.[\w-]{8,}\.[\w-]*\s*")
+
+TOKEN_LABEL = "token"  # noqa: S105 - it is shown instead of one
+"""What stands where a peer sent a token in place of its name."""
+
+
+def name_sent(text: str) -> str:
+    """Return the user name a peer sent, or a label when it is in truth a token, which must not be seen.
+
+    Args:
+        text: the user of CONNECT.
+    """
+    return TOKEN_LABEL if _TOKEN.fullmatch(text) else text
 
 
 def shown(text: str) -> str:

@@ -11,9 +11,9 @@ _SUBJECT = re.compile(rf"(?:>|{_PART}(?:\.{_PART})*(?:\.>)?)")
 def is_subject(text: str) -> bool:
     """Tell whether a text is a subject, with wildcards or without.
 
-    A subject has no empty tokens, no white space, no control characters and ``>`` only as its whole last token.
+    A subject has no empty tokens, no white space, nothing that does not print and ``>`` only as its whole last token.
     """
-    return _SUBJECT.fullmatch(text) is not None
+    return text.isprintable() and _SUBJECT.fullmatch(text) is not None
 
 
 def is_subscription(text: str) -> bool:

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,12 +156,24 @@ def _pid_file(path: Path | None) -> Iterator[None]:
         yield
         return
     try:
-        path.write_text(str(os.getpid()), encoding="ascii")
-        path.chmod(0o644)
+        _replace(path, str(os.getpid()))
     except OSError as error:
         raise BrokerError(f"could not write the process id to {path}, given with --pid: {error.strerror}") from error
     yield
     path.unlink(missing_ok=True)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file anew, so that nothing is written through a link that somebody else put there."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            os.fchmod(descriptor, 0o644)
+            stream.write(text)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
+from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 from choria_broker.config.secret import Secret
-from choria_broker.config.settings import Endpoint, IPNetwork
+from choria_broker.config.settings import Endpoint, Gateway, IPNetwork
 from choria_broker.config.values import BadValueError
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
@@ -177,3 +178,24 @@ def _families(address: str) -> dict[int, str]:
         # A host name may resolve to either version, and never to a wildcard.
         return {4: address, 6: address}
     return {parsed.version: str(parsed)}
+
+
+def named(endpoints: Sequence[Endpoint]) -> bool:
+    """Tell whether places are all given by name, so that certificates can be held against them.
+
+    The engine compares the DNS names of a certificate only, never its addresses.
+    """
+    return bool(endpoints) and not any(_is_address(endpoint.host) for endpoint in endpoints)
+
+
+def gateway_urls(gateway: Gateway) -> tuple[Endpoint, ...]:
+    """List where the brokers of the other clusters are."""
+    return tuple(url for remote in gateway.remotes if remote.name != gateway.name for url in remote.urls)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

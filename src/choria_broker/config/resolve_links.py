@@ -6,7 +6,7 @@ import dataclasses
 
 from choria_broker.config.collector import Subject
 from choria_broker.config.context import Context, network_key
-from choria_broker.config.endpoints import ParsedEndpoint, parse_endpoint
+from choria_broker.config.endpoints import ParsedEndpoint, gateway_urls, named, parse_endpoint
 from choria_broker.config.secret import Secret
 from choria_broker.config.settings import (
     Cluster,
@@ -26,6 +26,13 @@ MOST_PEERS = 5
 """Members of a cluster, and copies of a stream, that are supported."""
 
 _PEERS = network_key("peers")
+_PEER_REMEDY = (
+    "set plugin.choria.network.peer_user and peer_password on every member, or list the peers by the names in their "
+    "certificates"
+)
+_GATEWAY_REMEDY = (
+    "list the other brokers by the names in their certificates, and let a firewall close the port to others"
+)
 _CHORIA_CA = "plugin.security.choria.ca"
 _CREDENTIALS_MARKS = (b"-----BEGIN NATS USER JWT-----", b"-----BEGIN USER NKEY SEED-----")
 
@@ -60,7 +67,23 @@ def resolve_cluster(context: Context, tls: Tls) -> Cluster:
             values.subject(tls_key),
         )
     routes = tuple(peer for peer in peers if not _is_self(context, peer, port))
+    if not user:
+        _warn_of_open_port(context, routes, secured=secured, who="peer", remedy=_PEER_REMEDY)
     return Cluster(peers, routes, port, user, password, secured, source)
+
+
+def _warn_of_open_port(context: Context, known: tuple[Endpoint, ...], *, secured: bool, who: str, remedy: str) -> None:
+    """Warn when nothing tells the brokers that may join from others: neither a login nor names to compare."""
+    if secured and (named(known) or not known):
+        return
+    problem = "whoever has a certificate of the CA" if secured else "whoever reaches the port"
+    context.collector.warn(
+        f"open-{who}-port",
+        f"{problem} can join as a {who}",
+        "such a program sees everything and can send anything to the fleet",
+        remedy,
+        context.values.subject(network_key("peers" if who == "peer" else "gateway_remotes")),
+    )
 
 
 def _refuse_without_ca(context: Context, tls: Tls, who: str, tls_key: str, at: Subject) -> None:
@@ -177,7 +200,10 @@ def resolve_gateway(context: Context, tls: Tls) -> Gateway:
         problem, effect = "gateway traffic is not encrypted", "go-choria brokers can be reached"
         remedy = "set it to true once every cluster runs this broker"
         collector.warn("clear-text-gateway", problem, effect, remedy, values.subject(tls_key))
-    return Gateway(name, port, remotes, secured)
+    gateway = Gateway(name, port, remotes, secured)
+    if remotes:
+        _warn_of_open_port(context, gateway_urls(gateway), secured=secured, who="gateway", remedy=_GATEWAY_REMEDY)
+    return gateway
 
 
 def _gateway_remote(context: Context, name: str) -> GatewayRemote | None:

@@ -55,6 +55,10 @@ def _check(source: str, destination: str) -> None:
         raise _MappingError("the destination has a * where {{wildcard(n)}} or $n is meant")
     if (source_tokens[-1] == ">") != (destination_tokens[-1] == ">"):
         raise _MappingError("only one of source and destination ends in >")
+    unfit = next((character for character in source if character in '"\\' or not character.isprintable()), "")
+    if unfit:
+        # The source becomes a key of the engine's file, where there is no way to write these: one would end the key.
+        raise _MappingError(f"the source has the character {unfit!a} in it")
     wildcards = source_tokens.count("*")
     bare = not wildcards and source_tokens[-1] != ">"
     for token in destination_tokens:

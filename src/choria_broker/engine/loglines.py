@@ -21,13 +21,16 @@ _ADVICE = (
     (
         re.compile(r"TLS route handshake error|rid:\d+ - authentication error"),
         (
-            "the peer has other TLS settings, another CA or another login: compare plugin.choria.network.peer_tls, "
-            "peer_user and peer_password of both"
+            "the peer has other TLS settings, another CA, another login, or a name that is not listed: compare "
+            "plugin.choria.network.peer_tls, peers, peer_user and peer_password of both"
         ),
     ),
     (
         re.compile(r"TLS gateway handshake error|gid:\d+ - authentication error"),
-        "the gateway has other TLS settings or another CA: compare plugin.choria.network.gateway_tls of both",
+        (
+            "the gateway has other TLS settings, another CA, or a name that is not listed: compare "
+            "plugin.choria.network.gateway_tls and gateway_remotes of both"
+        ),
     ),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from urllib.parse import quote
 
+from choria_broker.config.endpoints import gateway_urls, named
 from choria_broker.config.secret import MASK, Secret
 from choria_broker.config.settings import Endpoint, GatewayRemote, LeafnodeRemote, LogLevel, RemoteTls, Settings
 from choria_broker.engine.syntax import Value, write
@@ -122,6 +123,14 @@ def _identity_tls(settings: Settings) -> Block:
     return block
 
 
+def _link_tls(settings: Settings, *, named: bool) -> Block:
+    """TLS of a listener for other brokers: certificates are demanded, and have to be of a broker that is listed.
+
+    Without the second, any certificate of the CA, a fleet node's too, would make its holder a broker.
+    """
+    return _identity_tls(settings) | {"verify_cert_and_check_known_urls" if named else "verify": True}
+
+
 def _cluster(settings: Settings) -> Block:
     """The cluster always has its name; a listener and routes only with peers."""
     cluster, network = settings.network.cluster, settings.network
@@ -132,7 +141,8 @@ def _cluster(settings: Settings) -> Block:
     if cluster.user and cluster.password:
         block["authorization"] = {"user": cluster.user, "password": cluster.password}
     if settings.tls.everywhere and cluster.tls:
-        block["tls"] = _identity_tls(settings) | {"verify": True}
+        # The engine checks names or the login, not both.
+        block["tls"] = _link_tls(settings, named=not cluster.user and named(cluster.routes))
     block["routes"] = [_route(route, cluster.user, cluster.password) for route in cluster.routes]
     return block
 
@@ -160,7 +170,7 @@ def _gateway(settings: Settings) -> Block:
         "reject_unknown_cluster": True,
     }
     if secured:
-        block["tls"] = _identity_tls(settings) | {"verify": True}
+        block["tls"] = _link_tls(settings, named=named(gateway_urls(gateway)))
     block["gateways"] = [_gateway_remote(settings, remote, secured=secured) for remote in gateway.remotes]
     return block
 

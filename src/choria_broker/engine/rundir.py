@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Self
+
+import psutil
+
+_PREFIX = "choria-broker-run-"
 
 
 class RunDirectory:
@@ -23,7 +28,8 @@ class RunDirectory:
         """
         # systemd may give several directories, separated by colons; the first is the unit's own.
         base = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or None
-        self.path = Path(tempfile.mkdtemp(prefix="choria-broker-", dir=base))
+        _remove_left_behind(Path(base or tempfile.gettempdir()))
+        self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
 
     def __enter__(self) -> Self:
         """Return the directory."""
@@ -55,3 +61,13 @@ class RunDirectory:
             target.replace(self.path / f"{name}.last")
         temporary.replace(target)
         return target
+
+
+def _remove_left_behind(base: Path) -> None:
+    """Remove the directories of this user's brokers that were killed: passwords may lie there."""
+    for path in base.glob(f"{_PREFIX}*-*"):
+        process = path.name.removeprefix(_PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            owned = path.lstat().st_uid == os.getuid() and not path.is_symlink()
+            if owned and process.isdecimal() and not psutil.pid_exists(int(process)):
+                shutil.rmtree(path, ignore_errors=True)

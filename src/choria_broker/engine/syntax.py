@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from choria_broker.config.secret import Secret
@@ -27,7 +26,16 @@ def write(block: Mapping[str, Value], *, masked: bool = False) -> str:
 
 
 def _key(key: str) -> str:
-    return key if key.replace("_", "").isalnum() and key.isascii() else json.dumps(key, ensure_ascii=False)
+    """Quote a key where it needs quotes.
+
+    Raises:
+        ValueError: the key has a character that would end it early: the engine's lexer knows no escapes in keys.
+    """
+    if key.replace("_", "").isalnum() and key.isascii():
+        return key
+    if not key.isprintable() or {'"', "\\"} & set(key):
+        raise ValueError(f"the engine's configuration cannot have the key {key!a}")
+    return f'"{key}"'
 
 
 def _value(value: Value, depth: int, *, masked: bool) -> str:

@@ -361,6 +361,8 @@ def _moment(payload: Payload, name: str) -> int | None:
     if value is None:
         return None
     # A bool is an int to Python and not a number to JSON.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ClaimError(f"claim {name} is not a number")
+    if isinstance(value, float) and not math.isfinite(value):
         raise ClaimError(f"claim {name} is not a number")
     return int(value)

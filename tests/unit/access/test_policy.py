@@ -249,3 +249,10 @@ def test_holder_key_is_what_counts() -> None:
 
     assert decide(stolen, ISSUERS, NOW).rule == "token-nonce"
     assert decide(ask(stolen, signature=proof(HOLDER)), ISSUERS, NOW).allowed
+
+
+@pytest.mark.parametrize("user", ["eyJhbGciOiJFZERTQSJ9.eyJjYWxsZXJpZCI6ImIifQ.c2lnbmF0dXJl", " aaaaaaaa.bbbbbbbb. "])
+def test_a_token_sent_as_user_name_is_not_shown(user: str) -> None:
+    verdict = PLAIN.decide(dataclasses.replace(CERTIFIED, user=user), NOW)
+    assert (verdict.allowed, verdict.username) == (True, "token")
+    assert user.strip() not in repr(verdict)

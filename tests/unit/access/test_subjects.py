@@ -104,3 +104,8 @@ def test_a_pattern_covers_what_it_matches_by_definition(parts: list[str], tail: 
     assert covers(pattern, subject) is expected
     assert covers(pattern, pattern)
     assert covers(">", pattern)
+
+
+@pytest.mark.parametrize("text", ["a\x9bb", "a\u202eb", "a\x7fb", "a\u200bb"])
+def test_what_does_not_print_is_in_no_subject(text: str) -> None:
+    assert not is_subject(text)

@@ -88,3 +88,10 @@ def test_bad(source: str, destination: str, problem: str) -> None:
 @given(st.text(alphabet="a.*>{}$1(),wildcrpton ", max_size=30), st.text(alphabet="a.*>{}$1(),wildcrpton ", max_size=30))
 def test_every_pair_gets_an_answer(source: str, destination: str) -> None:
     assert isinstance(check(source, destination), str)
+
+
+@pytest.mark.parametrize(
+    "source", ['x":y}}};http:15000;accounts:{system:{};choria:{mappings:{q', "a\\b", "a\x1b", "a\u202eb"]
+)
+def test_a_source_cannot_break_out_of_the_engines_file(source: str) -> None:
+    assert "has the character" in check(source, "b")

@@ -141,6 +141,20 @@ def test_a_peer_written_with_its_own_login_keeps_it() -> None:
     assert '"nats://u:p@[::1]:5222"' in rendered.text
 
 
+@pytest.mark.parametrize(
+    ("cluster", "expected"),
+    [
+        (CLUSTER, "verify_cert_and_check_known_urls: true"),
+        (dataclasses.replace(CLUSTER, user="u", password=Secret("p")), "verify: true"),
+        (dataclasses.replace(CLUSTER, routes=(Endpoint("nats", "192.0.2.1", 5222),)), "verify: true"),
+        (dataclasses.replace(CLUSTER, routes=(Endpoint("nats", "::1", 5222),)), "verify: true"),
+        (dataclasses.replace(CLUSTER, routes=()), "verify: true"),
+    ],
+)
+def test_without_a_login_only_listed_names_may_join(cluster: Cluster, expected: str) -> None:
+    assert expected in render(settings(Network(cluster=cluster))).text.split("cluster:")[1]
+
+
 @pytest.mark.parametrize(("cluster_tls", "tls"), [(False, SECURE), (True, PLAIN)])
 def test_routes_are_clear_text_only_when_told_so_or_when_there_is_no_tls(tls: Tls, *, cluster_tls: bool) -> None:
     rendered = render(settings(Network(cluster=dataclasses.replace(CLUSTER, tls=cluster_tls)), tls)).text
@@ -162,7 +176,9 @@ def test_gateways_inherit_tls_or_have_their_own() -> None:
             remote("Loose", RemoteTls(verify=False)),
         ),
     )
-    blocks = render(settings(Network(gateway=gateway))).text.split("gateways: [")[1].split("name:")
+    listener, remotes = render(settings(Network(gateway=gateway))).text.split("gateways: [")
+    assert "verify_cert_and_check_known_urls: true" in listener
+    blocks = remotes.split("name:")
     tokyo, london, plain, loose = blocks[1:5]
     assert "/ssl/cert.pem" in tokyo
     assert "insecure" not in tokyo

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,17 @@ def test_files_are_private_and_replaced_as_a_whole(tmp_path: Path) -> None:
         assert (directory.path / "engine.conf.last").read_text(encoding="utf-8") == "one"
         assert len(list(directory.path.iterdir())) == 2
     assert not directory.path.exists()
+
+
+def test_what_a_killed_broker_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    dead, alive, other = (tmp_path / f"choria-broker-run-{each}" for each in ("4194305-x", f"{os.getpid()}-x", "x-y"))
+    for path in (dead, alive, other):
+        path.mkdir()
+        (path / "engine.conf").touch()
+    link = tmp_path / "choria-broker-run-4194306-x"
+    link.symlink_to(alive)
+    with RunDirectory():
+        assert not dead.exists()
+        assert (alive / "engine.conf").exists()
+        assert (other / "engine.conf").exists()
+        assert link.is_symlink()

@@ -34,3 +34,9 @@ def test_secrets_are_written_in_full_for_the_engine_and_masked_for_people() -> N
     block: dict[str, Value] = {"password": Secret('p"w')}
     assert write(block) == 'password: "p\\"w"\n'
     assert write(block, masked=True) == f'password: "{MASK}"\n'
+
+
+@pytest.mark.parametrize("key", ['x":y', "back\\slash", "line\nbreak", "\x1b"])
+def test_a_key_that_would_end_early_is_not_written(key: str) -> None:
+    with pytest.raises(ValueError, match="cannot have the key"):
+        write({key: 1})

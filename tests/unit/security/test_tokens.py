@@ -354,3 +354,8 @@ def test_base64url_never_lies(text: str) -> None:
 @given(st.text(max_size=300))
 def test_no_text_opens_by_accident(text: str) -> None:
     assert isinstance(open_envelope(text), Rejection)
+
+
+def test_a_number_too_large_for_any_clock_is_only_a_late_moment() -> None:
+    claims = ClientClaims.read({**client(), "exp": 10**400})
+    assert claims.expires == 10**400
