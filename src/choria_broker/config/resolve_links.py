@@ -26,6 +26,7 @@ MOST_PEERS = 5
 """Members of a cluster, and copies of a stream, that are supported."""
 
 _PEERS = network_key("peers")
+_OPEN_EFFECT = "such a program sees everything and can send anything to the fleet"
 _PEER_REMEDY = (
     "set plugin.choria.network.peer_user and peer_password on every member, or list the peers by the names in their "
     "certificates"
@@ -68,22 +69,28 @@ def resolve_cluster(context: Context, tls: Tls) -> Cluster:
         )
     routes = tuple(peer for peer in peers if not _is_self(context, peer, port))
     if not user:
-        _warn_of_open_port(context, routes, secured=secured, who="peer", remedy=_PEER_REMEDY)
+        _warn_of_open_peer_port(context, routes, secured=secured)
     return Cluster(peers, routes, port, user, password, secured, source)
 
 
-def _warn_of_open_port(context: Context, known: tuple[Endpoint, ...], *, secured: bool, who: str, remedy: str) -> None:
+def _warn_of_open_peer_port(context: Context, routes: tuple[Endpoint, ...], *, secured: bool) -> None:
     """Warn when nothing tells the brokers that may join from others: neither a login nor names to compare."""
-    if secured and (named(known) or not known):
-        return
-    problem = "whoever has a certificate of the CA" if secured else "whoever reaches the port"
-    context.collector.warn(
-        f"open-{who}-port",
-        f"{problem} can join as a {who}",
-        "such a program sees everything and can send anything to the fleet",
-        remedy,
-        context.values.subject(network_key("peers" if who == "peer" else "gateway_remotes")),
-    )
+    if not secured or (routes and not named(routes)):
+        problem = f"{_whoever(secured=secured)} can join the cluster"
+        context.collector.warn("open-peer-port", problem, _OPEN_EFFECT, _PEER_REMEDY, context.values.subject(_PEERS))
+
+
+def _warn_of_open_gateway_port(context: Context, gateway: Gateway) -> None:
+    """Warn when there are no names to tell the brokers that may join from others."""
+    urls = gateway_urls(gateway)
+    if not gateway.tls or (urls and not named(urls)):
+        problem = f"{_whoever(secured=gateway.tls)} can join as a gateway"
+        at = context.values.subject(network_key("gateway_remotes"))
+        context.collector.warn("open-gateway-port", problem, _OPEN_EFFECT, _GATEWAY_REMEDY, at)
+
+
+def _whoever(*, secured: bool) -> str:
+    return "whoever has a certificate of the CA" if secured else "whoever reaches the port"
 
 
 def _refuse_without_ca(context: Context, tls: Tls, who: str, tls_key: str, at: Subject) -> None:
@@ -202,7 +209,7 @@ def resolve_gateway(context: Context, tls: Tls) -> Gateway:
         collector.warn("clear-text-gateway", problem, effect, remedy, values.subject(tls_key))
     gateway = Gateway(name, port, remotes, secured)
     if remotes:
-        _warn_of_open_port(context, gateway_urls(gateway), secured=secured, who="gateway", remedy=_GATEWAY_REMEDY)
+        _warn_of_open_gateway_port(context, gateway)
     return gateway
 
 

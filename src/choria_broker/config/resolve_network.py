@@ -63,6 +63,8 @@ def resolve_network(context: Context, tls: Tls, security: Security) -> Network:
     leafnodes = resolve_leafnodes(context, tls, tuple(dict.fromkeys((*standing, *accounts, *organizations))))
     streams = _streams(context, cluster)
     _check_stream_cluster(context, streams, cluster, gateway, leafnodes)
+    if streams.store:
+        _warn_of_way_around(context, pubsub_only=issuers and security.choria_ca)
     return Network(
         listen_address=context.parse(network_key("listen_address"), listen_address, "::"),
         client_port=values.number(network_key("client_port")),
@@ -272,6 +274,23 @@ def _report_unmanaged(context: Context) -> None:
         f"set {key} = false to silence this, and let another broker or the nats command line make them",
         context.values.subject(key if context.values.given(key) else network_key("stream.store")),
     )
+
+
+def _warn_of_way_around(context: Context, *, pubsub_only: bool) -> None:
+    """Warn where Streams reach what permissions deny: who may use their API can have a stream fetch and send it."""
+    hosts = network_key("client_hosts")
+    for limited, key, who in (
+        (pubsub_only, "plugin.security.choria.ca", "certificates without a token"),
+        (bool(context.values.items(hosts)), hosts, "hosts outside this list"),
+    ):
+        if limited:
+            context.collector.warn(
+                "streams-around-limits",
+                f"Choria Streams are on, and {who} may use their API",
+                "a stream can read fleet requests for them and send what they may not publish themselves",
+                "trust those hosts with the fleet, or run Streams on brokers they cannot reach",
+                context.values.subject(key),
+            )
 
 
 def _stream(context: Context, name: str, age: str, cluster: Cluster) -> StandardStream:

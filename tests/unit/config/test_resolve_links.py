@@ -335,3 +335,23 @@ def test_own_files_over_their_date_are_used_with_a_warning() -> None:
     )
     assert len(found.ok.network.leafnodes.remotes) == 1
     assert {finding.severity for finding in found.findings if finding.code == "tls-expired"} == {Severity.WARN}
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["peers = b1:5222, b2:5222"], ""),
+        (["peers = 192.0.2.1:5222, 192.0.2.2:5222"], "open-peer-port"),
+        (["peers = 192.0.2.1:5222, 192.0.2.2:5222", "peer_user = u", "peer_password = p"], ""),
+        (["peers = b1:5222, b2:5222", "peer_tls = false"], "open-peer-port"),
+        (["gateway_port = 7001", "gateway_remotes = A", "gateway_remote.A.urls = a:7001"], ""),
+        (["gateway_port = 7001", "gateway_remotes = A", "gateway_remote.A.urls = 192.0.2.1:7001"], "open-gateway-port"),
+        (
+            ["gateway_port = 7001", "gateway_remotes = A", "gateway_remote.A.urls = a:7001", "gateway_tls = false"],
+            "open-gateway-port",
+        ),
+    ],
+)
+def test_a_port_that_any_certificate_opens_is_a_warning(lines: list[str], code: str) -> None:
+    found = [each for each in net(*lines).codes() if each.startswith("open-")]
+    assert found == ([code] if code else [])

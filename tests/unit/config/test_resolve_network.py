@@ -280,3 +280,10 @@ def test_copies_are_capped() -> None:
     assert found.ok.network.streams.events.replicas == 5
     found = net("stream.store = /store", "stream.manage_streams = no", "stream.event_replicas = 3")
     assert found.codes() == ["more-replicas-than-peers"]
+
+
+def test_streams_reach_around_limits_by_address_and_by_certificate() -> None:
+    assert "streams-around-limits" not in net("stream.store = /store").codes()
+    assert "streams-around-limits" not in net("client_hosts = 192.0.2.1").codes()
+    finding = net("stream.store = /store", "client_hosts = 192.0.2.1").one("streams-around-limits")
+    assert (finding.severity, finding.key) == (Severity.WARN, f"{NET}client_hosts")

@@ -44,6 +44,7 @@ def test_the_full_puppet_file_only_draws_remarks_that_help() -> None:
         "not-in-this-version",
         "peer-unresolvable",
         "remote-not-verified",
+        "streams-around-limits",
         "streams-not-managed",
     ]
 
