@@ -41,6 +41,11 @@ class Program:
         async with asyncio.timeout(DEADLINE):
             return await self._process.wait()
 
+    @property
+    def running(self) -> bool:
+        """The program has not ended."""
+        return self._process.returncode is None
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)

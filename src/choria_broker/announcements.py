@@ -54,7 +54,7 @@ def _cluster(settings: Settings) -> Iterator[Announcement]:
     if not cluster.peers:
         yield _info("Skipping clustering configuration without any peers")
         return
-    if cluster.port == DEFAULT_PEER_PORT:
+    if not settings.origin("plugin.choria.network.peer_port").line:
         yield _info(f"Defaulting Choria Broker Peer port to {DEFAULT_PEER_PORT}")
     for route in cluster.routes:
         yield _info(f"Adding {route} as network peer")
@@ -138,3 +138,12 @@ def _provisioner(settings: Settings) -> str:
     if settings.network.provisioning.provisioner_without_token:
         return "Allowing Provisioner connections without JWT claims for version 1 provisioning"
     return "Allowing Provisioner connections subject to JWT claims"
+
+
+def go_duration(seconds: float) -> str:
+    """Write a duration as the original program's log does: ``1m0s``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{rest}s"
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -15,14 +15,28 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Permissions, Step, Verdict
-from choria_broker.log import component
+from choria_broker.log import ENGINE, component
 from choria_broker.refusals import Bounds, Refusals, Refused
 
 RECENT = 1024
 """How many decisions are kept in memory."""
 
-_CONNECTION = re.compile(r"\[?(?P<address>[^\s\]/]+?)\]?:\d+ - [cwl]id\w*:\d+ - (?P<told>.*)", re.DOTALL)
-"""How the engine's lines about a client, websocket or leafnode connection begin."""
+_CONNECTION = re.compile(
+    r"(?:websocket: (?:http: )?(?P<early>TLS handshake error) from )?"
+    r"(?:pipe|(?:[^ ]*/)?\[?(?P<address>[^\s\[\]/]+?)\]?:\d+)"
+    r"(?(early): | - (?:(?P<kind>[cwmlrg])id\w*:\d+ - |(?=websocket )))(?P<told>.*)",
+    re.DOTALL,
+)
+"""How the engine's lines about one connection begin; before the slash is what a proxy claims the address to be."""
+
+_LINKS = frozenset("rg")
+"""Routes and gateways, whose logins the engine decides by itself."""
+
+_USER = re.compile(r' - (?:JWT )?(?:User|Nkey|Token) "(?:[^"\\]|\\.)*"')
+_NUMBER = re.compile(r"\d+")
+_WORDING = 100
+_LINK_LINES = 4
+"""How many times more lines than about refusals one address gets at INFO: one route alone is several connections."""
 
 _BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.5)
 
@@ -86,10 +100,14 @@ class Audit:
             clock: Unix time in seconds.
         """
         self._log = component("access")
+        self._engine_log = logging.getLogger(ENGINE)
         self._identity = identity
         self._clock = clock
         self._refusals = Refusals(bounds)
         self._complaints = Refusals(bounds)
+        self._unassigned = Refusals(bounds, place=_wording)
+        usual = self._refusals.bounds
+        self._events = Refusals(dataclasses.replace(usual, in_full=usual.in_full * _LINK_LINES))
         self._counts: collections.Counter[tuple[bool, str]] = collections.Counter()
         self.recent: collections.deque[Decision] = collections.deque(maxlen=recent)
         self._decisions = Counter(
@@ -157,22 +175,39 @@ class Audit:
             self._log.warning("Connection refused by the engine", cause=cause, cid=connection_id, remote=address)
 
     def engine_line(self, level: int, text: str) -> bool:
-        """Tell whether a line of the engine is worth keeping, so that no peer can fill the log through the engine.
+        """Tell whether a line of the engine is to be logged, so that no peer can fill the log through the engine.
+
+        A line with what a peer sent as its user is logged here instead, without that part.
 
         Args:
             level: of the standard ``logging`` module.
             text: the line without its prefix.
         """
-        match = _CONNECTION.match(text) if level >= logging.WARNING else None
-        if match is None:
+        if level < logging.INFO:
             return True
-        if match["told"].startswith("authentication error"):
-            return False  # Told here already, with its reason.
-        if "handshake error" in match["told"]:
-            return self._worth_a_line(match["address"], "tls-handshake")
-        worth = self._complaints.note(match["address"], "violation" if "Violation" in text else "other", self._clock())
+        worth = self._line_is_worth(level, text)
         self._sum_up()
+        shown = _USER.sub("", text)
+        if worth and shown != text:
+            self._engine_log.log(level, "%s", shown)
+            return False
         return worth
+
+    def _line_is_worth(self, level: int, text: str) -> bool:
+        match = _CONNECTION.match(text)
+        if level < logging.WARNING:
+            return match is None or self._events.note(match["address"] or "", "line", self._clock())
+        if match is None:
+            return self._unassigned.note(text, "line", self._clock())
+        address, told = match["address"] or "", match["early"] or match["told"]
+        if match["kind"] not in _LINKS:
+            if told.removeprefix("read error: ").startswith("authentication error"):
+                return False  # Told here already, with its reason.
+            if "handshake error" in told:
+                cause = f"{'tls' if 'TLS' in told else 'websocket'}-handshake"
+                self._engine_refusals.labels(self._identity, cause).inc()
+                return self._worth_a_line(address, cause)
+        return self._complaints.note(address, "violation" if "Violation" in text else "other", self._clock())
 
     def find(self, connection_id: int) -> Decision | None:
         """Return the latest decision about a connection, None when it is not among the recent ones."""
@@ -210,19 +245,28 @@ class Audit:
         return worth
 
     def _sum_up(self, *, final: bool = False) -> None:
-        for message, refusals in (
-            ("Further connections refused", self._refusals),
-            ("Further complaints of the engine", self._complaints),
+        for level, message, about, refusals in (
+            (logging.WARNING, "Further connections refused", "remote", self._refusals),
+            (logging.WARNING, "Further complaints of the engine", "remote", self._complaints),
+            (logging.WARNING, "Further complaints of the engine", "wording", self._unassigned),
+            (logging.INFO, "Further lines of the engine", "remote", self._events),
         ):
             for summary in refusals.summaries(self._clock(), final=final):
-                self._log.warning(
+                self._log.log(
+                    level,
                     message,
-                    remote=summary.address,
+                    **{about: summary.address},
                     addresses=summary.addresses,
                     left_out=summary.refusals,
                     within=f"{refusals.bounds.window:.0f}s",
                     rules=", ".join(f"{rule}={count}" for rule, count in sorted(summary.rules.items())),
                 )
+
+
+def _wording(text: str) -> str:
+    """Name what lines about no single connection have in common: how they begin, numbers aside."""
+    # The lines of a Go stack trace tell places in files, which are different things.
+    return text[:_WORDING] if text.startswith("\t") else _NUMBER.sub("N", text[:_WORDING])
 
 
 def _fields(decision: Decision) -> dict[str, object]:

@@ -23,34 +23,37 @@ from aiohttp import web
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry, Gauge
 
+from choria_broker import dumps
 from choria_broker.access.build import policy_from
 from choria_broker.access.policy import Policy
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Verdict
-from choria_broker.announcements import announcements
+from choria_broker.announcements import announcements, go_duration
 from choria_broker.audit import Audit
 from choria_broker.config.facts import Overrides
 from choria_broker.config.findings import Finding, Severity, refusals
 from choria_broker.config.load import load
-from choria_broker.config.settings import Settings
+from choria_broker.config.settings import Settings, authority
 from choria_broker.control import server as control
 from choria_broker.control.protocol import Status
 from choria_broker.control.status import status
 from choria_broker.engine import binary, frames
-from choria_broker.engine.gate import Gate, GateError
+from choria_broker.engine.gate import Gate
 from choria_broker.engine.ports import occupied
-from choria_broker.engine.process import EngineProcess, raise_file_limit
+from choria_broker.engine.process import EngineProcess
 from choria_broker.engine.render import render
 from choria_broker.engine.rundir import RunDirectory
-from choria_broker.errors import ConfigurationError, EngineDiedError, ForcedShutdownError, NotReadyError
+from choria_broker.errors import ConfigurationError, EngineDiedError, ForcedShutdownError, NotReadyError, root_cause
+from choria_broker.host import prepare
 from choria_broker.log import component
 from choria_broker.signature_memory import SignatureMemory
 from choria_broker.signers import read_signers
+from choria_broker.web import serving
 from choria_broker.web.app import create_app
+from choria_broker.web.host_guard import is_loopback, only_known_hosts
 from choria_broker.web.instance import Processes, document
 
 _FIRST_GENERATION = 1
-_LEAST_GRACE = 10.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -257,7 +260,7 @@ class NetworkBroker:
         taken = occupied(self.settings)
         if taken:
             raise ConfigurationError(taken)
-        self._prepare_host()
+        prepare(self.settings)
         self._log.info("Starting Network Broker")
         for line in announcements(self.settings):
             self._log.log(line.level, line.text)
@@ -271,26 +274,15 @@ class NetworkBroker:
                 ):
                     if not self._stop.is_set():
                         self._started.set()
+                        if self.settings.network.streams.store:
+                            self._log.info("Enabling Choria Streams for account choria")
                     yield
             except BaseExceptionGroup as group:
-                raise _root_cause(group) from None
+                raise root_cause(group) from None
             finally:
                 self._started.clear()
                 self.ports = frames.Ports()
                 self._log.warning("Choria Network Broker shut down")
-
-    def _prepare_host(self) -> None:
-        wanted = self.settings.network.max_connections
-        limit = raise_file_limit(wanted)
-        if limit < wanted:
-            self._log.warning(
-                "The open file limit is below the most connections allowed; raise LimitNOFILE",
-                limit=limit,
-                connections=wanted,
-            )
-        store = self.settings.network.streams.store
-        if store:
-            store.mkdir(mode=0o750, parents=True, exist_ok=True)
 
     @contextlib.asynccontextmanager
     async def _engine(self, directory: RunDirectory) -> AsyncIterator[None]:
@@ -337,11 +329,18 @@ class NetworkBroker:
 
     async def _end(self, process: EngineProcess, drain: asyncio.Task[None]) -> None:
         grace = self.settings.network.soft_shutdown_timeout
-        in_time = await process.stop(grace if grace > 0 else _LEAST_GRACE)
+        if self.settings.network.streams.store:
+            self._log.warning("Disabling Choria Streams")
+        in_time = await process.stop(grace, self._dump)
         await asyncio.wait({drain}, timeout=self._limits.last_words)
         drain.cancel()
         if not in_time:
-            raise ForcedShutdownError(f"the engine did not stop within {grace:.0f} s and was killed")
+            raise ForcedShutdownError(f"Forced shutdown triggered after {go_duration(grace)}: the engine was killed")
+
+    def _dump(self) -> None:
+        with contextlib.suppress(OSError):
+            path = dumps.write_thread_dump(asyncio.get_running_loop())
+            self._log.warning("Wrote the stacks of all threads", path=str(path))
 
     @contextlib.asynccontextmanager
     async def _statistics(self) -> AsyncIterator[None]:
@@ -350,16 +349,13 @@ class NetworkBroker:
             self._log.info("Statistics gathering disabled, set plugin.choria.stats_port")
             yield
             return
-        runner = web.AppRunner(self.http_app(), access_log=None)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, statistics.address, statistics.port).start()
-            self._log.info(
-                f"Starting statistic reporting Prometheus statistics on http://{statistics.address}:{statistics.port}/choria/"
-            )
+        app = self.http_app()
+        if is_loopback(statistics.address):
+            app.middlewares.append(only_known_hosts(statistics.address, self.settings.identity))
+        async with serving.serve(app, statistics.address, statistics.port):
+            place = f"http://{authority(statistics.address, statistics.port)}/choria/"
+            self._log.info(f"Starting statistic reporting Prometheus statistics on {place}")
             yield
-        finally:
-            await runner.cleanup()
 
     def _decide(self, request: ConnectRequest) -> Verdict:
         begun = time.perf_counter()
@@ -393,19 +389,3 @@ class NetworkBroker:
 
 def _build_policy(settings: Settings) -> Policy:
     return policy_from(settings, read_signers(settings), SignatureMemory(time.monotonic).signed_by)
-
-
-def _root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Of errors that came together, the one that explains the others: the engine's death before what it caused."""
-    leaves: list[BaseException] = []
-
-    def collect(error: BaseException) -> None:
-        if isinstance(error, BaseExceptionGroup):
-            for inner in error.exceptions:
-                collect(inner)
-        else:
-            leaves.append(error)
-
-    collect(group)
-    ranked = (EngineDiedError, GateError, NotReadyError, ForcedShutdownError)
-    return next((leaf for kind in ranked for leaf in leaves if isinstance(leaf, kind)), leaves[0])

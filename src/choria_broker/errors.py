@@ -38,9 +38,29 @@ class EngineDiedError(BrokerError):
         self.last_lines = last_lines
 
 
+class GateError(BrokerError):
+    """The gate failed: the engine broke its protocol or speaks another version of it."""
+
+
 class NotReadyError(BrokerError):
     """The engine did not open its listeners in time."""
 
 
 class ForcedShutdownError(BrokerError):
     """The engine did not stop in the time it was given and was killed."""
+
+
+def root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return, of errors that came together, the one that explains the others: a death before what it caused."""
+    leaves: list[BaseException] = []
+
+    def collect(error: BaseException) -> None:
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                collect(inner)
+        else:
+            leaves.append(error)
+
+    collect(group)
+    ranked = (EngineDiedError, GateError, NotReadyError, ForcedShutdownError)
+    return next((leaf for kind in ranked for leaf in leaves if isinstance(leaf, kind)), leaves[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from choria_broker.access.client_hosts import normalize
 
@@ -87,9 +87,15 @@ class Refusals:
     Time is an argument everywhere and is given in Unix seconds.
     """
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
-        """Start with nothing counted."""
+    def __init__(self, bounds: Bounds | None = None, place: Callable[[str], str] | None = None) -> None:
+        """Start with nothing counted.
+
+        Args:
+            bounds: other limits than the usual ones.
+            place: names what is counted together, ``site`` when left out.
+        """
         self.bounds = bounds or Bounds()
+        self._place = place or site
         self._known: collections.OrderedDict[str, _Tally] = collections.OrderedDict()
         self._window: dict[str, _Tally] = {}
         self._begun = 0.0
@@ -108,7 +114,7 @@ class Refusals:
             True when this refusal should be logged on its own.
         """
         self._turn(now)
-        place = site(address)
+        place = self._place(address)
         self._remember(place, rule, now)
         if place not in self._window and len(self._window) >= self.bounds.addresses:
             place = OTHERS

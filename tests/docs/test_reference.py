@@ -105,6 +105,7 @@ def test_every_code_of_a_finding_is_listed() -> None:
         *(SOURCE / "control").rglob("*.py"),
         SOURCE / "cli/check.py",
         SOURCE / "broker.py",
+        SOURCE / "host.py",
         *(SOURCE / "engine").rglob("*.py"),
     ]
     made = {code for place in places for code in codes(ast.parse(place.read_text(encoding="utf-8")))}

@@ -91,6 +91,8 @@ async def test_a_certificate_of_a_foreign_ca_ends_the_handshake_with_a_logged_re
             async with client(broker, context):
                 pass
         assert not broker.audit.recent
+    labels = {"identity": "broker.example.net", "cause": "tls-handshake"}
+    assert broker.registry.get_sample_value("choria_broker_engine_refusals_total", labels) == 1
     assert any(
         record.name == "choria_broker.engine" and "failed to verify certificate" in record.getMessage()
         for record in caplog.records

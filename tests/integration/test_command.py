@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import io
 import os
 import signal
 import socket
@@ -148,6 +151,89 @@ async def test_a_configuration_file_is_required(arguments: tuple[str, ...], log:
     async with started(*arguments, log=log) as program:
         assert await program.ended() == 1
         assert "configuration file required" in await program.output()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT])
+async def test_signals_are_heeded_from_the_first_moment(
+    tmp_path: Path, authority: Authority, log: Path, number: signal.Signals
+) -> None:
+    fifo = tmp_path / "facts"
+    os.mkfifo(fifo)
+    config = configuration(tmp_path, authority, logfile=log, network__client_signer_cert=fifo)
+    async with started("run", "--config", config, log=log, environment={"TMPDIR": str(tmp_path)}) as program:
+        with await opened(fifo) as signer:  # The program is now reading its configuration.
+            program.send(number)
+            signer.write(authority.issue("signer", rsa=True).certificate.read_bytes())
+        program.send(signal.SIGTERM)
+        assert await program.ended() == 0
+
+
+async def test_a_request_to_stop_while_it_reads_its_configuration_ends_it_in_order(
+    tmp_path: Path, authority: Authority, log: Path
+) -> None:
+    fifo = tmp_path / "facts"
+    os.mkfifo(fifo)
+    config = configuration(tmp_path, authority, logfile=log, network__client_signer_cert=fifo)
+    async with started("run", "--config", config, log=log) as program:
+        with await opened(fifo):
+            program.send(signal.SIGTERM)
+            assert await program.ended() == 0
+
+
+async def test_signals_during_the_last_moments_change_nothing(config: Path, log: Path) -> None:
+    async with started("run", "--config", config, log=log) as program:
+        await program.told("READY=1")
+        program.send(signal.SIGTERM)
+        await program.told("STOPPING=1")
+        with contextlib.suppress(ProcessLookupError):
+            while program.running:
+                program.send(signal.SIGTERM)
+                program.send(signal.SIGHUP)
+                await asyncio.sleep(0.001)
+        assert await program.ended() == 0
+
+
+async def opened(fifo: Path) -> io.BufferedWriter:
+    """Open a pipe for writing; this waits until the program reads from it."""
+    async with asyncio.timeout(10):
+        return await asyncio.to_thread(fifo.open, "wb")
+
+
+async def test_a_service_manager_that_does_not_listen_is_only_a_warning(config: Path, log: Path) -> None:
+    async with started("run", "--config", config, log=log, environment={"NOTIFY_SOCKET": "/nowhere"}) as program:
+        await program.logs("Cannot tell the service manager READY=1")
+        program.send(signal.SIGTERM)
+        assert await program.ended() == 0
+
+
+async def test_debug_may_stand_before_the_command(config: Path, log: Path) -> None:
+    async with started("--debug", "broker", "run", "--config", config, log=log) as program:
+        assert (await program.logs("Go build:"))["level"] == "debug"
+
+
+async def test_an_unreadable_configuration_is_a_finding(config: Path, log: Path) -> None:
+    config.unlink()
+    config.mkdir()
+    async with started("run", "--config", config, log=log) as program:
+        assert await program.ended() == 1
+        assert f"could not parse configuration: open {config}: " in await program.output()
+
+
+async def test_an_engine_that_does_not_stop_is_killed_after_the_dumps(
+    tmp_path: Path, authority: Authority, log: Path
+) -> None:
+    config = configuration(tmp_path, authority, logfile=log, network__soft_shutdown_timeout=1)
+    async with started("run", "--config", config, log=log, environment={"TMPDIR": str(tmp_path)}) as program:
+        await program.told("READY=1")
+        (engine,) = psutil.Process(program.pid).children()
+        engine.suspend()
+        program.send(signal.SIGTERM)
+        assert await program.ended() == 1
+        messages = [str(line["msg"]) for line in program.lines()]
+    assert not engine.is_running()
+    dump = next(line for line in program.lines() if line["msg"] == "Wrote the stacks of all threads")
+    assert "engine log" in Path(str(dump["path"])).read_text(encoding="utf-8")
+    assert "Forced shutdown triggered after 1s: the engine was killed" in messages
 
 
 async def test_without_an_engine_one_sentence_says_what_is_missing(config: Path, log: Path) -> None:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -25,6 +26,7 @@ from choria_broker.control.client import NotRunningError, UnansweredError, ask_d
 from choria_broker.control.peer import trusted, uid_of_peer
 from choria_broker.control.protocol import LONGEST_REQUEST, Status
 from choria_broker.errors import ConfigurationError
+from choria_broker.refusals import Refused
 from program import started
 from testbed import Authority, client, configuration
 from unit.security.minting import HOLDER, ORGANIZATION, encoded, hex_of, mint
@@ -236,6 +238,137 @@ def test_places_are_found_again_whoever_asks(tmp_path: Path) -> None:
     assert other / place.SOCKET not in place.candidates(source, 1000, environ)
 
 
+def test_root_looks_for_others_only_where_not_everybody_makes_directories(tmp_path: Path) -> None:
+    source = tmp_path / "broker.conf"
+    (tmp_path / place.directory_name(source, 7)).mkdir()
+    tmp_path.chmod(0o1777)
+
+    for environ in ({"RUNTIME_DIRECTORY": str(tmp_path)}, {}):
+        assert not [path for path in place.candidates(source, 0, environ) if path.parent.name.endswith(".7")]
+
+
+OWN = os.geteuid()
+
+
+@pytest.fixture
+def listening(tmp_path: Path) -> Iterator[Path]:
+    """A socket in a directory as brokers make it."""
+    directory = tmp_path / f"choria-broker-0123456789abcdef.{OWN}"
+    directory.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as sock, place.reachable(directory / place.SOCKET) as name:
+        sock.bind(name)
+        sock.listen()
+        yield directory / place.SOCKET
+
+
+def test_the_place_of_a_broker_leads_to_its_socket(listening: Path) -> None:
+    with place.belonging(listening) as name, socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(name)
+        assert uid_of_peer(sock) == OWN
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o1777])
+def test_a_place_that_others_may_write_to_is_not_followed(listening: Path, mode: int) -> None:
+    listening.parent.chmod(mode)
+    with pytest.raises(PermissionError), place.belonging(listening):
+        pass
+
+
+@pytest.mark.parametrize("suffix", [str(OWN + 1), "x", "", "-1"])
+def test_a_place_of_another_user_than_its_name_says_is_not_followed(listening: Path, suffix: str) -> None:
+    moved = listening.parent.rename(listening.parent.with_name(f"choria-broker-0123456789abcdef.{suffix}"))
+    with pytest.raises(PermissionError), place.belonging(moved / place.SOCKET):
+        pass
+
+
+@pytest.mark.skipif(OWN != 0, reason="only root can give a file to another user")
+def test_a_socket_of_another_user_is_not_followed(listening: Path) -> None:
+    os.chown(listening, 65534, 65534)
+    with pytest.raises(PermissionError), place.belonging(listening):
+        pass
+
+
+def test_links_are_not_followed(listening: Path, tmp_path: Path) -> None:
+    link = tmp_path / f"choria-broker-fedcba9876543210.{OWN}"
+    link.symlink_to(listening.parent)
+    with pytest.raises(OSError, match=r"Not a directory|Too many"), place.belonging(link / place.SOCKET):
+        pass
+    link.unlink()
+    link.mkdir(mode=0o700)
+    (link / place.SOCKET).symlink_to(listening)
+    with pytest.raises(OSError, match="not a socket"), place.belonging(link / place.SOCKET):
+        pass
+
+
+@pytest.mark.skipif(OWN != 0, reason="only root can give a file to another user")
+def test_root_does_not_believe_a_stranger_in_the_temporary_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "broker.conf"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    directory = tmp_path / place.directory_name(source, 0)
+    directory.mkdir(mode=0o755)
+    with socket.socket(socket.AF_UNIX) as sock:
+        with place.reachable(directory / place.SOCKET) as name:
+            sock.bind(name)
+        sock.listen()
+        sock.settimeout(0)
+        for path in (directory / place.SOCKET, directory):
+            os.chown(path, 65534, 65534)
+        with pytest.raises(NotRunningError):
+            ask_status(source, {})
+        with pytest.raises(BlockingIOError):
+            sock.accept()
+
+
+async def test_an_answer_of_another_user_is_not_believed(
+    tmp_path: Path, environ: Mapping[str, str], socket_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert socket_path.exists()
+    monkeypatch.setattr("choria_broker.control.client.uid_of_peer", lambda _sock: OWN + 54321)
+    with pytest.raises(NotRunningError):
+        await asyncio.to_thread(ask_status, tmp_path / "broker.conf", environ)
+
+
+HOSTILE = "x\x1b[31m\x9b2J\u202e\n"
+
+
+async def test_what_is_told_about_peers_is_no_command_for_the_terminal(
+    tmp_path: Path, environ: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = msgspec.structs.replace(
+        STATUS,
+        identity=HOSTILE,
+        accepted={HOSTILE: 1},
+        refused_addresses=(Refused(HOSTILE, 2, 0.0, {HOSTILE: 2}),),
+    )
+    config = tmp_path / "broker.conf"
+    monkeypatch.setenv("RUNTIME_DIRECTORY", environ["RUNTIME_DIRECTORY"])
+    async with server.serve(config, server.Sources(status=lambda: status, find=nobody), environ=environ):
+        as_text = await run("status", "--config", config)
+        as_json = await run("status", "--config", config, "--json")
+
+    for result in (as_text, as_json):
+        assert all(line.isprintable() for line in result.stdout.split("\n"))
+    assert as_text.stdout.count("x\\x1b[31m\\x9b2J\\u202e\\n") == 4
+    assert json.loads(as_json.stdout)["refused_addresses"][0]["address"] == HOSTILE
+
+
+@pytest.mark.parametrize("command", [["status"], ["explain", "--connection", "1"]])
+async def test_a_reason_that_comes_from_the_socket_is_no_command_for_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    def unanswered(*_arguments: object) -> object:
+        raise UnansweredError(HOSTILE)
+
+    monkeypatch.setattr("choria_broker.cli.status.ask_status", unanswered)
+    monkeypatch.setattr("choria_broker.cli.explain.ask_decision", unanswered)
+    result = await run(command[0], "--config", tmp_path / "broker.conf", *command[1:])
+
+    assert "x\\x1b[31m" in result.stderr
+    assert all(line.isprintable() for line in result.stderr.split("\n"))
+
+
 async def run(*arguments: str | Path) -> Result:
     """Run a command in a thread, so that the broker in this loop can answer."""
     return await asyncio.to_thread(CliRunner().invoke, main, list(map(str, arguments)))
@@ -258,6 +391,11 @@ async def test_a_running_broker_tells_its_status(tmp_path: Path, authority: Auth
     assert found["ports"]["client"] == ports
     assert (found["accepted"], found["refused"]) == ({"mtls": 1}, {"certificate-required": 1})
     assert found["refused_addresses"][0]["address"] == "127.0.3.4"
+    assert [(each["address"], each["allowed"], each["rule"]) for each in found["recent"]] == [
+        ("127.0.3.4", False, "certificate-required"),
+        ("127.0.0.1", True, "mtls"),
+    ]
+    assert "from 127.0.0.1: into choria, mtls" in as_text.stdout
     assert f"client {ports}" in as_text.stdout
     assert "127.0.3.4: once" in as_text.stdout
     assert "certificate-required 1" in as_text.stdout

@@ -115,3 +115,14 @@ async def test_the_application_can_be_mounted_in_another(tmp_path: Path, authori
                     assert json.loads(await answer.text())["identity"] == "broker.example.net"
     finally:
         await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("evil.example", 403), ("evil.example:8222", 403), ("localhost", 200), ("127.0.0.1", 200), ("[::1]:1", 200)],
+)
+async def test_a_loopback_port_does_not_answer_under_a_strangers_name(
+    tmp_path: Path, authority: Authority, host: str, status: int
+) -> None:
+    async with served(tmp_path, authority) as (_, session), session.get("/varz", headers={"Host": host}) as answer:
+        assert answer.status == status

@@ -40,5 +40,7 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="%(version)s")
-def main() -> None:
+@click.option("--debug", is_flag=True, help="Log at debug level; the same as after the command.")
+def main(*, debug: bool) -> None:
     """Choria Network Broker: a managed NATS server, secure and right by default."""
+    del debug  # The commands that log look it up here.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import sys
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from choria_broker.demo import Demo, lay_out
 @click.pass_context
 def demo(context: click.Context, *, folder: Path, port: int, stats_port: int, no_start: bool) -> None:
     """Make a throw-away CA, certificates and a configuration, and run a broker on them."""
+    _refuse_taken(port, stats_port)
     try:
         made = lay_out(folder, port=port, stats_port=stats_port)
     except OSError as error:
@@ -28,6 +31,19 @@ def demo(context: click.Context, *, folder: Path, port: int, stats_port: int, no
     click.echo(guide(made, port=port, stats_port=stats_port))
     if not no_start:
         context.invoke(run, config=made.config)
+
+
+def _refuse_taken(*ports: int) -> None:
+    """Stop before an earlier demonstration that still runs loses its certificates."""
+    for port in ports:
+        with contextlib.closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise click.ClickException(
+                    f"port {port} is in use; choose others with --port and --stats-port"
+                ) from error
 
 
 def guide(made: Demo, *, port: int, stats_port: int) -> str:

@@ -22,6 +22,7 @@ from choria_broker.access.request import Certificate, ConnectRequest, Kind, TlsS
 from choria_broker.access.subjects import is_subject, is_subscription
 from choria_broker.access.verdict import Verdict
 from choria_broker.cli.check import show_findings
+from choria_broker.cli.escaping import plain
 from choria_broker.cli.explanation import Explanation, Subjects, document, text
 from choria_broker.cli.options import configuration
 from choria_broker.config.facts import Overrides
@@ -166,7 +167,7 @@ def _decided_by_broker(config: Path, connection: int, subjects: Subjects) -> Exp
     try:
         decision = ask_decision(config, connection)
     except ControlError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(plain(str(error))) from error
     verdict = Verdict(
         allowed=decision.allowed,
         rule=decision.rule,

@@ -11,6 +11,7 @@ from choria_broker.access.explain import HANDSHAKE, Direction, SubjectAnswer, ab
 from choria_broker.access.rules import RULES
 from choria_broker.access.shown import shown
 from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
+from choria_broker.cli.escaping import plain
 
 _SENTENCES: Mapping[str, str] = {HANDSHAKE.name: HANDSHAKE.sentence} | {
     name: rule.sentence for name, rule in RULES.items()
@@ -90,23 +91,23 @@ def text(explanation: Explanation) -> Iterator[str]:
     facts = (f"{name} {shown(value)}" for name, value in explanation.connection.items() if value)
     yield f"Connection: {', '.join(facts)}"
     for assumption in explanation.assumptions:
-        yield f"Taken for granted: {assumption}"
+        yield f"Taken for granted: {plain(assumption)}"
     yield ""
     yield "The way through the rules:"
     for number, step in enumerate(verdict.trail, 1):
-        yield f"{number:3}. {step.rule}: {step.outcome}"
+        yield f"{number:3}. {plain(f'{step.rule}: {step.outcome}')}"
         yield f"     {_SENTENCES.get(step.rule, '')}"
     yield ""
     decided = _mark("Accepted" if verdict.allowed else "Refused", good=verdict.allowed)
-    yield f"{decided} by {verdict.rule}. {verdict.reason}"
+    yield f"{decided} {plain(f'by {verdict.rule}. {verdict.reason}')}"
     if verdict.remedy:
-        yield f"Remedy: {verdict.remedy}"
+        yield f"Remedy: {plain(verdict.remedy)}"
     if verdict.allowed:
-        yield f"Account: {verdict.account}"
+        yield f"Account: {plain(verdict.account)}"
         yield f"Username: {shown(verdict.username)}" if verdict.username else "Username: none"
         yield from _limits(verdict.permissions)
     for answer in explanation.subjects:
-        yield f"{_mark('yes' if answer.allowed else 'no', good=answer.allowed)}: {answer.sentence}"
+        yield f"{_mark('yes' if answer.allowed else 'no', good=answer.allowed)}: {plain(answer.sentence)}"
 
 
 def _mark(word: str, *, good: bool) -> str:
@@ -127,7 +128,7 @@ def _list(title: str, rules: SubjectRules) -> Iterator[str]:
         yield f"{title}: everything{but}"
     else:
         yield f"{title}:"
-        yield from (f"  {entry}" for entry in rules.allow)
+        yield from (f"  {plain(entry)}" for entry in rules.allow)
         if rules.deny:
             yield "  except"
-    yield from (f"    {entry}" for entry in rules.deny)
+    yield from (f"    {plain(entry)}" for entry in rules.deny)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import os
@@ -14,21 +13,21 @@ from pathlib import Path
 import click
 import uvloop
 
-from choria_broker import __version__, dumps, systemd
+from choria_broker import __version__, systemd
+from choria_broker.announcements import go_duration
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli.check import report, show_findings
 from choria_broker.cli.options import configuration
+from choria_broker.cli.signals import NAMES, Signals
 from choria_broker.config.facts import Overrides
 from choria_broker.config.findings import Finding, Severity
 from choria_broker.config.load import load
 from choria_broker.config.settings import LogLevel, Settings
 from choria_broker.engine.binary import EngineMissingError
-from choria_broker.engine.gate import GateError
 from choria_broker.errors import BrokerError, ConfigurationError, EngineDiedError, ForcedShutdownError
 from choria_broker.log import component, configure
 
 _log = component("broker")
-_NAMES = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupt"}
 
 
 @click.command()
@@ -58,15 +57,21 @@ def run(  # noqa: PLR0913 - one parameter per option
         lenient=lenient_config,
     )
     if config is None:
-        raise SystemExit(_fail("configuration file required"))
+        raise SystemExit(
+            _fail("Could not configure Choria: broker run failed to configure: configuration file required")
+        )
     if only_check:
         raise SystemExit(report(config, overrides))
+    signals = Signals()
+    signals.install()
     loaded = load(config, overrides)
     if loaded.settings is None:
         show_findings(loaded.findings)
-        raise SystemExit(_fail("Could not configure Choria: the configuration has errors, see above"))
+        raise SystemExit(
+            _fail("Could not configure Choria: broker run failed to configure: the configuration has errors, see above")
+        )
     with _profiled(profile):
-        raise SystemExit(_run(loaded.settings, loaded.findings, pid=pid, debug=debug, config=config))
+        raise SystemExit(_run(loaded.settings, loaded.findings, signals, pid=pid, debug=debug))
 
 
 def _fail(message: str) -> int:
@@ -74,7 +79,7 @@ def _fail(message: str) -> int:
     return 1
 
 
-def _run(settings: Settings, findings: tuple[Finding, ...], *, pid: Path | None, debug: bool, config: Path) -> int:
+def _run(settings: Settings, findings: tuple[Finding, ...], signals: Signals, *, pid: Path | None, debug: bool) -> int:
     try:
         configure(settings.logfile, LogLevel.DEBUG if debug else settings.loglevel)
     except OSError as error:
@@ -82,9 +87,9 @@ def _run(settings: Settings, findings: tuple[Finding, ...], *, pid: Path | None,
     _log_findings(findings)
     try:
         broker = NetworkBroker(settings, findings=findings, debug=debug)
-        _log.info(f"Choria Broker version {__version__} starting with config {config}")
+        _log.info(f"Choria Broker version {__version__} starting with config {settings.source}")
         with _pid_file(pid):
-            uvloop.run(_serve(broker))
+            uvloop.run(_serve(broker, signals))
     except ConfigurationError as error:
         _log_findings(error.findings)
         return _fail(f"Could not run Choria: {error}")
@@ -92,56 +97,52 @@ def _run(settings: Settings, findings: tuple[Finding, ...], *, pid: Path | None,
         _log.critical("The engine died, so does the broker", status=error.status, last_lines=list(error.last_lines))
         return _fail(f"Could not run Choria: {error}")
     except ForcedShutdownError as error:
-        path = dumps.write_thread_dump()
-        _log.critical(f"Forced shutdown triggered: {error}", dump=str(path))
+        _log.critical(str(error))
         return _fail(str(error))
-    except (BrokerError, EngineMissingError, GateError, OSError) as error:
+    except (BrokerError, EngineMissingError, OSError) as error:
         _log.critical(str(error))
         return _fail(f"Could not run Choria: {error}")
     return 0
 
 
-async def _serve(broker: NetworkBroker) -> None:
-    """Run the broker under the signals a service manager and an operator send."""
-    loop = asyncio.get_running_loop()
+async def _serve(broker: NetworkBroker, signals: Signals) -> None:
+    """Run the broker until a signal asks it to stop."""
     grace = broker.settings.network.soft_shutdown_timeout
 
     def stop(number: signal.Signals) -> None:
         if broker.stopping:
-            _log.warning(f"Already shutting down, ignoring {_NAMES[number]}")
+            _log.warning(f"Already shutting down, ignoring {NAMES[number]}")
             return
-        _log.info(f"Shutting down on {_NAMES[number]}")
-        _log.info(f"Setting forced shutdown to {_go_duration(grace if grace > 0 else 10.0)}")
+        _log.info(f"Shutting down on {NAMES[number]}")
+        _log.info(f"Setting forced shutdown to {go_duration(grace)}")
         broker.stop()
 
-    def dump() -> None:
-        with contextlib.suppress(OSError):
-            _log.warning("Wrote the stacks of all threads", path=str(dumps.write_thread_dump(loop)))
+    with signals.handed_to(stop):
+        async with broker:
+            # What was loaded so far stays: the collector need not walk it again while connections wait for verdicts.
+            gc.collect()
+            gc.freeze()
+            if broker.started:
+                _notify("READY=1")
+            await broker.wait_stop()
+            _notify("STOPPING=1")
 
-    for number in _NAMES:
-        loop.add_signal_handler(number, stop, number)
-    loop.add_signal_handler(signal.SIGQUIT, dump)
-    loop.add_signal_handler(
-        signal.SIGHUP,
-        _log.warning,
-        "Reload is not in this version; restart the broker to apply a changed configuration",
-    )
-    for number in (signal.SIGUSR1, signal.SIGUSR2):
-        loop.add_signal_handler(number, lambda: None)
-    async with broker:
-        # What was loaded so far stays: the collector need not walk it again while connections wait for their verdict.
-        gc.collect()
-        gc.freeze()
-        if broker.started:
-            systemd.notify("READY=1")
-        await broker.wait_stop()
-        systemd.notify("STOPPING=1")
+
+def _notify(state: str) -> None:
+    try:
+        systemd.notify(state)
+    except OSError as error:
+        _log.warning(
+            f"Cannot tell the service manager {state}: NOTIFY_SOCKET names no socket that listens", why=str(error)
+        )
 
 
 def _log_findings(findings: tuple[Finding, ...]) -> None:
     for finding in findings:
         match finding.severity:
             case Severity.REFUSE | Severity.SKIP:
+                _log.error(str(finding), code=finding.code)
+            case Severity.WARN if finding.lenient:
                 _log.error(str(finding), code=finding.code)
             case Severity.WARN:
                 _log.warning(str(finding), code=finding.code)
@@ -159,8 +160,10 @@ def _pid_file(path: Path | None) -> Iterator[None]:
         _replace(path, str(os.getpid()))
     except OSError as error:
         raise BrokerError(f"could not write the process id to {path}, given with --pid: {error.strerror}") from error
-    yield
-    path.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _replace(path: Path, text: str) -> None:
@@ -191,12 +194,3 @@ def _profiled(path: Path | None) -> Iterator[None]:
     finally:
         profiler.disable()
         profiler.dump_stats(path)
-
-
-def _go_duration(seconds: float) -> str:
-    """Write a duration the way the original program's log does: ``1m0s``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes}m{rest}s"
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

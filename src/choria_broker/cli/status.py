@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 import msgspec
 
+from choria_broker.cli.escaping import plain
 from choria_broker.control.client import ControlError, ask_status
-from choria_broker.control.protocol import Status
+from choria_broker.control.protocol import RecentDecision, Status
 
 
 @click.command()
@@ -26,12 +28,12 @@ def status(*, config: Path, as_json: bool) -> None:
     try:
         found = ask_status(config)
     except ControlError as error:
-        click.echo(str(error), err=True)
+        click.echo(plain(str(error)), err=True)
         raise SystemExit(1) from error
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        click.echo(json.dumps(msgspec.to_builtins(found), indent=2))
     else:
-        click.echo("\n".join(_text(found)))
+        click.echo("\n".join(map(plain, _text(found))))
 
 
 def _text(found: Status) -> Iterator[str]:
@@ -41,9 +43,21 @@ def _text(found: Status) -> Iterator[str]:
     yield f"Ports: {_counts(found.ports) or 'none open yet'}"
     yield f"Accepted: {_counts(found.accepted) or 'nobody yet'}"
     yield f"Refused: {_counts(found.refused) or 'nobody yet'}"
+    if found.unverified_account:
+        yield f"Unverified clients: let into account {found.unverified_account}"
     for refused in found.refused_addresses:
         times = "once" if refused.refusals == 1 else f"{refused.refusals} times"
         yield f"  {refused.address}: {times}, last {_moment(refused.last)}: {_counts(refused.rules)}"
+    if found.recent:
+        yield "Latest decisions:"
+        yield from map(_decision, found.recent)
+
+
+def _decision(decision: RecentDecision) -> str:
+    result = f"into {decision.account}" if decision.allowed else "refused"
+    who = f" {decision.username}" if decision.username else ""
+    place = decision.address or decision.kind
+    return f"  {_moment(decision.time)} cid {decision.connection}{who} from {place}: {result}, {decision.rule}"
 
 
 def _moment(seconds: float) -> str:

@@ -89,6 +89,7 @@ def _settings(context: Context) -> Settings:
         network=network,
         security=security,
         statistics=statistics,
+        origins=types.MappingProxyType({key: values.origin(key) for key in values.set_keys()}),
         raw=types.MappingProxyType(dict(values.raw)),
     )
 

@@ -26,6 +26,7 @@ MOST_PEERS = 5
 """Members of a cluster, and copies of a stream, that are supported."""
 
 _PEERS = network_key("peers")
+_HASHED = ("$2a$", "$2b$", "$2x$", "$2y$")
 _OPEN_EFFECT = "such a program sees everything and can send anything to the fleet"
 _PEER_REMEDY = (
     "set plugin.choria.network.peer_user and peer_password on every member, or list the peers by the names in their "
@@ -172,6 +173,9 @@ def _login(context: Context) -> tuple[str, Secret | None]:
         remedy = f"set both, or neither, on every member of the cluster; add {lack}"
         context.collector.refuse("half-login", problem, remedy, context.values.subject(have))
         return "", None
+    if password.startswith(_HASHED):
+        problem = "looks like a bcrypt hash, which members compare with a password, and none would be let in"
+        context.collector.refuse("half-login", problem, "write another password", context.values.subject(password_key))
     return user, Secret(password) if password else None
 
 

@@ -12,6 +12,7 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
+from choria_broker.config.findings import DEFAULT, Origin
 from choria_broker.config.secret import Secret
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -38,6 +39,11 @@ class Provider(enum.StrEnum):
     PKCS11 = "pkcs11"
 
 
+def authority(host: str, port: int) -> str:
+    """Write ``host:port``, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Endpoint:
     """A place to connect to: ``scheme://host:port`` with optional login.
@@ -59,8 +65,7 @@ class Endpoint:
     @property
     def authority(self) -> str:
         """``host:port`` with IPv6 in brackets and without the login."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return authority(self.host, self.port)
 
     def __str__(self) -> str:
         """Write the URL without the login, fit for logs."""
@@ -367,6 +372,7 @@ class Settings:
         security: who is trusted.
         tls: how TLS is used.
         statistics: the statistics listener.
+        origins: where each key that was set was set.
         raw: all keys as read, for features that own families of keys; holds secrets, so it is not in the text form.
     """
 
@@ -384,4 +390,9 @@ class Settings:
     network: Network = Network()
     security: Security = Security()
     statistics: Statistics = Statistics()
+    origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict, repr=False)
     raw: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+
+    def origin(self, key: str) -> Origin:
+        """Tell where a key was set."""
+        return self.origins.get(key, DEFAULT)

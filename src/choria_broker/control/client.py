@@ -11,8 +11,8 @@ from typing import TypeVar
 import msgspec
 
 from choria_broker.audit import Decision
-from choria_broker.control.peer import trusted, uid_of_peer
-from choria_broker.control.place import candidates, reachable
+from choria_broker.control.peer import uid_of_peer
+from choria_broker.control.place import belonging, candidates, owner
 from choria_broker.control.protocol import LONGEST_ANSWER, Answer, DecisionRequest, Request, Status, StatusRequest
 
 PATIENCE = 10.0
@@ -75,13 +75,13 @@ def _ask(configuration: Path, request: Request, kind: type[Answer[_T]], environ:
 
 
 def _connected(configuration: Path, environ: Mapping[str, str]) -> socket.socket:
-    """Connect to the first place where somebody listens, provided that it is a user who may."""
+    """Connect to the first place where the user listens whose place it is, or root."""
     uid = os.geteuid()
     for path in candidates(configuration, uid, environ):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(PATIENCE)
         try:
-            with reachable(path) as name:
+            with belonging(path) as name:
                 sock.connect(name)
         except (FileNotFoundError, ConnectionRefusedError, PermissionError, NotADirectoryError):
             sock.close()
@@ -89,7 +89,7 @@ def _connected(configuration: Path, environ: Mapping[str, str]) -> socket.socket
         except BaseException:
             sock.close()
             raise
-        if uid == _ROOT or trusted(uid_of_peer(sock)):
+        if uid_of_peer(sock) in {owner(path), _ROOT}:
             return sock
         sock.close()
     raise NotRunningError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -50,7 +51,8 @@ def directory_name(source: Path, uid: int) -> str:
 def candidates(source: Path, uid: int, environ: Mapping[str, str]) -> Iterator[Path]:
     """List the sockets at which a broker on a configuration file may be found, the most likely first.
 
-    Root looks for the brokers of other users as well, though only where not everybody can make directories.
+    Root looks for the brokers of other users as well, though only where not everybody can make directories. Whoever
+    connects to one of them uses ``belonging``, for some of these places anybody may have made.
     """
     own = directory_name(source, uid)
     yield from dict.fromkeys(base / own / SOCKET for base in (*bases(uid, environ), _ROOT_BASE))
@@ -58,7 +60,20 @@ def candidates(source: Path, uid: int, environ: Mapping[str, str]) -> Iterator[P
         given = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
         pattern = f"{own.rpartition('.')[0]}.*"
         for base in dict.fromkeys((Path(given or _ROOT_BASE), _ROOT_BASE)):
-            yield from (found / SOCKET for found in sorted(base.glob(pattern)) if found.name != own)
+            if not _open_to_all(base):
+                yield from (found / SOCKET for found in sorted(base.glob(pattern)) if found.name != own)
+
+
+def owner(socket: Path) -> int:
+    """Return the user whose broker has its socket here, as the name of the directory says.
+
+    Raises:
+        PermissionError: the name says nothing of that kind.
+    """
+    uid = socket.parent.name.rpartition(".")[2]
+    if not (uid.isascii() and uid.isdecimal()):
+        raise PermissionError(errno.EPERM, "the directory's name does not end in a user id", str(socket))
+    return int(uid)
 
 
 @contextlib.contextmanager
@@ -104,11 +119,36 @@ def reachable(socket: Path) -> Iterator[str]:
     Raises:
         OSError: its directory cannot be opened.
     """
-    descriptor = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY)
+    descriptor = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         yield f"/proc/self/fd/{descriptor}/{socket.name}"
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def belonging(socket: Path) -> Iterator[str]:
+    """Name a socket for ``connect`` as ``reachable`` does, when nobody but its owner and root can have made it.
+
+    What is checked is held open, so that nothing else can be put in its place afterwards.
+
+    Raises:
+        PermissionError: directory or socket are not of the user in the directory's name, or others may write there.
+        OSError: they cannot be opened.
+    """
+    uid = owner(socket)
+    with contextlib.ExitStack() as opened:
+        directory = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+        opened.callback(os.close, directory)
+        found = os.fstat(directory)
+        if found.st_uid != uid or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(errno.EPERM, f"not a directory of user {uid} alone", str(socket.parent))
+        descriptor = os.open(socket.name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
+        opened.callback(os.close, descriptor)
+        found = os.fstat(descriptor)
+        if found.st_uid != uid or not stat.S_ISSOCK(found.st_mode):
+            raise PermissionError(errno.EPERM, f"not a socket of user {uid}", str(socket))
+        yield f"/proc/self/fd/{descriptor}"
 
 
 def _lock(directory: Path, source: Path) -> int:
@@ -151,6 +191,13 @@ def _belongs_to(directory: Path, uid: int) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == uid
+
+
+def _open_to_all(directory: Path) -> bool:
+    try:
+        return bool(directory.stat().st_mode & stat.S_IWOTH)
+    except OSError:
+        return True
 
 
 def _refusal(code: str, problem: str, remedy: str, source: Path) -> Finding:

@@ -44,6 +44,25 @@ class Answer(msgspec.Struct, Generic[_T], frozen=True, omit_defaults=True):
     error: str = ""
 
 
+class RecentDecision(msgspec.Struct, frozen=True):
+    """One of the latest decisions, in short.
+
+    Attributes:
+        time: when, Unix seconds.
+        connection: the engine's number for the connection; ``explain --connection`` tells more about it.
+        address, kind, allowed, rule, account, username: as decided.
+    """
+
+    time: float
+    connection: int
+    address: str
+    kind: str
+    allowed: bool
+    rule: str
+    account: str
+    username: str
+
+
 class Status(msgspec.Struct, frozen=True):
     """How a broker is.
 
@@ -57,6 +76,8 @@ class Status(msgspec.Struct, frozen=True):
         ports: ports the engine listens on, by listener.
         accepted, refused: decisions since the start by the rule that made them.
         refused_addresses: addresses refused most recently, the latest first.
+        recent: the latest decisions, the latest first.
+        unverified_account: account of clients that present nothing, empty when they are refused.
     """
 
     identity: str
@@ -69,3 +90,5 @@ class Status(msgspec.Struct, frozen=True):
     accepted: Mapping[str, int]
     refused: Mapping[str, int]
     refused_addresses: tuple[Refused, ...]
+    recent: tuple[RecentDecision, ...] = ()
+    unverified_account: str = ""

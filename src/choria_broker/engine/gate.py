@@ -12,16 +12,13 @@ from typing import cast
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Verdict
 from choria_broker.engine import frames
+from choria_broker.errors import GateError
 
 Decide = Callable[[ConnectRequest], Verdict]
 """Answers one request at once; it must not block and must not raise."""
 
 _BATCH = 64
 """Frames handled in a row before other tasks of the loop get their turn."""
-
-
-class GateError(Exception):
-    """The gate failed: the engine broke the protocol or speaks another version of it."""
 
 
 @dataclasses.dataclass(slots=True)

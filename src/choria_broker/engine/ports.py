@@ -18,9 +18,10 @@ _PREFIX = "plugin.choria.network."
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Listener:
-    """A place the broker will listen on: the key that sets its port, address and port."""
+    """A place the broker will listen on: the keys that set its port and its address, address and port."""
 
     key: str
+    address_key: str
     address: str
     port: int
 
@@ -37,37 +38,54 @@ def listeners(settings: Settings) -> tuple[Listener, ...]:
         ("websocket_port", network.websocket.port),
         ("pprof_port", network.pprof_port),
     )
-    found = [Listener(_PREFIX + key, network.listen_address, port) for key, port in named if port]
+    address_key = f"{_PREFIX}listen_address"
+    found = [Listener(_PREFIX + key, address_key, network.listen_address, port) for key, port in named if port]
     if settings.statistics.port:
-        found.append(Listener("plugin.choria.stats_port", settings.statistics.address, settings.statistics.port))
+        statistics = settings.statistics
+        found.append(
+            Listener("plugin.choria.stats_port", "plugin.choria.stats_address", statistics.address, statistics.port)
+        )
     return tuple(found)
 
 
 def occupied(settings: Settings) -> tuple[Finding, ...]:
-    """Try each listener's port; return a refusal for each that cannot be had, with its owner where that is known."""
-    findings = []
-    for listener in listeners(settings):
-        problem = _problem(listener)
-        if problem:
-            findings.append(
-                Finding(
-                    severity=Severity.REFUSE,
-                    code="port-unavailable",
-                    key=listener.key,
-                    value=str(listener.port),
-                    problem=problem,
-                    effect="the broker does not start",
-                    remedy="stop the program that holds the port, or set another port or address",
-                )
-            )
-    return tuple(findings)
+    """Try each listener; return a refusal for each that cannot be had, with the port's owner where that is known."""
+    problems = ((listener, _problem(listener)) for listener in listeners(settings))
+    return tuple(_finding(settings, listener, problem) for listener, problem in problems if problem)
 
 
-def _problem(listener: Listener) -> str:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Problem:
+    """Why a listener cannot be had, what to do, and whether its address is to blame and not its port."""
+
+    what: str
+    remedy: str
+    address: bool = False
+
+
+def _finding(settings: Settings, listener: Listener, problem: _Problem) -> Finding:
+    key = listener.address_key if problem.address else listener.key
+    code = "address-unavailable" if problem.address else "port-unavailable"
+    return Finding(
+        severity=Severity.REFUSE,
+        code=code,
+        key=key,
+        value=listener.address if problem.address else str(listener.port),
+        problem=problem.what,
+        effect="the broker does not start",
+        remedy=problem.remedy,
+        origin=settings.origin(key),
+    )
+
+
+def _problem(listener: Listener) -> _Problem | None:
     try:
         family, _, _, _, address = socket.getaddrinfo(
             listener.address, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
+    except OSError:
+        return _Problem("the name is not known", "write an address of this host", address=True)
+    try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6 and listener.address == "::":
@@ -75,13 +93,24 @@ def _problem(listener: Listener) -> str:
             probe.bind(address)
             probe.listen(1)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
+        return _explained(listener, error)
+    return None
+
+
+def _explained(listener: Listener, error: OSError) -> _Problem | None:
+    match error.errno:
+        case errno.EADDRINUSE:
             owner = next(_owners(listener.port), None)
-            return f"port {listener.port} is in use{f' by {owner}' if owner else ''}"
-        if error.errno == errno.EAFNOSUPPORT:
-            return ""  # A host without IPv6: the engine falls back by itself.
-        return f"cannot listen on {listener.address} port {listener.port}: {error.strerror or error}"
-    return ""
+            what = f"port {listener.port} is in use{f' by {owner}' if owner else ''}"
+            return _Problem(what, "stop the program that holds the port, or set another port or address")
+        case errno.EADDRNOTAVAIL:
+            return _Problem("this host does not have the address", "write an address of this host", address=True)
+        case errno.EACCES:
+            return _Problem(f"this user may not open port {listener.port}", "set a port from 1024 up")
+        case errno.EAFNOSUPPORT:
+            return None  # A host without IPv6: the engine falls back by itself.
+    what = f"cannot listen on {listener.address} port {listener.port}: {error.strerror or error}"
+    return _Problem(what, "set another port or address")
 
 
 def _owners(port: int) -> Iterator[str]:

@@ -7,7 +7,6 @@ import collections
 import contextlib
 import logging
 import os
-import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -19,7 +18,6 @@ KEPT_LINES = 50
 """Last lines of the engine kept for the report of its death."""
 
 _MAX_LINE = 65536
-_FILES_BESIDE_CONNECTIONS = 1024
 _PASSED_ON = ("GOMAXPROCS", "GOMEMLIMIT", "GOGC", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR")
 
 _log = logging.getLogger("choria_broker.engine")
@@ -110,11 +108,12 @@ class EngineProcess:
         """
         return await self._process.wait()
 
-    async def stop(self, grace: float) -> bool:
+    async def stop(self, grace: float, before_kill: Callable[[], None]) -> bool:
         """End the process in order: ask, wait, then kill.
 
         Args:
             grace: seconds it may take.
+            before_kill: called when they are over, before the process is killed.
 
         Returns:
             True when it ended by itself, False when it had to be killed.
@@ -125,6 +124,7 @@ class EngineProcess:
             async with asyncio.timeout(grace):
                 await self._process.wait()
         except TimeoutError:
+            before_kill()
             self.kill()
             await self._process.wait()
             return False
@@ -134,22 +134,3 @@ class EngineProcess:
         """End the process at once."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-
-
-def raise_file_limit(connections: int) -> int:
-    """Raise this process's open file limit, which the engine inherits, so that it can hold the given connections.
-
-    Returns:
-        The limit now in force.
-    """
-    wanted = connections + _FILES_BESIDE_CONNECTIONS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted or soft == resource.RLIM_INFINITY:
-        return soft if soft != resource.RLIM_INFINITY else wanted
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        with contextlib.suppress(ValueError, OSError):  # Only root may raise the hard limit.
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
-            return wanted
-    reachable = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
-    return reachable

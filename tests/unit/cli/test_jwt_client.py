@@ -124,16 +124,19 @@ def test_chain_issuer(bench: Bench) -> None:
     assert names_issuer(claims.issuer, claims.trust_chain, claims.token_id, claims.public_key)
 
 
-def test_never_overwrites_without_force(bench: Bench) -> None:
+def test_a_token_is_overwritten_silently_and_anything_else_only_by_force(bench: Bench) -> None:
     token = bench.make(*ORDINARY)
-    (bench.folder / "link.jwt").symlink_to("nowhere")
-    before = (bench.folder / "new.jwt").read_text()
+    assert bench.make(*ORDINARY).payload["jti"] != token.payload["jti"]
 
-    assert "new.jwt exists already: give --force" in bench.fails(*ORDINARY)
-    assert "link.jwt exists already" in bench.fails("client", "link.jwt", "up=bob", "org.seed")
-    assert (bench.folder / "new.jwt").read_text() == before
+    seed = (bench.folder / "org.seed").read_text()
+    assert "org.seed exists and is not a token" in bench.fails("client", "org.seed", "up=bob", "org.seed")
+    assert (bench.folder / "org.seed").read_text() == seed
 
-    assert bench.make(*ORDINARY, "--force").payload["jti"] != token.payload["jti"]
+    (bench.folder / "new.jwt").write_text("notes")
+    assert "new.jwt exists and is not a token" in bench.fails(*ORDINARY)
+    assert bench.make(*ORDINARY, "--force").payload["callerid"] == token.payload["callerid"]
+    (bench.folder / "new.jwt").write_text("")
+    assert bench.make(*ORDINARY).payload["callerid"] == token.payload["callerid"]
 
 
 @pytest.mark.parametrize(

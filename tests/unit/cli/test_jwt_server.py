@@ -79,10 +79,9 @@ def test_failures(bench: Bench, arguments: list[str], problem: str) -> None:
     assert not (bench.folder / "new.jwt").exists()
 
 
-def test_never_overwrites_without_force(bench: Bench) -> None:
-    bench.make(*ORDINARY)
-    assert "--force" in bench.fails(*ORDINARY)
-    bench.make(*ORDINARY, "-f")
+def test_a_token_is_overwritten_silently(bench: Bench) -> None:
+    first = bench.make(*ORDINARY)
+    assert bench.make(*ORDINARY).payload["jti"] != first.payload["jti"]
 
 
 def test_a_subject_with_a_queue_is_not_for_publishing(bench: Bench) -> None:

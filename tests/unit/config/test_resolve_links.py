@@ -8,6 +8,7 @@ import pytest
 
 from choria_broker.config.facts import FileFact, Overrides, SrvAnswer
 from choria_broker.config.findings import Severity
+from choria_broker.config.secret import MASK
 from choria_broker.config.settings import Endpoint
 from unit.config.scenario import NET, base, net, pems, scenario
 
@@ -355,3 +356,8 @@ def test_own_files_over_their_date_are_used_with_a_warning() -> None:
 def test_a_port_that_any_certificate_opens_is_a_warning(lines: list[str], code: str) -> None:
     found = [each for each in net(*lines).codes() if each.startswith("open-")]
     assert found == ([code] if code else [])
+
+
+def test_a_peer_password_that_the_engine_would_take_for_a_hash_is_refused() -> None:
+    finding = net("peers = b1:5222", "peer_user = u", "peer_password = $2a$11$abcdefghijklmnopqrstuv").one("half-login")
+    assert (finding.severity, finding.value) == (Severity.REFUSE, MASK)

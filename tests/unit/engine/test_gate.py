@@ -14,7 +14,8 @@ import pytest
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
 from choria_broker.engine import frames
-from choria_broker.engine.gate import Gate, GateError
+from choria_broker.engine.gate import Gate
+from choria_broker.errors import GateError
 
 HELLO = frames.Hello(
     generation=3, optional_client_certificates=True, bridge_secret="s" * 32, answer_within_ms=1500, max_questions=9

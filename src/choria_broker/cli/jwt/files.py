@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from choria_broker.security import keys, signing
 
 _OWNER_ONLY = 0o600
+_TOKEN = re.compile(rb"[\w-]+\.[\w-]+\.[\w-]*")
 
 
 class JwtError(click.ClickException):
@@ -97,6 +99,19 @@ def refuse_existing(path: Path) -> None:
     """
     if os.path.lexists(path):
         raise JwtError(f"{path} exists already: give --force to overwrite it, or another name")
+
+
+def refuse_other_than_token(path: Path) -> None:
+    """Refuse to go on when a file is there that is not a token: a key in its place could not be had back.
+
+    Raises:
+        JwtError: when it is.
+    """
+    if not path.is_file():
+        return
+    content = read(path, "what is there").strip()
+    if content and not _TOKEN.fullmatch(content):
+        raise JwtError(f"{path} exists and is not a token: give --force to overwrite it, or another name")
 
 
 def write(path: Path, text: str, *, force: bool) -> None:

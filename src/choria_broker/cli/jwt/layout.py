@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from choria_broker.access.permissions import reply_digests
+from choria_broker.cli.escaping import plain
 from choria_broker.config.secret import MASK
 from choria_broker.security import chain
 from choria_broker.security.tokens_claims import (
@@ -164,9 +165,9 @@ def _rows(width: int, rows: Iterable[_Row]) -> Iterator[str]:
     # A token can say anything, also what a terminal would take for a command.
     for label, value in rows:
         first, *more = value.split("\n")
-        yield f"{label:>{width}}: {_plain(first)}"
+        yield f"{label:>{width}}: {plain(first)}"
         for line in more:
-            yield f"{'':{width}}  {_plain(line)}"
+            yield f"{'':{width}}  {plain(line)}"
 
 
 def _permissions(label: str, width: int, indent: int, words: list[str]) -> Iterator[str]:
@@ -192,12 +193,6 @@ def _document(value: object) -> str:
 
 def _yes(value: object) -> str:
     return "true" if value else "false"
-
-
-def _plain(text: str) -> str:
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
-    )
 
 
 def _end(moment: int | None, now: float) -> str:

@@ -78,7 +78,7 @@ def making(validity: str) -> Callable[[Command], Command]:
             show_default=True,
             help="How long the token lasts.",
         ),
-        click.option("-f", "--force", is_flag=True, help="Overwrite a file that is there."),
+        click.option("-f", "--force", is_flag=True, help="Overwrite a file that is there and is not a token."),
         click.option(
             "--vault",
             is_flag=True,
@@ -115,18 +115,18 @@ def save(
         signing_key: file of the key it is signed with.
         validity: how long it lasts, in seconds.
         make: makes the token.
-        force: whether a file that is there may be overwritten.
+        force: whether a file that is there and is not a token may be overwritten; a token always may.
 
     Raises:
         JwtError: when it cannot be made or written.
     """
     if not force:
-        files.refuse_existing(file)
+        files.refuse_other_than_token(file)
     key = files.signing_key(signing_key)
     now = int(time.time())
     try:
         token = make(key, Birth(now, now + validity, secrets.token_bytes(ksuid.RANDOM_BYTES)))
     except IssuingError as error:
         raise files.JwtError(f"{file} was not made: {error}") from None
-    files.write(file, token, force=force)
+    files.write(file, token, force=True)
     click.echo(f"Saved token to {file}, use 'choria-broker jwt view {file}' to view it")

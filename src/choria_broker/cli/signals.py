@@ -1,0 +1,78 @@
+"""What signals do to the program, from its first moment to its last.
+
+The event loop's own handlers come late and go early: a signal while the configuration is read, or a second one in the
+last milliseconds of an orderly stop, must not turn into a death by signal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+
+from choria_broker import dumps
+from choria_broker.log import component
+
+NAMES = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupt"}
+"""Signals that ask for an orderly stop, by the words the log has for them."""
+
+_IGNORED = (signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2)
+_log = component("broker")
+
+
+class Signals:
+    """The program's reaction to signals.
+
+    Before the broker serves, a request to stop ends the program with status 0; while it serves, the request is handed
+    to it; afterwards it is ignored.
+    """
+
+    def __init__(self) -> None:
+        """Prepare; nothing changes before ``install``."""
+        self._stop: Callable[[signal.Signals], None] = _leave
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def install(self) -> None:
+        """Take over the signals of the process; call this on the main thread."""
+        for number in NAMES:
+            signal.signal(number, lambda received, _frame: self._stop(signal.Signals(received)))
+        signal.signal(signal.SIGHUP, lambda _number, _frame: _refuse_reload())
+        signal.signal(signal.SIGQUIT, lambda _number, _frame: self._dump())
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+
+    @contextlib.contextmanager
+    def handed_to(self, stop: Callable[[signal.Signals], None]) -> Iterator[None]:
+        """Hand requests to stop to a broker that runs in the current event loop.
+
+        Args:
+            stop: told of each request, in the loop.
+        """
+        loop = self._loop = asyncio.get_running_loop()
+        self._stop = lambda number: _in_loop(loop, stop, number)
+        try:
+            yield
+        finally:
+            # The interpreter takes Python's handlers down before it ends, and the kernel's reaction would be back.
+            for number in (*NAMES, signal.SIGHUP, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_IGN)
+            self._stop, self._loop = _leave, None
+
+    def _dump(self) -> None:
+        with contextlib.suppress(OSError):
+            _log.warning("Wrote the stacks of all threads", path=str(dumps.write_thread_dump(self._loop)))
+
+
+def _in_loop(loop: asyncio.AbstractEventLoop, stop: Callable[[signal.Signals], None], number: signal.Signals) -> None:
+    with contextlib.suppress(RuntimeError):  # The loop closed a moment ago: the stop is under way.
+        loop.call_soon_threadsafe(stop, number)
+
+
+def _leave(number: signal.Signals) -> None:
+    _log.info(f"Shutting down on {NAMES[number]}")
+    raise SystemExit(0)
+
+
+def _refuse_reload() -> None:
+    _log.warning("Reload is not in this version; restart the broker to apply a changed configuration")

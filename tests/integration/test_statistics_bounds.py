@@ -1,0 +1,145 @@
+"""The statistics port under peers that hold connections open: how many, and how long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+
+import pytest
+import uvloop
+from aiohttp import web
+
+from choria_broker.web.serving import Bounds, serve
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LARGE = 64 * 1024 * 1024
+PATIENT = 30.0
+
+
+def app() -> web.Application:
+    async def small(_request: web.Request) -> web.Response:
+        return web.Response(text="fine")
+
+    async def large(_request: web.Request) -> web.Response:
+        return web.Response(body=bytes(LARGE))
+
+    made = web.Application()
+    made.router.add_get("/", small)
+    made.router.add_get("/large", large)
+    return made
+
+
+@contextlib.asynccontextmanager
+async def opened(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Ask for the small page; False when the connection was closed instead."""
+    try:
+        writer.write(GET)
+        async with asyncio.timeout(PATIENT):
+            return (await reader.readuntil(b"fine")).startswith(b"HTTP/1.1 200")
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return False
+
+
+async def closed(reader: asyncio.StreamReader) -> None:
+    async with asyncio.timeout(PATIENT):
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(65536):
+                continue
+
+
+async def connections_beyond_the_most_are_closed_at_once_and_places_become_free() -> None:
+    async with serve(app(), "127.0.0.1", 0, Bounds(connections=2, patience=PATIENT)) as port:
+        async with opened(port) as first, opened(port) as second:
+            assert await answered(*first)
+            assert await answered(*second)
+            async with opened(port) as third:
+                assert not await answered(*third)
+            assert await answered(*first)
+        async with asyncio.timeout(PATIENT):
+            while True:
+                async with opened(port) as again:
+                    if await answered(*again):
+                        return
+
+
+async def a_header_has_to_be_complete_in_time() -> None:
+    async with serve(app(), "127.0.0.1", 0, Bounds(patience=0.2)) as port:
+        for sent in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n", GET[:-1], GET + b"GET / HT"):
+            async with opened(port) as (reader, writer):
+                writer.write(sent)
+                await closed(reader)
+
+
+async def a_header_that_trickles_in_gets_no_more_time() -> None:
+    async with serve(app(), "127.0.0.1", 0, Bounds(patience=0.3)) as port, opened(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\n")
+        async with asyncio.timeout(PATIENT):
+            with contextlib.suppress(ConnectionError):
+                while not reader.at_eof():
+                    writer.write(b"X-More: y\r\n")
+                    await writer.drain()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(reader.read(1), 0.05)
+
+
+async def a_header_in_pieces_is_a_header() -> None:
+    async with serve(app(), "127.0.0.1", 0, Bounds(patience=PATIENT)) as port, opened(port) as (reader, writer):
+        for byte in GET[:-1]:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.write(GET[-1:])
+        async with asyncio.timeout(PATIENT):
+            assert (await reader.readuntil(b"fine")).startswith(b"HTTP/1.1 200")
+
+
+async def an_answer_that_nobody_reads_is_not_kept_for_ever() -> None:
+    bounds = Bounds(connections=1, patience=0.2)
+    async with serve(app(), "127.0.0.1", 0, bounds) as port, opened(port) as (_, writer):
+        writer.write(GET.replace(b"/ ", b"/large ", 1))
+        async with asyncio.timeout(PATIENT):
+            while True:  # The only place is free again as soon as the connection was given up.
+                async with opened(port) as again:
+                    if await answered(*again):
+                        return
+
+
+async def a_large_answer_is_read_in_full_by_who_reads() -> None:
+    async with serve(app(), "127.0.0.1", 0) as port, opened(port) as (reader, writer):
+        writer.write(GET.replace(b"/ ", b"/large ", 1))
+        await reader.readuntil(b"\r\n\r\n")
+        async with asyncio.timeout(PATIENT):
+            assert len(await reader.readexactly(LARGE)) == LARGE
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        connections_beyond_the_most_are_closed_at_once_and_places_become_free,
+        a_header_has_to_be_complete_in_time,
+        a_header_that_trickles_in_gets_no_more_time,
+        a_header_in_pieces_is_a_header,
+        an_answer_that_nobody_reads_is_not_kept_for_ever,
+        a_large_answer_is_read_in_full_by_who_reads,
+    ],
+)
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_the_port_cannot_be_worn_out(
+    loop: Callable[[], asyncio.AbstractEventLoop], scenario: Callable[[], Coroutine[object, object, None]]
+) -> None:
+    """The program runs on uvloop, programs that embed the broker on any loop."""
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(scenario())
+
+
+def test_the_usual_bounds() -> None:
+    assert Bounds() == Bounds(connections=256, patience=10.0)
