@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import ipaddress
 import json
 import sys
 import time
@@ -63,11 +64,19 @@ class Description:
     proven: bool
 
 
+def _address(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Take an IP address, the only kind of address a connection is known by."""
+    try:
+        return str(ipaddress.ip_address(value)) if value else ""
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not an IP address") from None
+
+
 @click.command()
 @configuration
 @click.option("--certificate", type=click.Path(path_type=Path), help="PEM certificate the program presents.")
 @click.option("--token", help="Token it presents: a file, the token itself, or - for standard input.")
-@click.option("--address", default="", help=f"Address it connects from; {_LOOPBACK} when left out.")
+@click.option("--address", default="", callback=_address, help=f"Address it connects from; {_LOOPBACK} when left out.")
 @click.option("--user", default="", help="User it sends.")
 @click.option("--password-stdin", is_flag=True, help="Read the password it sends from standard input.")
 @click.option(

@@ -88,7 +88,7 @@ def document(explanation: Explanation) -> dict[str, object]:
 def text(explanation: Explanation) -> Iterator[str]:
     """Write an explanation line by line for a terminal."""
     verdict = explanation.verdict
-    facts = (f"{name} {shown(value)}" for name, value in explanation.connection.items() if value)
+    facts = (f"{name} {plain(str(value))}" for name, value in explanation.connection.items() if value)
     yield f"Connection: {', '.join(facts)}"
     for assumption in explanation.assumptions:
         yield f"Taken for granted: {plain(assumption)}"
