@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from pathlib import Path
 
 from click.testing import CliRunner
 
+from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
-from testbed import free_port
+from choria_broker.demo import CLIENT, lay_out
+from testbed import client, free_port
 
 
 def test_it_makes_a_network_that_passes_the_check(tmp_path: Path) -> None:
@@ -31,3 +34,12 @@ def test_a_running_demonstration_keeps_its_certificates(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert f"port {port} is in use" in result.output
     assert (tmp_path / "ca.pem").read_bytes() == before if before else not (tmp_path / "ca.pem").exists()
+
+
+async def test_strict_programs_accept_its_certificates(tmp_path: Path) -> None:
+    demo = lay_out(tmp_path, port=free_port(), stats_port=free_port())
+    context = ssl.create_default_context(cafile=str(demo.ca))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    context.load_cert_chain(demo.client_certificate, demo.client_key)
+    async with NetworkBroker.from_file(demo.config) as broker, client(broker, context):
+        assert broker.audit.recent[-1].common_name == CLIENT

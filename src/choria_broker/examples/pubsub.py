@@ -32,7 +32,10 @@ async def converse(server: str, *, ca: Path, certificate: Path, key: Path, text:
     """
     tls = ssl.create_default_context(cafile=str(ca))
     tls.load_cert_chain(certificate, key)
-    connection = await nats.connect(server, tls=tls, name="pubsub example")
+    # One attempt: a broker that refuses us now will do so again.
+    connection = await nats.connect(
+        server, tls=tls, name="pubsub example", connect_timeout=int(DEADLINE), allow_reconnect=False
+    )
     try:
         subscription = await connection.subscribe(SUBJECT)
         await connection.publish(SUBJECT, text.encode())
