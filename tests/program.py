@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -40,6 +41,18 @@ class Program:
         """Wait for the end of the program and return its exit status."""
         async with asyncio.timeout(DEADLINE):
             return await self._process.wait()
+
+    async def heeds(self, number: signal.Signals) -> None:
+        """Wait until a signal would no longer end the program."""
+        bit = 1 << (number - 1)
+        async with asyncio.timeout(DEADLINE):
+            while not self._heeded() & bit:
+                await asyncio.sleep(0.001)
+
+    def _heeded(self) -> int:
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        masks = re.findall(r"^Sig(?:Ign|Cgt):\s*(\w+)$", status, re.MULTILINE)
+        return int(masks[0], 16) | int(masks[1], 16)
 
     @property
     def running(self) -> bool:

@@ -269,3 +269,20 @@ async def test_a_pid_file_is_not_written_through_a_link(config: Path, log: Path,
         assert pid.read_text(encoding="ascii") == str(program.pid)
         assert victim.read_text(encoding="ascii") == "precious"
         assert victim.stat().st_mode & 0o777 == 0o600
+
+
+async def test_signals_while_the_program_loads_its_code_do_not_kill_it(config: Path, log: Path) -> None:
+    async with started("run", "--config", config, log=log) as program:
+        await program.heeds(signal.SIGHUP)
+        for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+            program.send(number)
+        await program.told("READY=1")
+        program.send(signal.SIGTERM)
+        assert await program.ended() == 0
+
+
+async def test_a_request_to_stop_while_the_program_loads_its_code(config: Path, log: Path) -> None:
+    async with started("run", "--config", config, log=log) as program:
+        await program.heeds(signal.SIGHUP)
+        program.send(signal.SIGTERM)
+        assert await program.ended() == 0

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import signal
+import sys
+from types import FrameType
 
 import click
 
@@ -44,3 +47,21 @@ class _Commands(click.Group):
 def main(*, debug: bool) -> None:
     """Choria Network Broker: a managed NATS server, secure and right by default."""
     del debug  # The commands that log look it up here.
+
+
+def program() -> None:
+    """Run the command line as a process of its own.
+
+    Until a broker has loaded its code and takes over its signals, those that must not end it are ignored, and a request
+    to stop ends it in order.
+    """
+    if "run" in sys.argv[1:]:
+        for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _leave)
+    main()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
