@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 PASSWORDS = ("s3cret", "hunter2", "provpass", "syspass")
 """Every password that tests use; a broker must never write any of them."""
@@ -25,3 +29,13 @@ def leaks(text: str, *more: str) -> list[str]:
     """
     known = (secret for secret in (*PASSWORDS, *_SEEDS, *more) if secret in text)
     return [*known, *_TOKEN.findall(text), *_SIGNATURE.findall(text)]
+
+
+@pytest.fixture(autouse=True)
+def no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Have every test fail whose broker logged a token, a signature, a seed or a password, at any level."""
+    caplog.set_level(logging.DEBUG, logger="choria_broker")
+    yield
+    for phase in ("setup", "call"):
+        for record in caplog.get_records(phase):
+            assert not leaks(f"{record.getMessage()} {record.__dict__}")

@@ -13,6 +13,8 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+from leaks import leaks
+
 DEADLINE = 20.0
 
 
@@ -112,3 +114,5 @@ async def started(
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+        if log.exists():
+            assert not leaks(log.read_text(encoding="utf-8")), "the program's log has a secret in it"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from leaks import no_secret_is_logged  # noqa: F401 - a fixture for every test here
 from testbed import Authority
 
 
