@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from choria_broker.access.build import signer_file_names
 from choria_broker.config.settings import Settings
 
 
 def read_signers(settings: Settings) -> dict[str, bytes | None]:
-    """Read every signer entry that names a file.
+    """Read every signer file that the policy asks for.
 
     Returns:
         Content by entry, as the entry is written in the settings; None for a file that could not be read.
     """
-    network = settings.network
-    entries = [*network.client_signers, *network.server_signers]
-    if network.provisioning.signer:
-        entries.append(str(network.provisioning.signer))
-    return {entry: _read(Path(entry)) for entry in entries}
+    return {entry: _read(Path(entry)) for entry in signer_file_names(settings)}
 
 
 def _read(path: Path) -> bytes | None:

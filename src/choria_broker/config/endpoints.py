@@ -185,7 +185,7 @@ def named(endpoints: Sequence[Endpoint]) -> bool:
 
     The engine compares the DNS names of a certificate only, never its addresses.
     """
-    return bool(endpoints) and not any(_is_address(endpoint.host) for endpoint in endpoints)
+    return bool(endpoints) and not any(is_address(endpoint.host) for endpoint in endpoints)
 
 
 def gateway_urls(gateway: Gateway) -> tuple[Endpoint, ...]:
@@ -193,7 +193,8 @@ def gateway_urls(gateway: Gateway) -> tuple[Endpoint, ...]:
     return tuple(url for remote in gateway.remotes if remote.name != gateway.name for url in remote.urls)
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Tell whether a host is an IP address and not a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -7,6 +7,8 @@ import ipaddress
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from choria_broker.config.endpoints import is_address
+
 
 def is_loopback(address: str) -> bool:
     """Tell whether an address, or the name ``localhost``, is reached from this machine only."""
@@ -29,16 +31,8 @@ def only_known_hosts(*names: str) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         host = request.url.host or ""
-        if host.lower() not in known and not _is_address(host):
+        if host.lower() not in known and not is_address(host):
             raise web.HTTPForbidden(text="This port does not answer under that name.\n")
         return await handler(request)
 
     return guard
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
