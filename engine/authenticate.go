@@ -79,8 +79,12 @@ func (a *authenticator) decide(c server.ClientAuthentication, q *question, start
 		return causeRegistration, errors.New("a second CONNECT on one connection")
 	}
 	if q.Kind == kindInProcess {
-		given := sha256.Sum256([]byte(q.Token))
-		q.Token = ""
+		secret := q.Token
+		if secret == "" {
+			secret = q.Password // A client that names a user can send nothing else.
+		}
+		given := sha256.Sum256([]byte(secret))
+		q.Token, q.Password = "", ""
 		if subtle.ConstantTimeCompare(given[:], a.secret[:]) != 1 {
 			return causeBridgeSecret, nil
 		}

@@ -15,16 +15,22 @@ func TestBridgeOpensWithTheSecret(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "authority")
 	ca.issue("server")
-	for name, config := range map[string]string{"plain": plainConfig, "TLS": plainConfig + ca.tlsBlock(ca.caFile())} {
+	tls := plainConfig + ca.tlsBlock(ca.caFile())
+	token, password := nats.Token(testSecret), nats.UserInfo("account/ACME", testSecret)
+	for name, c := range map[string]struct {
+		config string
+		login  nats.Option
+		user   any
+	}{"plain": {plainConfig, token, nil}, "TLS": {tls, token, nil}, "as a password": {tls, password, "account/ACME"}} {
 		t.Run(name, func(t *testing.T) {
-			e := startEngine(t, config, nil)
-			client := e.connect(e.url("bridge"), nats.Token(testSecret), nats.Name("broker"))
+			e := startEngine(t, c.config, nil)
+			client := e.connect(e.url("bridge"), c.login, nats.Name("broker"))
 			q := e.expect("question")
-			if q["kind"] != "in_process" || q["tls"] != "none" || q["address"] != "" || q["name"] != "broker" || q["nonce"] == "" {
+			if q["kind"] != "in_process" || q["tls"] != "none" || q["address"] != "" || q["name"] != "broker" || q["nonce"] == "" || q["user"] != c.user {
 				t.Errorf("got question %v", q)
 			}
-			if token, there := q["token"]; there {
-				t.Errorf("the question carries token %v", token)
+			if q["token"] != nil || q["password"] != nil {
+				t.Errorf("the question carries the secret: %v", q)
 			}
 			e.send(allowing(q))
 			conn := client.in()
@@ -50,7 +56,7 @@ func TestBridgeStaysShutWithoutTheSecret(t *testing.T) {
 	e := startEngine(t, plainConfig, nil)
 	for name, options := range map[string][]nats.Option{
 		"none": nil, "wrong": {nats.Token(testSecret + "x")}, "part": {nats.Token(testSecret[1:])},
-		"as a password": {nats.UserInfo("", testSecret)},
+		"part as a password": {nats.UserInfo("", testSecret[1:])}, "as a user": {nats.UserInfo(testSecret, "x")},
 	} {
 		e.connect(e.url("bridge"), options...).refused()
 		if f := e.expectRefusal(causeBridgeSecret, 0.0); f["address"] != "" {

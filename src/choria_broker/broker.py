@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import secrets
 import time
@@ -25,9 +24,9 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from choria_broker import dumps
 from choria_broker.access.build import policy_from
-from choria_broker.access.policy import Policy
+from choria_broker.access.policy import OWN_ACCOUNT, Policy
 from choria_broker.access.request import ConnectRequest
-from choria_broker.access.verdict import Verdict
+from choria_broker.access.verdict import CHORIA_ACCOUNT, Verdict
 from choria_broker.announcements import announcements, go_duration
 from choria_broker.audit import Audit
 from choria_broker.config.facts import Overrides
@@ -38,12 +37,11 @@ from choria_broker.control import server as control
 from choria_broker.control.protocol import Status
 from choria_broker.control.status import status
 from choria_broker.engine import binary, frames
-from choria_broker.engine.gate import Gate
 from choria_broker.engine.ports import occupied
-from choria_broker.engine.process import EngineProcess
 from choria_broker.engine.render import render
 from choria_broker.engine.rundir import RunDirectory
-from choria_broker.errors import ConfigurationError, EngineDiedError, ForcedShutdownError, NotReadyError, root_cause
+from choria_broker.engine.running import Hearers, Limits, Orders, running
+from choria_broker.errors import ConfigurationError, ForcedShutdownError, NotReadyError, root_cause
 from choria_broker.host import prepare
 from choria_broker.log import component
 from choria_broker.signature_memory import SignatureMemory
@@ -54,23 +52,6 @@ from choria_broker.web.host_guard import is_loopback, only_known_hosts
 from choria_broker.web.instance import Processes, document
 
 _FIRST_GENERATION = 1
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Limits:
-    """Deadlines and bounds of a running broker; tests inject others.
-
-    Attributes:
-        ready: seconds the engine has to open its listeners.
-        answer_ms: milliseconds a connection has to be decided, counted from its CONNECT.
-        questions: most connections waiting for their verdict at once.
-        last_words: seconds to wait for the last log lines of an engine that died.
-    """
-
-    ready: float = 60.0
-    answer_ms: int = 1500
-    questions: int = 4096
-    last_words: float = 1.0
 
 
 class NetworkBroker:
@@ -234,21 +215,24 @@ class NetworkBroker:
         self._monitoring = True
         return create_app(self._instance, self.registry, lambda: self.ports.monitoring)
 
-    async def connect(self, **options: Any) -> Client:
-        """Connect a NATS client to this broker: account ``choria``, no limits.
+    async def connect(self, account: str = CHORIA_ACCOUNT, **options: Any) -> Client:
+        """Connect a NATS client to this broker, without limits in its account.
 
         Args:
-            options: passed on to ``nats.connect``.
+            account: account of an organization issuer, or a declared one, to join in place of ``choria``.
+            options: passed on to the client's ``connect``.
 
         Raises:
             NotReadyError: the broker is not running.
         """
         if not self.ports.bridge:
             raise NotReadyError("the broker is not running")
-        options.setdefault("name", "choria-broker")
+        login = {"user": OWN_ACCOUNT + account, "password": self._bridge_secret}
         client = Client()
         try:
-            await client.connect(f"nats://127.0.0.1:{self.ports.bridge}", token=self._bridge_secret, **options)
+            await client.connect(
+                f"nats://127.0.0.1:{self.ports.bridge}", **({"name": "choria-broker"} | login | options)
+            )
         except (OSError, nats.errors.Error, asyncio.CancelledError):
             await client.close()
             raise
@@ -294,48 +278,22 @@ class NetworkBroker:
             answer_within_ms=self._limits.answer_ms,
             max_questions=self._limits.questions,
         )
-        process, sock = await EngineProcess.start(self._engine_binary, directory.write("engine.conf", rendered.text))
-        gate = Gate(sock, hello, self._decide, self._engine_refused, self._engine_greeted)
-        self._processes = Processes((os.getpid(), process.pid))
-        async with asyncio.TaskGroup() as tasks:
-            drain = tasks.create_task(process.drain(self.audit.engine_line), name="engine log")
-            watch = tasks.create_task(self._watch(process, drain), name="engine watch")
-            tasks.create_task(gate.run(), name="gate")
-            try:
-                await self._become_ready(gate, tasks)
-                yield
-            finally:
-                self._log.warning("Choria Network Broker shutting down")
-                watch.cancel()
-                await self._end(process, drain)
-
-    async def _become_ready(self, gate: Gate, tasks: asyncio.TaskGroup) -> None:
-        """Wait until the engine is ready, or until somebody asks the broker to stop before it is."""
-        stop = tasks.create_task(self._stop.wait(), name="stop during start")
-        try:
-            waited: set[asyncio.Future[Any]] = {stop, gate.ready}
-            done, _ = await asyncio.wait(waited, timeout=self._limits.ready, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stop.cancel()
-        if not done:
-            raise NotReadyError(f"broker did not become ready within {self._limits.ready:.0f} s, terminating")
-        if gate.ready in done:
-            self.ports = gate.ready.result()
-
-    async def _watch(self, process: EngineProcess, drain: asyncio.Task[None]) -> None:
-        status = await process.wait()
-        await asyncio.wait({drain}, timeout=self._limits.last_words)
-        raise EngineDiedError(status, tuple(process.last_lines))
-
-    async def _end(self, process: EngineProcess, drain: asyncio.Task[None]) -> None:
         grace = self.settings.network.soft_shutdown_timeout
+        orders = Orders(self._engine_binary, directory.write("engine.conf", rendered.text), hello, grace)
+        hearers = Hearers(
+            self._decide, self._engine_greeted, self._engine_refused, self.audit.engine_line, self._ending, self._dump
+        )
+        async with running(orders, hearers, self._limits) as engine:
+            self._processes = Processes((os.getpid(), engine.pid))
+            self.ports = await engine.ready(self._limits.ready, self._stop)
+            yield
+        if not engine.ended_in_time:
+            raise ForcedShutdownError(f"Forced shutdown triggered after {go_duration(grace)}: the engine was killed")
+
+    def _ending(self) -> None:
+        self._log.warning("Choria Network Broker shutting down")
         if self.settings.network.streams.store:
             self._log.warning("Disabling Choria Streams")
-        in_time = await process.stop(grace, self._dump)
-        await asyncio.wait({drain}, timeout=self._limits.last_words)
-        drain.cancel()
-        if not in_time:
-            raise ForcedShutdownError(f"Forced shutdown triggered after {go_duration(grace)}: the engine was killed")
 
     def _dump(self) -> None:
         with contextlib.suppress(OSError):

@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from choria_broker.broker import Limits, NetworkBroker
+from choria_broker.broker import NetworkBroker
 from choria_broker.config.facts import Overrides
 from choria_broker.config.load import load
+from choria_broker.engine.running import Limits
 from choria_broker.errors import ConfigurationError, EngineDiedError, NotReadyError
 from testbed import Authority, client, configuration, free_port, settled
 

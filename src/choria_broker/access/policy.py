@@ -25,6 +25,9 @@ from choria_broker.security.keys import SignatureCheck, ed25519_verifies
 from choria_broker.security.tokens import Envelope, Rejection
 from choria_broker.security.tokens_claims import ClientClaims, ClientPermission, Purpose, ServerClaims
 
+OWN_ACCOUNT = "account/"
+"""The broker's own connections join another account than ``choria`` by a user of this and the account's name."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -102,6 +105,10 @@ def settle(case: Case) -> Verdict:
 
 def _enter(case: Case) -> Verdict:
     request, policy = case.request, case.policy
+    if case.in_process and request.user.startswith(OWN_ACCOUNT):
+        return _accept_untokened(
+            case, rules.IN_PROCESS, "the broker itself connected", None, "in_process", request.user[len(OWN_ACCOUNT) :]
+        )
     if policy.is_tls and not case.encrypted and not case.in_process:
         refused = case.trail.refuse(rules.TLS_REQUIRED, "the connection is in clear text and this broker uses TLS")
         return _unverified(case, refused)
@@ -238,12 +245,14 @@ def _without_token(case: Case) -> Verdict:
     return _accept_untokened(case, rule, "the connection has a verified certificate", limits, "mtls")
 
 
-def _accept_untokened(case: Case, rule: Rule, reason: str, limits: Permissions | None, method: str) -> Verdict:
+def _accept_untokened(
+    case: Case, rule: Rule, reason: str, limits: Permissions | None, method: str, account: str = CHORIA_ACCOUNT
+) -> Verdict:
     if limits is permissions.NOTHING and case.request.kind is Kind.LEAFNODE:
         why = "servers are denied and the leafnode counts as one"
         return case.trail.refuse(rules.LEAFNODE_DENIED, why, method=method)
     return case.trail.accept(
-        rule, reason, method=method, account=CHORIA_ACCOUNT, username=name_sent(case.request.user), permissions=limits
+        rule, reason, method=method, account=account, username=name_sent(case.request.user), permissions=limits
     )
 
 

@@ -158,6 +158,17 @@ def test_unusable_signers_are_named() -> None:
     assert "/gone: the file could not be read" in verdict.reason
 
 
+def test_the_broker_itself_joins_the_account_it_names() -> None:
+    accounts = frozenset({"system", "choria", "ACME"})
+    rules = policy(SIGNED, accounts=accounts)
+
+    verdict = decide(ask(SELF, user="account/ACME"), rules, NOW)
+
+    assert (verdict.account, verdict.permissions, verdict.rule) == ("ACME", None, "in-process")
+    assert not decide(ask(SELF, user="account/OTHER"), rules, NOW).allowed
+    assert decide(ask(CERTIFIED, user="account/ACME"), rules, NOW).account == "choria"
+
+
 @pytest.mark.parametrize(
     ("request_", "method"),
     [
