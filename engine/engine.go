@@ -2,10 +2,13 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/logger"
@@ -23,26 +26,43 @@ var errNotReady = fmt.Errorf("the server was not ready within %s; its log says h
 
 // engine is a server, the gate through which it asks, and the bridge to its in-process side.
 type engine struct {
-	opts *server.Options
-	srv  *server.Server
-	gate *gate
+	file  string
+	hello brokerHello
+	opts  *server.Options
+	srv   *server.Server
+	gate  *gate
 }
 
 // newEngine prepares everything and opens nothing.
-func newEngine(opts *server.Options, conn net.Conn, hello brokerHello) (*engine, error) {
+func newEngine(file string, conn net.Conn, hello brokerHello) (*engine, error) {
 	g := newGate(conn, hello)
 	a := &authenticator{gate: g, secret: sha256.Sum256([]byte(hello.BridgeSecret))}
-	if err := applyHello(opts, hello, a); err != nil {
+	opts, err := loadOptions(file, hello.Authentication)
+	if err == nil {
+		err = applyHello(opts, hello, a)
+	}
+	if err != nil {
 		return nil, err
 	}
-	srv, err := server.NewServer(opts)
+	srv, err := newServer(opts)
 	if err != nil {
 		return nil, err
 	}
 	log := logger.NewStdLogger(opts.Logtime, opts.Debug, false, false, true, logger.LogUTC(opts.LogtimeUTC))
 	srv.SetLoggerV2(log, opts.Debug, false, false)
 	g.debugf, a.errorf, a.account = srv.Debugf, srv.Errorf, srv.LookupAccount
-	return &engine{opts: opts, srv: srv, gate: g}, nil
+	e := &engine{file: file, hello: hello, opts: opts, srv: srv, gate: g}
+	g.reload = e.reload
+	return e, nil
+}
+
+// newServer makes a server whose remote gateways have TLS only where their own blocks say so. The library would have
+// those without inherit the listener's, which it looks at here, and again for each connection it accepts.
+func newServer(opts *server.Options) (*server.Server, error) {
+	listener := opts.Gateway.TLSConfig
+	opts.Gateway.TLSConfig = nil
+	defer func() { opts.Gateway.TLSConfig = listener }()
+	return server.NewServer(opts)
 }
 
 // live starts the server and returns the exit code when it has ended.
@@ -90,6 +110,50 @@ func (e *engine) start() error {
 	ports["bridge"] = bridge.port()
 	if !e.gate.send(map[string]any{"type": "ready", "ports": ports}) {
 		return errors.New("cannot tell the broker that the engine is ready")
+	}
+	return nil
+}
+
+// reload takes over what changed in the file and tells the broker how that went.
+func (e *engine) reload(id json.RawMessage) {
+	problem := ""
+	if err := e.takeOver(); err != nil {
+		problem, _, _ = strings.Cut(err.Error(), ": old=") // The values that follow can be secrets.
+	}
+	e.gate.send(map[string]any{"type": "reloaded", "id": id, "problem": problem})
+}
+
+func (e *engine) takeOver() error {
+	if e.hello.Authentication != byOperator {
+		return errors.New("only the accounts of an operator can be reloaded")
+	}
+	opts, err := loadOptions(e.file, byOperator)
+	if err == nil {
+		err = applyHello(opts, e.hello, nil)
+	}
+	inClear := func(remote *server.RemoteGatewayOpts) bool {
+		return remote.TLSConfig == nil && remote.Name != e.opts.Gateway.Name
+	}
+	if err == nil && e.opts.Gateway.TLSConfig != nil && slices.ContainsFunc(e.opts.Gateway.Gateways, inClear) {
+		// The library would have them use the listener's TLS from now on.
+		err = errors.New("the accounts cannot be reloaded while a gateway has TLS turned off")
+	}
+	if err == nil {
+		opts.Gateway.AuthTimeout = e.opts.Gateway.AuthTimeout // The library has chosen it without TLS: see newServer.
+		err = e.srv.ReloadOptions(opts)
+	}
+	if err != nil {
+		return err
+	}
+	leafnodes, err := e.srv.Leafz(nil)
+	if err != nil {
+		return err
+	}
+	// The library ends the clients of an account that is gone, and leaves its leafnodes in what is left of it.
+	for _, leafnode := range leafnodes.Leafs {
+		if _, err := e.srv.LookupAccount(leafnode.Account); err != nil {
+			e.srv.DisconnectClientByID(leafnode.ID)
+		}
 	}
 	return nil
 }

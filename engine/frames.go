@@ -12,9 +12,14 @@ import (
 
 const (
 	// protocolVersion is the version of the gate protocol, sent and demanded in the first frame of both sides.
-	protocolVersion = 1
+	protocolVersion = 2
 	// maxFrame is the largest body of a frame, in bytes.
 	maxFrame = 1 << 20
+
+	// Who authenticates clients: the broker, asked about each, or the library, which verifies the tokens of their users
+	// down from the operator of the configuration file.
+	byQuestions = "questions"
+	byOperator  = "operator"
 )
 
 // errProtocol marks what the broker must never send. It ends the engine.
@@ -87,10 +92,13 @@ type brokerHello struct {
 	Type                       string `json:"type"`
 	Protocol                   int    `json:"protocol"`
 	Generation                 uint64 `json:"generation"`
+	Authentication             string `json:"authentication"`
 	OptionalClientCertificates *bool  `json:"optional_client_certificates"`
 	BridgeSecret               string `json:"bridge_secret"`
 	AnswerWithinMS             int    `json:"answer_within_ms"`
 	MaxQuestions               int    `json:"max_questions"`
+	// Mappings are those of the file, source and destination of each, in the order in which they are to be tried.
+	Mappings [][2]string `json:"mappings"`
 }
 
 func parseHello(body []byte) (brokerHello, error) {
@@ -103,6 +111,8 @@ func parseHello(body []byte) (brokerHello, error) {
 		return brokerHello{}, protocolErrorf("the broker speaks version %d of the protocol, this engine version %d; install a broker and an engine of the same release", hello.Protocol, protocolVersion)
 	case hello.Generation == 0:
 		return brokerHello{}, protocolErrorf("field 'generation' of the broker's hello must be 1 or more")
+	case hello.Authentication != byQuestions && hello.Authentication != byOperator:
+		return brokerHello{}, protocolErrorf("field 'authentication' of the broker's hello is neither %q nor %q", byQuestions, byOperator)
 	case hello.OptionalClientCertificates == nil:
 		return brokerHello{}, protocolErrorf("field 'optional_client_certificates' of the broker's hello is missing")
 	case utf8.RuneCountInString(hello.BridgeSecret) < 32:

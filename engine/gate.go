@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -89,6 +90,7 @@ type gate struct {
 	answerWithin time.Duration
 	writeTimeout time.Duration
 	debugf       func(format string, args ...any)
+	reload       func(id json.RawMessage)
 
 	generation atomic.Uint64
 	outgoing   chan []byte
@@ -173,6 +175,8 @@ func (g *gate) receive(body []byte) error {
 			return protocolErrorf("a policy generation that is no integer or went back")
 		}
 		g.generation.Store(generation)
+	case "reload":
+		go g.reload(frame.ID)
 	default:
 		return protocolErrorf("a frame of the unknown type %.40q", frame.Type)
 	}

@@ -60,7 +60,7 @@ func (g *gate) open() int {
 
 func TestShakeHands(t *testing.T) {
 	wrong := validHello()
-	wrong["protocol"] = 2
+	wrong["protocol"] = 1
 	for name, c := range map[string]struct {
 		act  func(b *fakeBroker)
 		want string
@@ -228,7 +228,7 @@ func TestProtocolErrorsEndTheGate(t *testing.T) {
 		"no object":            "[]",
 		"no type":              `{"id":1}`,
 		"unknown type":         `{"type":"order"}`,
-		"second hello":         `{"type":"hello","protocol":1}`,
+		"second hello":         `{"type":"hello","protocol":2}`,
 		"verdict without id":   `{"type":"verdict","allow":true}`,
 		"verdict, text id":     `{"type":"verdict","id":"1"}`,
 		"verdict, id zero":     `{"type":"verdict","id":0}`,

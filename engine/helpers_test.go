@@ -161,8 +161,8 @@ func (b *fakeBroker) expectNothing() {
 }
 
 func validHello() frame {
-	return frame{"type": "hello", "protocol": 1, "generation": 7, "optional_client_certificates": false,
-		"bridge_secret": testSecret, "answer_within_ms": 10_000, "max_questions": 100}
+	return frame{"type": "hello", "protocol": 2, "generation": 7, "authentication": "questions",
+		"optional_client_certificates": false, "bridge_secret": testSecret, "answer_within_ms": 10_000, "max_questions": 100}
 }
 
 // allowing is a verdict that lets the connection in without limits, changed by the given fields.
@@ -225,11 +225,7 @@ func prepareEngine(t testing.TB, config string, changes frame) (*testEngine, err
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts, err := loadOptions(writeFile(t, "nats.conf", config))
-	if err != nil {
-		return nil, err
-	}
-	if e.engine, err = newEngine(opts, engineConn, parsed); err != nil {
+	if e.engine, err = newEngine(writeFile(t, "nats.conf", config), engineConn, parsed); err != nil {
 		return nil, err
 	}
 	e.srv.SetLoggerV2(nil, false, false, false)

@@ -80,11 +80,7 @@ func serve(config string, gateFD, parent int) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	opts, err := loadOptions(config)
-	if err != nil {
-		return 1, err
-	}
-	e, err := newEngine(opts, conn, hello)
+	e, err := newEngine(config, conn, hello)
 	if err != nil {
 		return 1, err
 	}

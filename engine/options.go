@@ -9,8 +9,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// loadOptions reads a configuration file of nats-server and refuses what would lead around the gate.
-func loadOptions(file string) (*server.Options, error) {
+// loadOptions reads a configuration file of nats-server and refuses what would lead around the gate, or in operator
+// mode around the operator. Without a word on who authenticates, the file may be for either.
+func loadOptions(file, authentication string) (*server.Options, error) {
 	opts, err := server.ProcessConfigFile(file)
 	if err != nil && !strings.Contains(err.Error(), file) {
 		err = fmt.Errorf("%s: %w", file, err) // Errors of syntax do not name it.
@@ -18,11 +19,17 @@ func loadOptions(file string) (*server.Options, error) {
 	if err != nil {
 		return nil, err
 	}
+	operator := len(opts.TrustedOperators) > 0
+	_, inMemory := opts.AccountResolver.(*server.MemAccResolver)
 	switch leaf := opts.LeafNode; {
 	case leaf.Username != "" || leaf.Nkey != "" || len(leaf.Users) > 0:
 		return nil, fmt.Errorf("%s: 'authorization' in 'leafnodes' would let leafnodes in without asking the broker; remove it", file)
-	case opts.AccountResolver != nil || len(opts.TrustedOperators) > 0 || len(opts.TrustedKeys) > 0:
+	case operator && (!inMemory || opts.DefaultSentinel != ""):
+		return nil, fmt.Errorf("%s: 'operator' needs 'resolver: MEMORY', and there must be no 'default_sentinel'", file)
+	case operator && authentication == byQuestions, !operator && (opts.AccountResolver != nil || len(opts.TrustedKeys) > 0):
 		return nil, fmt.Errorf("%s: 'operator', 'trusted_keys' and 'resolver' bring accounts the broker does not decide on; remove them and list the accounts in 'accounts'", file)
+	case !operator && authentication == byOperator:
+		return nil, fmt.Errorf("%s: in operator mode 'operator' must be there", file)
 	}
 	opts.NoSigs = true // The broker decides what a signal means.
 	// A user of the system account could have the library read the file again, without what is added here.
@@ -35,17 +42,32 @@ func loadOptions(file string) (*server.Options, error) {
 
 // checkOptions has the library validate all that it validates before it starts. Nothing is opened.
 func checkOptions(file string) error {
-	opts, err := loadOptions(file)
-	if err != nil {
-		return err
+	opts, err := loadOptions(file, "")
+	if err == nil {
+		_, err = server.NewServer(opts)
 	}
-	_, err = server.NewServer(opts)
 	return err
 }
 
 // applyHello adds to the options what the file cannot say.
 func applyHello(opts *server.Options, hello brokerHello, authenticator server.Authentication) error {
-	opts.CustomClientAuthentication = authenticator
+	if hello.Authentication == byQuestions {
+		opts.CustomClientAuthentication = authenticator
+	}
+	// The library reads mappings by way of a map, which has no order, and the first that takes a subject wins.
+	for _, account := range opts.Accounts {
+		var ordered [][2]string
+		for _, mapping := range hello.Mappings {
+			if account.RemoveMapping(mapping[0]) {
+				ordered = append(ordered, mapping)
+			}
+		}
+		for _, mapping := range ordered {
+			if err := account.AddMapping(mapping[0], mapping[1]); err != nil {
+				return err
+			}
+		}
+	}
 	opts.AlwaysEnableNonce = true
 	// A PING two seconds after the start of a connection breaks clients that still wait for their verdict.
 	opts.DisableShortFirstPing = true

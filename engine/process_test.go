@@ -114,7 +114,7 @@ func TestVersion(t *testing.T) {
 	if json.Unmarshal(output, &got) != nil || bytes.Count(output, []byte("\n")) != 1 {
 		t.Fatalf("got %q", output)
 	}
-	if got["engine"] != "9.8.7" || got["nats"] != server.VERSION || got["protocol"] != 1.0 {
+	if got["engine"] != "9.8.7" || got["nats"] != server.VERSION || got["protocol"] != 2.0 {
 		t.Errorf("got %s", output)
 	}
 }
@@ -155,6 +155,9 @@ func TestCheck(t *testing.T) {
 		"leafnode users":    {`leafnodes { listen: "127.0.0.1:-1", authorization { user: u, password: p } }`, "'authorization' in 'leafnodes'"},
 		"leafnode list":     {`leafnodes { listen: "127.0.0.1:-1", authorization { users: [ {user: u, password: p} ] } }`, "'authorization' in 'leafnodes'"},
 		"resolver":          {"resolver: MEMORY", "'resolver'"},
+		"operator":          {newOperator(t, "ACME").config("", "ACME"), ""},
+		"no memory":         {strings.Replace(newOperator(t).config(""), "MEMORY", "URL(http://127.0.0.1:1/)", 1), "'resolver: MEMORY'"},
+		"open operator":     {newOperator(t).config("default_sentinel: x"), "'default_sentinel'"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
@@ -259,10 +262,10 @@ func TestStartFailuresNameTheirReason(t *testing.T) {
 func TestWrongHelloEndsTheEngine(t *testing.T) {
 	t.Parallel()
 	hello := validHello()
-	hello["protocol"] = 2
+	hello["protocol"] = 1
 	p := startProcess(t, plainConfig)
 	p.send(hello)
-	p.exits(1, "version 2 of the protocol")
+	p.exits(1, "version 1 of the protocol")
 	if lines := strings.Count(p.stderr.String(), "\n"); lines != 1 {
 		t.Errorf("%d lines on the standard error:\n%s", lines, p.stderr)
 	}

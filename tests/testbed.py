@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import socket
 import ssl
@@ -20,7 +21,8 @@ IDENTITY = "broker.example.net"
 
 # Below the ports that the kernel gives to outgoing connections, and apart for each process of a parallel run.
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_ports = iter(range(15000 + 1000 * (_worker % 16), 16000 + 1000 * (_worker % 16)))
+_RANGE = 1000
+_ports = itertools.cycle(range(15000 + _RANGE * (_worker % 16), 15000 + _RANGE * (_worker % 16 + 1)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,8 +87,8 @@ def configuration(folder: Path, authority: Authority, **settings: str | int | bo
 
 
 def free_port() -> int:
-    """Return a port of loopback that nothing listens on and that no other test of this run is given."""
-    for port in _ports:
+    """Return a port of loopback that nothing listens on and that no other test is given for a long time."""
+    for port in itertools.islice(_ports, _RANGE):
         with contextlib.suppress(OSError), contextlib.closing(socket.socket()) as probe:
             probe.bind(("127.0.0.1", port))
             return port

@@ -7,10 +7,13 @@ import logging
 from collections.abc import Iterator
 
 from choria_broker.access.verdict import CHORIA_ACCOUNT
-from choria_broker.config.settings import Provider, Settings
+from choria_broker.config.settings import Operator, Provider, Settings
 
 DEFAULT_PEER_PORT = 5222
 """Port of the cluster listener when peers are set and no port is."""
+
+_SECOND = 1000
+"""Milliseconds."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ def announcements(settings: Settings) -> tuple[Announcement, ...]:
         *_cluster(settings),
         *_gateways(settings),
         *_services(settings),
-        *_access(settings),
+        *(_operator(settings.network.operator) if settings.network.operator else _access(settings)),
     )
 
 
@@ -43,7 +46,7 @@ def _warn(text: str) -> Announcement:
 def _tls(settings: Settings) -> Iterator[Announcement]:
     if not settings.tls.enabled:
         yield _warn("Skipping broker TLS set up")
-        if not settings.network.unverified_account:
+        if not (settings.network.unverified_account or settings.network.operator):
             yield _warn("Clear text connections are always refused: nobody can log in to this broker without TLS")
     elif not settings.tls.verify_clients and settings.security.provider is not Provider.CHORIA:
         yield _warn("Disabling client certificate verification due to configuration or CLI override")
@@ -93,9 +96,17 @@ def _services(settings: Settings) -> Iterator[Announcement]:
     elif network.leafnodes.remotes:
         yield _info(f"Starting Broker Leafnode support with {len(network.leafnodes.remotes)} remote connection(s)")
     for remote in network.leafnodes.remotes:
-        if remote.tls.disabled:
+        # The engine uses TLS for wss:// in any case.
+        if remote.tls.disabled and any(url.scheme != "wss" for url in remote.urls):
             yield _warn(f"Disabling TLS for leafnode remote {remote.name}")
         yield _info(f"Added remote Leafnode {remote.name} with remote [{', '.join(map(str, remote.urls))}]")
+
+
+def _operator(operator: Operator) -> Iterator[Announcement]:
+    yield _info(
+        f"Serving the accounts of operator {operator.name}, {len(operator.accounts)} in number; nats-server decides on "
+        "connections, by the tokens of users"
+    )
 
 
 def _access(settings: Settings) -> Iterator[Announcement]:
@@ -140,10 +151,21 @@ def _provisioner(settings: Settings) -> str:
     return "Allowing Provisioner connections subject to JWT claims"
 
 
+def greeting(settings: Settings, nats: str) -> str:
+    """Say which engine starts, and where; ``nats`` is the version of its nats-server library."""
+    network = settings.network
+    place = f"{network.listen_address}:{network.client_port}"
+    return f"Starting new Network Broker with NATS version {nats} on {place} using config file {settings.source}"
+
+
 def go_duration(seconds: float) -> str:
-    """Write a duration as the original program's log does: ``1m0s``."""
-    minutes, rest = divmod(int(seconds), 60)
+    """Write a duration as the original program's log does: ``1m0s``, ``1.5s``, ``300ms``."""
+    milliseconds = round(seconds * 1000)
+    if 0 < milliseconds < _SECOND:
+        return f"{milliseconds}ms"
+    minutes, rest = divmod(milliseconds, 60 * _SECOND)
     hours, minutes = divmod(minutes, 60)
+    shown = f"{rest // _SECOND}.{rest % _SECOND:03}".rstrip("0").rstrip(".") + "s"
     if hours:
-        return f"{hours}h{minutes}m{rest}s"
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+        return f"{hours}h{minutes}m{shown}"
+    return f"{minutes}m{shown}" if minutes else shown

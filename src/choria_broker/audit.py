@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from choria_broker.access.request import ConnectRequest
+from choria_broker.access.rules import INTERNAL_ERROR
 from choria_broker.access.verdict import Permissions, Step, Verdict
 from choria_broker.log import ENGINE, component
 from choria_broker.refusals import Bounds, Refusals, Refused
@@ -37,6 +38,9 @@ _NUMBER = re.compile(r"\d+")
 _WORDING = 100
 _LINK_LINES = 4
 """How many times more lines than about refusals one address gets at INFO: one route alone is several connections."""
+
+_TOO_SLOW = ("timeout", "overflow")
+"""Causes of the engine for which a broker that does not keep up is to blame."""
 
 _BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.5)
 
@@ -86,6 +90,7 @@ class Audit:
         registry: CollectorRegistry,
         identity: str,
         *,
+        asked: bool = True,
         recent: int = RECENT,
         bounds: Bounds | None = None,
         clock: Callable[[], float] = time.time,
@@ -95,6 +100,7 @@ class Audit:
         Args:
             registry: where the metrics are registered.
             identity: label of every metric.
+            asked: the broker is asked about connections; otherwise the engine decides, and its lines tell of refusals.
             recent: how many decisions to keep.
             bounds: of what is kept and logged about refusals.
             clock: Unix time in seconds.
@@ -102,6 +108,7 @@ class Audit:
         self._log = component("access")
         self._engine_log = logging.getLogger(ENGINE)
         self._identity = identity
+        self._asked = asked
         self._clock = clock
         self._refusals = Refusals(bounds)
         self._complaints = Refusals(bounds)
@@ -122,6 +129,10 @@ class Audit:
             ("identity", "cause"),
             registry=registry,
         )
+        # Of a counter that begins with its first count there is no increase by that count, which alerts would miss.
+        self._decisions.labels(identity, "refused", INTERNAL_ERROR.name)
+        for cause in _TOO_SLOW:
+            self._engine_refusals.labels(identity, cause)
         self._unlogged = Counter(
             "choria_broker_refusals_unlogged",
             "Refusals that are in the log only as part of a summary.",
@@ -201,6 +212,9 @@ class Audit:
             return self._unassigned.note(text, "line", self._clock())
         address, told = match["address"] or "", match["early"] or match["told"]
         if match["kind"] not in _LINKS:
+            if not self._asked and "authentication error" in told:
+                self._engine_refusals.labels(self._identity, "authentication").inc()
+                return self._worth_a_line(address, "authentication")
             if told.removeprefix("read error: ").startswith("authentication error"):
                 return False  # Told here already, with its reason.
             if "handshake error" in told:

@@ -9,49 +9,57 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import nats.errors
+import msgspec
 from aiohttp import web
 from nats.aio.client import Client
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from choria_broker import dumps
 from choria_broker.access.build import policy_from
-from choria_broker.access.policy import OWN_ACCOUNT, Policy
+from choria_broker.access.policy import Policy
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import CHORIA_ACCOUNT, Verdict
-from choria_broker.announcements import announcements, go_duration
+from choria_broker.announcements import announcements, go_duration, greeting
 from choria_broker.audit import Audit
 from choria_broker.config.facts import Overrides
-from choria_broker.config.findings import Finding, Severity, refusals
-from choria_broker.config.load import load
+from choria_broker.config.findings import Finding, refusals
+from choria_broker.config.load import load, reload_operator
+from choria_broker.config.resolve_operator import findings_after
 from choria_broker.config.settings import Settings, authority
 from choria_broker.control import server as control
-from choria_broker.control.protocol import Status
-from choria_broker.control.status import status
+from choria_broker.control.status import EngineProcess, Teller
 from choria_broker.engine import binary, frames
+from choria_broker.engine.counters import GateCounters
 from choria_broker.engine.ports import occupied
-from choria_broker.engine.render import render
+from choria_broker.engine.render import Rendered, render
+from choria_broker.engine.renewal import Renewal
 from choria_broker.engine.rundir import RunDirectory
-from choria_broker.engine.running import Hearers, Limits, Orders, running
-from choria_broker.errors import ConfigurationError, ForcedShutdownError, NotReadyError, root_cause
+from choria_broker.engine.running import Hearers, Limits, Orders, hello_for, running
+from choria_broker.errors import ConfigurationError, ForcedShutdownError, NotReadyError, ReloadError, root_cause
 from choria_broker.host import prepare
 from choria_broker.log import component
+from choria_broker.logins import connected, login_to
 from choria_broker.signature_memory import SignatureMemory
 from choria_broker.signers import read_signers
+from choria_broker.stats.collector import FamilyCollector
+from choria_broker.stats.poller import INTERVAL
+from choria_broker.stats.service import BrokerStatistics
+from choria_broker.streams.keeper import Timers
+from choria_broker.streams.service import ChoriaStreams
+from choria_broker.streams.standard import stream_accounts
 from choria_broker.web import serving
 from choria_broker.web.app import create_app
-from choria_broker.web.host_guard import is_loopback, only_known_hosts
 from choria_broker.web.instance import Processes, document
-
-_FIRST_GENERATION = 1
+from choria_broker.web.status import status_pages
 
 
 class NetworkBroker:
@@ -65,6 +73,8 @@ class NetworkBroker:
         ports: ports the engine listens on; all 0 before it is ready.
         audit: the trail of decisions.
         registry: its metrics.
+        streams: the standard streams, and what is wrong with their store.
+        statistics: what it measures.
     """
 
     def __init__(
@@ -74,6 +84,9 @@ class NetworkBroker:
         findings: tuple[Finding, ...] = (),
         debug: bool = False,
         limits: Limits | None = None,
+        timers: Timers | None = None,
+        srv_lookups: int = 0,
+        poll_interval: float = INTERVAL,
     ) -> None:
         """Validate everything that can be validated without opening a port.
 
@@ -82,6 +95,9 @@ class NetworkBroker:
             findings: what was found while the settings were read.
             debug: have the engine log at debug level.
             limits: other deadlines and bounds than the usual ones.
+            timers: other deadlines than the usual ones for the standard streams.
+            srv_lookups: SRV records that were asked for while the settings were read.
+            poll_interval: seconds between two readings of the engine's statistics.
 
         Raises:
             ConfigurationError: something keeps the broker from starting.
@@ -92,7 +108,8 @@ class NetworkBroker:
         self.settings = settings
         self.ports = frames.Ports()
         self.registry = CollectorRegistry()
-        self.audit = Audit(self.registry, settings.identity)
+        self.audit = Audit(self.registry, settings.identity, asked=settings.network.operator is None)
+        self.streams = ChoriaStreams(settings, self.registry, self.connect, timers=timers)
         self._engine_binary = binary.locate()
         self._policy = _build_policy(settings)
         self._debug = debug
@@ -104,20 +121,30 @@ class NetworkBroker:
         self._stop = asyncio.Event()
         self._life: contextlib.AsyncExitStack | None = None
         self._nats_version = "unknown"
-        self._since = time.time()
+        self._engine_began = (0, 0.0)
         self._processes = Processes(())
-        Gauge(
-            "choria_broker_config_errors",
-            "Features left out because of their configuration.",
-            ("identity",),
-            registry=self.registry,
-        ).labels(settings.identity).set(sum(finding.severity is Severity.SKIP for finding in findings))
-        Gauge(
-            "choria_broker_unverified_account",
-            "1 when clients without certificate and token are let into an account.",
-            ("identity",),
-            registry=self.registry,
-        ).labels(settings.identity).set(bool(settings.network.unverified_account))
+        self._renewal: Renewal | None = None
+        self._findings = findings
+        self._gate_counters = GateCounters()
+        self._engine_alive: Callable[[], bool] = lambda: False
+        self.statistics = BrokerStatistics(
+            self.registry,
+            settings,
+            findings,
+            monitoring_port=self._monitoring_port,
+            gate=lambda: self._gate_counters,
+            srv_lookups=srv_lookups,
+            interval=poll_interval,
+        )
+        self._teller = Teller(
+            lambda: self.settings,
+            lambda: self._findings,
+            self._engine_process,
+            audit=self.audit,
+            ledger=self.streams.ledger,
+            statistics=self.statistics,
+        )
+        self.registry.register(FamilyCollector(self._teller.families))
 
     @classmethod
     def from_file(cls, path: Path | str, overrides: Overrides | None = None) -> Self:
@@ -131,7 +158,7 @@ class NetworkBroker:
         loaded = load(Path(path), overrides)
         if loaded.settings is None:
             raise ConfigurationError(loaded.findings)
-        return cls(loaded.settings, findings=loaded.findings, debug=overrides.debug)
+        return cls(loaded.settings, findings=loaded.findings, debug=overrides.debug, srv_lookups=loaded.srv_lookups)
 
     @property
     def is_tls(self) -> bool:
@@ -213,30 +240,62 @@ class NetworkBroker:
         The engine's own pages answer when the settings turn statistics on, or when this was called before the start.
         """
         self._monitoring = True
-        return create_app(self._instance, self.registry, lambda: self.ports.monitoring)
+        statistics = self.settings.statistics
+        public = (statistics.address, statistics.port) if statistics.port else None
+        pages = status_pages(
+            self._overview,
+            self._teller.health,
+            everywhere=lambda: self.settings.statistics.ui,
+            names=(self.settings.identity, statistics.address),
+        )
+        return create_app(self._instance, self.registry, self._monitoring_port, public=public, pages=pages)
+
+    async def reload(self) -> tuple[Finding, ...]:
+        """Put in force what the operator's store holds by now; connections of accounts that stay are kept.
+
+        Only the store is read again, so this is for operator mode. An account whose file turned bad stays as it was.
+
+        Returns:
+            What was found in the store.
+
+        Raises:
+            ConfigurationError: nothing of the store can be used; nothing has changed.
+            ReloadError: there is no operator, or the engine refuses the change; nothing has changed.
+            NotReadyError: the broker is not running, or the engine did not answer in time.
+        """
+        renewal = self._renewal
+        if self.settings.network.operator is None:
+            raise ReloadError("Reload is not in this version; restart the broker to apply a changed configuration")
+        if renewal is None:
+            raise NotReadyError("the broker is not running")
+        async with renewal.alone(self.statistics.reloads):
+            loaded = await asyncio.to_thread(reload_operator, self.settings)
+            if loaded.settings is None:
+                raise ConfigurationError(loaded.findings)
+            await renewal.put_in_force(self._rendered(loaded.settings).text)
+            self.settings = loaded.settings
+            self._findings = findings_after(self._findings, loaded.findings)
+            self.statistics.configured(self.settings, self._findings)
+        return loaded.findings
 
     async def connect(self, account: str = CHORIA_ACCOUNT, **options: Any) -> Client:
         """Connect a NATS client to this broker, without limits in its account.
 
+        In operator mode it logs in with the credentials file that the operator's store has for the account, and may do
+        what that says.
+
         Args:
-            account: account of an organization issuer, or a declared one, to join in place of ``choria``.
+            account: account of an organization issuer, or a declared one, to join in place of ``choria``. In operator
+                mode the name or public key of an account; ``choria`` is then the one of the setting choria_account.
             options: passed on to the client's ``connect``.
 
         Raises:
-            NotReadyError: the broker is not running.
+            NotReadyError: the broker is not running, or has no credentials for the account.
         """
         if not self.ports.bridge:
             raise NotReadyError("the broker is not running")
-        login = {"user": OWN_ACCOUNT + account, "password": self._bridge_secret}
-        client = Client()
-        try:
-            await client.connect(
-                f"nats://127.0.0.1:{self.ports.bridge}", **({"name": "choria-broker"} | login | options)
-            )
-        except (OSError, nats.errors.Error, asyncio.CancelledError):
-            await client.close()
-            raise
-        return client
+        login = login_to(account, self.settings.network.operator, self._policy.accounts, self._bridge_secret)
+        return await connected(self.ports.bridge, {**login, **options})
 
     @contextlib.asynccontextmanager
     async def _living(self) -> AsyncIterator[None]:
@@ -245,21 +304,24 @@ class NetworkBroker:
         if taken:
             raise ConfigurationError(taken)
         prepare(self.settings)
+        await self.streams.before_engine()
         self._log.info("Starting Network Broker")
         for line in announcements(self.settings):
             self._log.log(line.level, line.text)
         with RunDirectory() as directory:
             try:
                 async with (
-                    control.serve(self.settings.source, control.Sources(self._status, self.audit.find)),
+                    control.serve(self.settings.source, control.Sources(self._teller.status, self.audit.find)),
                     self.audit.summing_up(),
                     self._engine(directory),
+                    self.statistics.live(polling=self._monitoring),
                     self._statistics(),
+                    self.streams.kept(ready=bool(self.ports.bridge)),
                 ):
                     if not self._stop.is_set():
                         self._started.set()
-                        if self.settings.network.streams.store:
-                            self._log.info("Enabling Choria Streams for account choria")
+                        for account in stream_accounts(self.settings):
+                            self._log.info(f"Enabling Choria Streams for account {account}")
                     yield
             except BaseExceptionGroup as group:
                 raise root_cause(group) from None
@@ -270,25 +332,32 @@ class NetworkBroker:
 
     @contextlib.asynccontextmanager
     async def _engine(self, directory: RunDirectory) -> AsyncIterator[None]:
-        rendered = render(self.settings, monitoring=self._monitoring, debug=self._debug)
-        hello = frames.Hello(
-            generation=_FIRST_GENERATION,
-            optional_client_certificates=rendered.optional_client_certificates,
-            bridge_secret=self._bridge_secret,
-            answer_within_ms=self._limits.answer_ms,
-            max_questions=self._limits.questions,
-        )
+        rendered = self._rendered(self.settings)
+        hello = hello_for(self.settings, rendered, self._bridge_secret, self._limits)
         grace = self.settings.network.soft_shutdown_timeout
-        orders = Orders(self._engine_binary, directory.write("engine.conf", rendered.text), hello, grace)
+        write = functools.partial(directory.write, "engine.conf")
+        orders = Orders(self._engine_binary, write(rendered.text), hello, grace)
         hearers = Hearers(
-            self._decide, self._engine_greeted, self._engine_refused, self.audit.engine_line, self._ending, self._dump
+            self._decide, self._engine_greeted, self._engine_refused, self._engine_line, self._ending, self._dump
         )
         async with running(orders, hearers, self._limits) as engine:
             self._processes = Processes((os.getpid(), engine.pid))
+            self._engine_began = (engine.pid, time.time())
+            self._gate_counters, self._engine_alive = engine.gate.counters, engine.alive
             self.ports = await engine.ready(self._limits.ready, self._stop)
+            if self.ports.bridge:
+                await self.streams.engine_ready()
+            self._renewal = Renewal(engine.gate, write, rendered.text, self._limits.reload)
             yield
+            self._renewal = None
         if not engine.ended_in_time:
             raise ForcedShutdownError(f"Forced shutdown triggered after {go_duration(grace)}: the engine was killed")
+
+    def _monitoring_port(self) -> int:
+        return self.ports.monitoring if self._engine_alive() else 0
+
+    def _rendered(self, settings: Settings) -> Rendered:
+        return render(settings, monitoring=self._monitoring, debug=self._debug)
 
     def _ending(self) -> None:
         self._log.warning("Choria Network Broker shutting down")
@@ -307,10 +376,7 @@ class NetworkBroker:
             self._log.info("Statistics gathering disabled, set plugin.choria.stats_port")
             yield
             return
-        app = self.http_app()
-        if is_loopback(statistics.address):
-            app.middlewares.append(only_known_hosts(statistics.address, self.settings.identity))
-        async with serving.serve(app, statistics.address, statistics.port):
+        async with serving.statistics_port(self.http_app(), statistics, self.settings.identity):
             place = f"http://{authority(statistics.address, statistics.port)}/choria/"
             self._log.info(f"Starting statistic reporting Prometheus statistics on {place}")
             yield
@@ -323,17 +389,20 @@ class NetworkBroker:
 
     def _engine_greeted(self, hello: frames.EngineHello) -> None:
         self._nats_version = hello.nats
-        network = self.settings.network
-        self._log.info(
-            f"Starting new Network Broker with NATS version {hello.nats} on "
-            f"{network.listen_address}:{network.client_port} using config file {self.settings.source}"
-        )
+        self._log.info(greeting(self.settings, hello.nats))
 
     def _engine_refused(self, refusal: frames.Refusal) -> None:
         self.audit.engine_refused(refusal.cause, refusal.connection, refusal.address)
 
-    def _status(self) -> Status:
-        return status(self.settings, self.audit, self.ports, nats=self._nats_version, since=self._since)
+    def _engine_line(self, level: int, text: str) -> bool:
+        self.streams.ledger.hear(text)
+        return self.audit.engine_line(level, text)
+
+    def _engine_process(self) -> EngineProcess:
+        return EngineProcess(self._nats_version, *self._engine_began, self.ports, self._engine_alive())
+
+    def _overview(self) -> bytes:
+        return msgspec.json.encode(self._teller.overview())
 
     def _instance(self) -> Mapping[str, object]:
         return document(

@@ -43,7 +43,11 @@ class GateError(BrokerError):
 
 
 class NotReadyError(BrokerError):
-    """The engine did not open its listeners in time."""
+    """The engine is not running, or not in time what it is to be."""
+
+
+class ReloadError(BrokerError):
+    """What was to come into force did not; everything is as it was."""
 
 
 class ForcedShutdownError(BrokerError):

@@ -13,20 +13,13 @@ from click.testing import CliRunner
 
 from choria_broker.cli import main
 from choria_broker.config.secret import MASK
+from stock import Operator
 from testbed import IDENTITY, Authority, configuration
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 SHAPES = sorted(path.name.removesuffix(".choria.conf") for path in (GOLDEN / "samples").glob("*.choria.conf"))
 PATH = re.compile(r"= (/(?:etc|var)/\S+)")
-CREDENTIALS = """\
------BEGIN NATS USER JWT-----
-eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ.e30.c2ln
-------END NATS USER JWT------
-
------BEGIN USER NKEY SEED-----
-SUAM2DGP6D5HXOOCO2YSCGVDK5RQXLSLHXQSWMDCHFFKVT4X4GWJVQ6OZQ
-------END USER NKEY SEED------
-"""
+CREDENTIALS = Operator("OPS").user("OPS").text()
 
 
 def adapted(shape: str, folder: Path) -> Path:

@@ -10,7 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,10 @@ STATUS = Status(
 
 def fail() -> Status:
     raise RuntimeError("a fault in the status")
+
+
+def no_text() -> Status:
+    return msgspec.structs.replace(STATUS, source=os.fsdecode(b"/etc/\xff"))
 
 
 def nobody(_connection: int) -> Decision | None:
@@ -124,8 +128,11 @@ async def test_what_cannot_be_answered_is_said(socket_path: Path, request_: byte
     assert told in json.loads(await exchange(socket_path, request_))["error"]
 
 
-async def test_a_fault_in_an_answer_ends_nothing(tmp_path: Path, environ: Mapping[str, str]) -> None:
-    sources = server.Sources(status=fail, find=nobody)
+@pytest.mark.parametrize("told", [fail, no_text], ids=["made", "written"])
+async def test_a_fault_in_an_answer_ends_nothing(
+    tmp_path: Path, environ: Mapping[str, str], told: Callable[[], Status]
+) -> None:
+    sources = server.Sources(status=told, find=nobody)
     async with server.serve(tmp_path / "broker.conf", sources, environ=environ) as path:
         for _ in range(2):
             answer = await exchange(path, b'{"request":"status"}\n')
@@ -352,6 +359,37 @@ async def test_what_is_told_about_peers_is_no_command_for_the_terminal(
         assert all(line.isprintable() for line in result.stdout.split("\n"))
     assert as_text.stdout.count("x\\x1b[31m\\x9b2J\\u202e\\n") == 4
     assert json.loads(as_json.stdout)["refused_addresses"][0]["address"] == HOSTILE
+
+
+REFUSED = (Refused("192.0.2.7", 1, 0.0, {"authentication": 1}),)
+
+
+@pytest.mark.parametrize(
+    ("operator", "refused", "addresses", "line"),
+    [
+        ("", {}, (), "Refused: nobody yet"),
+        ("", {"certificate-required": 1}, REFUSED, "Refused: certificate-required 1"),
+        ("", {}, REFUSED, "Refused: by nats-server"),
+        ("OPS", {}, REFUSED, "Refused: by nats-server"),
+        ("OPS", {}, (), None),
+    ],
+)
+def test_addresses_that_were_refused_stand_below_a_line_that_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    operator: str,
+    refused: dict[str, int],
+    addresses: tuple[Refused, ...],
+    line: str | None,
+) -> None:
+    told = msgspec.structs.replace(
+        STATUS, operator=operator, refused=refused, refused_addresses=addresses, unverified_account="EDGE"
+    )
+    monkeypatch.setattr("choria_broker.cli.status.ask_status", lambda _config: told)
+    lines = CliRunner().invoke(main, ["status", "--config", "broker.conf"]).stdout.splitlines()
+    assert [each for each in lines if each.startswith("Refused")] == ([line] if line else [])
+    shown = [number for number, each in enumerate(lines) if each.startswith("  192.0.2.7: once")]
+    assert len(shown) == len(addresses)
+    assert [lines[number - 1] for number in shown] == [line] * len(addresses)
 
 
 @pytest.mark.parametrize("command", [["status"], ["explain", "--connection", "1"]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -17,7 +16,7 @@ from choria_broker.config.facts import Overrides
 from choria_broker.config.load import load
 from choria_broker.engine.running import Limits
 from choria_broker.errors import ConfigurationError, EngineDiedError, NotReadyError
-from testbed import Authority, client, configuration, free_port, settled
+from testbed import Authority, configuration
 
 DEADLINE = 20.0
 
@@ -173,68 +172,3 @@ def test_a_missing_file_is_a_finding_not_a_traceback(tmp_path: Path) -> None:
     assert loaded.settings is None
     with pytest.raises(ConfigurationError, match=r"could not parse configuration"):
         NetworkBroker.from_file(tmp_path / "no.conf")
-
-
-async def test_two_brokers_in_a_cluster_carry_a_request_over_tls(tmp_path: Path, authority: Authority) -> None:
-    context = authority.context(authority.issue("bob.mcollective"))
-    ports = [free_port(), free_port()]
-    peers = ", ".join(f"nats://127.0.0.1:{port}" for port in ports)
-    brokers = []
-    for number, port in enumerate(ports, 1):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        path = configuration(
-            folder,
-            authority,
-            identity=f"broker{number}.example.net",
-            network__peers=peers,
-            network__peer_port=port,
-            network__peer_user="cluster",
-            network__peer_password="p@ss word",
-        )
-        brokers.append(NetworkBroker.from_file(path))
-    one, two = brokers
-    async with asyncio.timeout(DEADLINE), one, two, client(one, context) as server, client(two, context) as caller:
-
-        async def answer(message: object) -> None:
-            await message.respond(b"pong")  # type: ignore[attr-defined]
-
-        await server.subscribe("mcollective.node.node1", cb=answer)
-        await settled(server)
-        while True:
-            with contextlib.suppress(Exception):
-                reply = await caller.request("mcollective.node.node1", b"ping", timeout=0.5)
-                break
-        assert reply.data == b"pong"
-        peer = authority.context(authority.issue("broker3.example.net"))
-        _, writer = await asyncio.open_connection("127.0.0.1", ports[0], ssl=peer, server_hostname="127.0.0.1")
-        assert writer.get_extra_info("cipher")
-        writer.transport.abort()
-
-
-async def test_a_nodes_certificate_does_not_make_a_peer(tmp_path: Path, authority: Authority) -> None:
-    ports = [free_port(), free_port()]
-    peers = ", ".join(f"nats://localhost:{port}" for port in ports)
-    brokers = []
-    for number, port in enumerate(ports, 1):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        identity = f"broker{number}.example.net"
-        path = configuration(folder, authority, identity=identity, network__peers=peers, network__peer_port=port)
-        brokers.append(NetworkBroker.from_file(path))
-    one, two = brokers
-    context = authority.context(authority.issue("bob.mcollective"))
-    async with asyncio.timeout(DEADLINE), one, two, client(one, context) as here, client(two, context) as there:
-        arrived = await here.subscribe("mcollective.node.node1")
-        await settled(here)
-        while True:  # The two are a cluster when what is said here is heard there.
-            await there.publish("mcollective.node.node1", b"genuine")
-            with contextlib.suppress(TimeoutError):
-                assert (await arrived.next_msg(timeout=0.5)).data == b"genuine"
-                break
-        stranger = authority.context(authority.issue("web17.example.net", "127.0.0.1"))
-        reader, writer = await asyncio.open_connection("127.0.0.1", ports[0], ssl=stranger, server_hostname="127.0.0.1")
-        writer.write(b'CONNECT {"verbose":false,"tls_required":true,"name":"web17","cluster":"CHORIA"}\r\nPING\r\n')
-        answer = await reader.read()
-        writer.transport.abort()
-        assert b"Authorization Violation" in answer

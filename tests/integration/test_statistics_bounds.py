@@ -121,6 +121,16 @@ async def a_large_answer_is_read_in_full_by_who_reads() -> None:
             assert len(await reader.readexactly(LARGE)) == LARGE
 
 
+async def both_families_are_taken_where_every_address_is_meant() -> None:
+    async with serve(app(), "::", 0) as port:
+        for host in ("127.0.0.1", "::1"):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                assert await answered(reader, writer)
+            finally:
+                writer.close()
+
+
 @pytest.mark.parametrize(
     "scenario",
     [
@@ -130,6 +140,7 @@ async def a_large_answer_is_read_in_full_by_who_reads() -> None:
         a_header_in_pieces_is_a_header,
         an_answer_that_nobody_reads_is_not_kept_for_ever,
         a_large_answer_is_read_in_full_by_who_reads,
+        both_families_are_taken_where_every_address_is_meant,
     ],
 )
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from choria_broker.announcements import Announcement, announcements
+from choria_broker.announcements import Announcement, announcements, go_duration
 from choria_broker.config.secret import Secret
 from choria_broker.config.settings import (
     Cluster,
@@ -113,6 +113,16 @@ def test_each_feature_is_announced(network: Network, expected: list[Announcement
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize(
+    ("schemes", "clear"), [(["wss"], False), (["ws"], True), (["nats-leaf"], True), (["wss", "ws"], True)]
+)
+def test_tls_is_not_called_off_where_the_engine_uses_it_all_the_same(schemes: list[str], *, clear: bool) -> None:
+    urls = tuple(Endpoint(scheme, "hq", 8443) for scheme in schemes)
+    remote = LeafnodeRemote("HQ", urls, "choria", None, RemoteTls(disabled=True))
+    lines = said(Network(leafnodes=Leafnodes(remotes=(remote,))))
+    assert (warning("Disabling TLS for leafnode remote HQ") in lines) is clear
+
+
 def test_no_password_of_a_peer_is_announced() -> None:
     assert "hunter2" not in repr(said(Network(cluster=Cluster((PEER,), (PEER,), 5222))))
 
@@ -182,3 +192,22 @@ def test_issuer_networks(expected: str, *, without_token: bool) -> None:
     assert warning("Allowing unverified TLS connections for Organization Issuer issued connections") in lines
     assert warning(expected) in lines
     assert any("Pub-Sub and Stream operations" in line.text for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (0.0004, "0s"),
+        (0.05, "50ms"),
+        (0.9996, "1s"),
+        (1.5, "1.5s"),
+        (60, "1m0s"),
+        (90.25, "1m30.25s"),
+        (3600, "1h0m0s"),
+        (86400, "24h0m0s"),
+        (604800, "168h0m0s"),
+    ],
+)
+def test_durations_are_written_as_go_does(seconds: float, text: str) -> None:
+    assert go_duration(seconds) == text

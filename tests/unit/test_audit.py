@@ -135,6 +135,8 @@ def test_decisions_are_metrics(clock: Clock) -> None:
 
     labels = {"identity": IDENTITY}
     value = registry.get_sample_value
+    assert value("choria_broker_decisions_total", {**labels, "result": "refused", "rule": "internal-error"}) == 0
+    assert value("choria_broker_engine_refusals_total", {**labels, "cause": "overflow"}) == 0
     assert value("choria_broker_decisions_total", {**labels, "result": "refused", "rule": "a"}) == 3
     assert value("choria_broker_engine_refusals_total", {**labels, "cause": "timeout"}) == 1
     assert value("choria_broker_refusals_unlogged_total", labels) == 2
@@ -250,6 +252,31 @@ def test_refused_handshakes_are_refusals_of_their_address(audit: Audit) -> None:
 
     (refused,) = audit.recently_refused(10)
     assert (refused.address, refused.rules) == ("2001:db8::/64", {"tls-handshake": 1})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "192.0.2.1:4711 - cid:7 - authentication error",
+        '192.0.2.1:4711 - cid:7 - "v1:go" - "AKEY/ACME/jwt:UKEY" - authentication error - JWT User "UKEY"',
+    ],
+)
+def test_refusals_of_an_engine_that_asks_nobody_are_told_of_and_counted(
+    clock: Clock, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    registry = CollectorRegistry()
+    trail = Audit(registry, "broker1", asked=False, clock=clock)
+    told = [trail.engine_line(logging.ERROR, text) for _ in range(7)]
+
+    (refused,) = trail.recently_refused(10)
+    assert (refused.address, refused.rules) == ("192.0.2.1", {"authentication": 7})
+    counted = registry.get_sample_value(
+        "choria_broker_engine_refusals_total", {"identity": "broker1", "cause": "authentication"}
+    )
+    assert counted == 7.0
+    lines = [record.getMessage() for record in caplog.records if "authentication error" in record.getMessage()]
+    assert sum(told) + len(lines) == 5
+    assert not [line for line in lines if "JWT User" in line]
 
 
 @pytest.mark.parametrize(

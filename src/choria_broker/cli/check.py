@@ -13,7 +13,9 @@ from choria_broker.cli.options import configuration
 from choria_broker.config.facts import Overrides
 from choria_broker.config.findings import Finding, Severity, refusals
 from choria_broker.config.load import load
+from choria_broker.config.settings import Settings
 from choria_broker.engine import binary
+from choria_broker.engine.blame import blamed
 from choria_broker.engine.render import Rendered, render
 
 _ENGINE_CONFIG = "engine.conf"
@@ -92,7 +94,7 @@ def examine(config: Path, overrides: Overrides) -> Outcome:
         return Outcome(loaded.findings, loaded.files, None)
     monitoring = bool(loaded.settings.statistics.port)
     rendered = render(loaded.settings, monitoring=monitoring, debug=overrides.debug)
-    return Outcome((*loaded.findings, *_engine_findings(rendered)), loaded.files, rendered)
+    return Outcome((*loaded.findings, *_engine_findings(rendered, loaded.settings)), loaded.files, rendered)
 
 
 def show_findings(findings: tuple[Finding, ...]) -> None:
@@ -103,7 +105,7 @@ def show_findings(findings: tuple[Finding, ...]) -> None:
         click.echo(f"{label} {finding}", err=True)
 
 
-def _engine_findings(rendered: Rendered) -> tuple[Finding, ...]:
+def _engine_findings(rendered: Rendered, settings: Settings) -> tuple[Finding, ...]:
     try:
         engine = binary.locate()
         with tempfile.TemporaryDirectory(prefix="choria-broker-check-") as directory:
@@ -122,6 +124,7 @@ def _engine_findings(rendered: Rendered) -> tuple[Finding, ...]:
             ),
         )
     except binary.EngineConfigError as error:
+        key = blamed(str(error), rendered.shown, settings)
         return (
             Finding(
                 severity=Severity.REFUSE,
@@ -129,6 +132,8 @@ def _engine_findings(rendered: Rendered) -> tuple[Finding, ...]:
                 problem=f"the engine refuses its configuration: {error}",
                 effect="the broker does not start",
                 remedy="find the setting the message speaks of; if the settings are right, report this as a fault",
+                origin=settings.origin(key),
+                key=key,
             ),
         )
     return ()

@@ -222,6 +222,12 @@ def _settings(config: Path, overrides: Overrides) -> Settings:
 
 
 def _explain(settings: Settings, described: Description, subjects: Subjects) -> Explanation:
+    operator = settings.network.operator
+    if operator:
+        raise click.UsageError(
+            f"operator {operator.name} decides on connections, by the tokens of users that nats-server verifies: "
+            "there is no policy of this broker to explain; nsc describe user shows what a user may do"
+        )
     try:
         policy = policy_from(settings, read_signers(settings))
     except PolicyError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -21,10 +22,10 @@ from choria_broker.cli.options import configuration
 from choria_broker.cli.signals import NAMES, Signals
 from choria_broker.config.facts import Overrides
 from choria_broker.config.findings import Finding, Severity
-from choria_broker.config.load import load
+from choria_broker.config.load import Loaded, load
 from choria_broker.config.settings import LogLevel, Settings
 from choria_broker.engine.binary import EngineMissingError
-from choria_broker.errors import BrokerError, ConfigurationError, EngineDiedError, ForcedShutdownError
+from choria_broker.errors import BrokerError, ConfigurationError, EngineDiedError, ForcedShutdownError, ReloadError
 from choria_broker.log import component, configure
 
 _log = component("broker")
@@ -71,7 +72,7 @@ def run(  # noqa: PLR0913 - one parameter per option
             _fail("Could not configure Choria: broker run failed to configure: the configuration has errors, see above")
         )
     with _profiled(profile):
-        raise SystemExit(_run(loaded.settings, loaded.findings, signals, pid=pid, debug=debug))
+        raise SystemExit(_run(loaded.settings, loaded, signals, pid=pid, debug=debug))
 
 
 def _fail(message: str) -> int:
@@ -79,14 +80,14 @@ def _fail(message: str) -> int:
     return 1
 
 
-def _run(settings: Settings, findings: tuple[Finding, ...], signals: Signals, *, pid: Path | None, debug: bool) -> int:
+def _run(settings: Settings, loaded: Loaded, signals: Signals, *, pid: Path | None, debug: bool) -> int:
     try:
         configure(settings.logfile, LogLevel.DEBUG if debug else settings.loglevel)
     except OSError as error:
         return _fail(f"Could not open the log file of setting logfile, {settings.logfile}: {error.strerror}")
-    _log_findings(findings)
+    _log_findings(loaded.findings)
     try:
-        broker = NetworkBroker(settings, findings=findings, debug=debug)
+        broker = NetworkBroker(settings, findings=loaded.findings, debug=debug, srv_lookups=loaded.srv_lookups)
         _log.info(f"Choria Broker version {__version__} starting with config {settings.source}")
         with _pid_file(pid):
             uvloop.run(_serve(broker, signals))
@@ -117,15 +118,40 @@ async def _serve(broker: NetworkBroker, signals: Signals) -> None:
         _log.info(f"Setting forced shutdown to {go_duration(grace)}")
         broker.stop()
 
-    with signals.handed_to(stop):
-        async with broker:
+    reload = asyncio.Event()
+    with signals.handed_to(stop, reload.set):
+        async with broker, asyncio.TaskGroup() as tasks:
             # What was loaded so far stays: the collector need not walk it again while connections wait for verdicts.
             gc.collect()
             gc.freeze()
             if broker.started:
                 _notify("READY=1")
+            reloading = tasks.create_task(_reload_when(reload, broker), name="reload")
             await broker.wait_stop()
+            reloading.cancel()
             _notify("STOPPING=1")
+
+
+async def _reload_when(wanted: asyncio.Event, broker: NetworkBroker) -> None:
+    """Reload each time it is wanted; requests that come together are one."""
+    while True:
+        await wanted.wait()
+        wanted.clear()
+        try:
+            findings = await broker.reload()
+        except ConfigurationError as error:
+            _log_findings(error.findings)
+            _log.error("Reload refused, nothing has changed")
+        except ReloadError as error:
+            _log.warning(str(error))
+        except (BrokerError, OSError) as error:
+            _log.error("Reload failed", why=str(error))
+        except Exception:  # noqa: BLE001 - a change of accounts must never end the broker
+            _log.exception("Reload failed")
+        else:
+            _log_findings(findings)
+            operator = broker.settings.network.operator
+            _log.info("Reloaded the accounts of the operator", accounts=len(operator.accounts) if operator else 0)
 
 
 def _notify(state: str) -> None:

@@ -24,33 +24,39 @@ _log = component("broker")
 class Signals:
     """The program's reaction to signals.
 
-    Before the broker serves, a request to stop ends the program with status 0; while it serves, the request is handed
-    to it; afterwards it is ignored.
+    Before the broker serves, a request to stop ends the program with status 0, and one to reload waits; while it
+    serves, requests are handed to it; afterwards they are ignored.
     """
 
     def __init__(self) -> None:
         """Prepare; nothing changes before ``install``."""
         self._stop: Callable[[signal.Signals], None] = _leave
+        self._reload: Callable[[], None] = self._remember
+        self._early = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def install(self) -> None:
         """Take over the signals of the process; call this on the main thread."""
         for number in NAMES:
             signal.signal(number, lambda received, _frame: self._stop(signal.Signals(received)))
-        signal.signal(signal.SIGHUP, lambda _number, _frame: _refuse_reload())
+        signal.signal(signal.SIGHUP, lambda _number, _frame: self._reload())
         signal.signal(signal.SIGQUIT, lambda _number, _frame: self._dump())
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
 
     @contextlib.contextmanager
-    def handed_to(self, stop: Callable[[signal.Signals], None]) -> Iterator[None]:
-        """Hand requests to stop to a broker that runs in the current event loop.
+    def handed_to(self, stop: Callable[[signal.Signals], None], reload: Callable[[], None]) -> Iterator[None]:
+        """Hand requests to a broker that runs in the current event loop.
 
         Args:
-            stop: told of each request, in the loop.
+            stop: told of each request to stop, in the loop.
+            reload: told of each request to reload, in the loop; also of one that came before.
         """
         loop = self._loop = asyncio.get_running_loop()
-        self._stop = lambda number: _in_loop(loop, stop, number)
+        self._stop = lambda number: _in_loop(loop, lambda: stop(number))
+        self._reload = lambda: _in_loop(loop, reload)
+        if self._early:
+            reload()
         try:
             yield
         finally:
@@ -59,20 +65,19 @@ class Signals:
                 signal.signal(number, signal.SIG_IGN)
             self._stop, self._loop = _leave, None
 
+    def _remember(self) -> None:
+        self._early = True
+
     def _dump(self) -> None:
         with contextlib.suppress(OSError):
             _log.warning("Wrote the stacks of all threads", path=str(dumps.write_thread_dump(self._loop)))
 
 
-def _in_loop(loop: asyncio.AbstractEventLoop, stop: Callable[[signal.Signals], None], number: signal.Signals) -> None:
+def _in_loop(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
     with contextlib.suppress(RuntimeError):  # The loop closed a moment ago: the stop is under way.
-        loop.call_soon_threadsafe(stop, number)
+        loop.call_soon_threadsafe(do)
 
 
 def _leave(number: signal.Signals) -> None:
     _log.info(f"Shutting down on {NAMES[number]}")
     raise SystemExit(0)
-
-
-def _refuse_reload() -> None:
-    _log.warning("Reload is not in this version; restart the broker to apply a changed configuration")

@@ -27,6 +27,8 @@ TIME_LIMIT = 5.0
 _PUPPET_DIRECTORY = Path("/etc/puppetlabs/puppet/ssl")
 _SHARE_OF_NAME = 2.0
 """Seconds for the name of this machine, so that the rest still has its turn."""
+_SHARE_OF_SRV = 3.0
+"""Seconds for SRV records, so that peers from the configuration can still be looked up."""
 _FULL_NAME_DOTS = 2
 
 _Answer = TypeVar("_Answer")
@@ -43,10 +45,16 @@ def run_command(command: Sequence[str], seconds: float) -> str:
     return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
 
 
-def lookup_srv(record: str, seconds: float) -> SrvAnswer:
-    """Ask DNS for an SRV record, within so many seconds."""
+def lookup_srv(record: str, seconds: float, resolver: dns.resolver.Resolver | None = None) -> SrvAnswer:
+    """Ask DNS for an SRV record, within so many seconds.
+
+    Args:
+        record: full name.
+        seconds: how long to wait for an answer.
+        resolver: whom to ask; the name servers of this machine when left out.
+    """
     try:
-        resolver = dns.resolver.Resolver()
+        resolver = resolver or dns.resolver.Resolver()
         answer = resolver.resolve(record, "SRV", lifetime=max(seconds, 0.1), search=False)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return SrvAnswer(record, problem="no such record")
@@ -153,7 +161,7 @@ class Search:
 
     def srv(self, record: str) -> SrvAnswer:
         """Ask DNS for an SRV record."""
-        return self._ways.srv(record, self.remaining())
+        return self._ways.srv(record, min(_SHARE_OF_SRV, self.remaining()))
 
     def addresses(self, hosts: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return the addresses of hosts, all asked for at once; empty for those unknown or too slow."""

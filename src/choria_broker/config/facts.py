@@ -32,14 +32,38 @@ class FileFact:
     Attributes:
         content: all bytes, empty when it could not be read.
         problem: the operating system's words, such as ``no such file or directory``; empty when it was read.
+        missing: there is no such file, as opposed to one that cannot be read.
     """
 
     content: bytes = b""
     problem: str = ""
+    missing: bool = False
 
     def __repr__(self) -> str:
         """Write the size or the problem."""
         return f"FileFact({self.problem or f'{len(self.content)} bytes'})"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoreFact:
+    """The store of an operator: its files, or why there is none.
+
+    Attributes:
+        directory: where it is.
+        operator: file with the operator's token.
+        accounts: file with the account's token, by the name of its directory.
+        credentials: credentials files, in the order of their names, by name of the account.
+        modes: permission bits of the store's directory, the operator's file and the directory of the accounts, as far
+            as they are there.
+        problem: why it could not be read, with the path; empty when it was read.
+    """
+
+    directory: Path
+    operator: FileFact = FileFact()
+    accounts: Mapping[str, FileFact] = dataclasses.field(default_factory=dict)
+    credentials: Mapping[str, Mapping[Path, FileFact]] = dataclasses.field(default_factory=dict)
+    modes: Mapping[Path, int] = dataclasses.field(default_factory=dict)
+    problem: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,6 +99,7 @@ class Facts:
         local_addresses: which of these addresses belong to this machine.
         files: content of files the configuration names.
         store_problem: why the store of Choria Streams cannot be written, empty when it can.
+        operator_store: store of the operator that is configured, None when there is none.
     """
 
     source: Path
@@ -88,6 +113,7 @@ class Facts:
     local_addresses: frozenset[str] = frozenset()
     files: Mapping[Path, FileFact] = dataclasses.field(default_factory=dict)
     store_problem: str = ""
+    operator_store: StoreFact | None = None
 
     def file(self, path: Path) -> FileFact:
         """Return what is known of a file; one that nobody looked at counts as missing."""

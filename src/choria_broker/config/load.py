@@ -13,7 +13,8 @@ from pathlib import Path
 
 from choria_broker.config.collector import Collector, Subject
 from choria_broker.config.discovery import Discovery, Search
-from choria_broker.config.facts import Facts, FileFact, Overrides
+from choria_broker.config.facts import Facts, Overrides
+from choria_broker.config.files import read_file, read_store, words
 from choria_broker.config.findings import Finding, Origin
 from choria_broker.config.questions import (
     NETWORK_ON,
@@ -22,17 +23,18 @@ from choria_broker.config.questions import (
     named_files,
     needs_peers,
     needs_ssldir,
+    operator_store,
     peer_hosts,
 )
 from choria_broker.config.reading import Values, read
 from choria_broker.config.resolve import resolve
+from choria_broker.config.resolve_operator import reloaded_settings
 from choria_broker.config.resolve_security import chosen_files
 from choria_broker.config.settings import Settings
 from choria_broker.config.syntax import Document, parse
 
 __all__ = ["Discovery", "Loaded", "Overrides", "load"]
 
-_LARGEST_FILE = 16 * 1024 * 1024
 _TYPED_PLUGIN_FILE = "choria.cfg"
 
 
@@ -44,11 +46,13 @@ class Loaded:
         settings: None when a finding keeps the broker from starting.
         findings: everything worth saying, in order.
         files: configuration files that were read, in order; the later ones win.
+        srv_lookups: SRV records that were asked for.
     """
 
     settings: Settings | None
     findings: tuple[Finding, ...]
     files: tuple[Path, ...]
+    srv_lookups: int = 0
 
 
 def load(
@@ -81,12 +85,30 @@ def load(
     facts = _gather(Path(path).absolute(), values, environ, Search(discovery or Discovery(), environ))
     facts = dataclasses.replace(facts, now=now or facts.now)
     settings = resolve(values, facts, overrides, collector)
-    return Loaded(settings, collector.findings(), files)
+    return Loaded(settings, collector.findings(), files, srv_lookups=int(facts.srv is not None))
+
+
+def reload_operator(settings: Settings, *, now: dt.datetime | None = None) -> Loaded:
+    """Read the store of the operator again for a broker that runs; the configuration file stays as it was read.
+
+    Args:
+        settings: of the broker, which has an operator.
+        now: time to judge tokens by, with time zone; the present when left out.
+
+    Returns:
+        The settings with what the store holds by now, None when nothing of it can be used; and the findings.
+    """
+    operator = settings.network.operator
+    if operator is None:
+        raise ValueError("there is no operator")
+    collector = Collector()
+    renewed = reloaded_settings(settings, read_store(operator.directory), now or dt.datetime.now(dt.UTC), collector)
+    return Loaded(renewed, collector.findings(), ())
 
 
 def _read_files(path: Path, environ: Mapping[str, str], collector: Collector) -> tuple[Document, tuple[Path, ...]]:
     """Read the main file and ``plugin.d``; no files at all when the main file cannot be read."""
-    main = _read_file(path)
+    main = read_file(path)
     if main.problem:
         problem = f"could not parse configuration: open {path}: {main.problem}"
         remedy = "give the path of a configuration file that the broker can read with --config"
@@ -95,7 +117,7 @@ def _read_files(path: Path, environ: Mapping[str, str], collector: Collector) ->
     document, files = parse(main.content, str(path)), [path.absolute()]
     directory = path.parent / "plugin.d"
     for file in _plugin_files(directory, path, environ, collector):
-        found = _read_file(file)
+        found = read_file(file)
         if found.problem:
             _refuse_plugin(file, found.problem, collector)
             continue
@@ -118,7 +140,7 @@ def _plugin_files(directory: Path, path: Path, environ: Mapping[str, str], colle
     except FileNotFoundError:
         return []
     except OSError as error:
-        _refuse_plugin(directory, _words(error), collector)
+        _refuse_plugin(directory, words(error), collector)
         return []
     if _inside_home(path, environ.get("HOME", "")):
         problem, effect = "the configuration is in the home directory", "plugin.d is not read"
@@ -147,21 +169,6 @@ def _refuse_plugin(path: Path, problem: str, collector: Collector) -> None:
     collector.refuse("plugin-unreadable", text, remedy, Subject(origin=Origin(str(path))))
 
 
-def _read_file(path: Path) -> FileFact:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-    except OSError as error:
-        return FileFact(problem=_words(error))
-    if len(content) > _LARGEST_FILE:
-        return FileFact(problem="larger than 16 MiB")
-    return FileFact(content)
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or "cannot be read").lower()
-
-
 def _gather(source: Path, values: Values, environ: Mapping[str, str], search: Search) -> Facts:
     """Find out everything the settings depend on; slow answers are waited for at the same time."""
     ssldir_asked = search.ssldir_in_background() if needs_ssldir(values) else None
@@ -177,6 +184,7 @@ def _gather(source: Path, values: Values, environ: Mapping[str, str], search: Se
     certname = environ.get("MCOLLECTIVE_CERTNAME", "")
     named = named_files(values, chosen_files(values, ssldir, identity, certname).files)
     store = values.path("plugin.choria.network.stream.store") if network else None
+    operator = operator_store(values, source) if network else None
     return Facts(
         source=source,
         now=dt.datetime.now(dt.UTC),
@@ -187,8 +195,9 @@ def _gather(source: Path, values: Values, environ: Mapping[str, str], search: Se
         no_domain=no_domain,
         addresses=addresses,
         local_addresses=search.local([address for found in addresses.values() for address in found]),
-        files={path: _read_file(path) for path in named},
+        files={path: read_file(path) for path in named},
         store_problem=_store_problem(store) if store else "",
+        operator_store=read_store(operator) if operator else None,
     )
 
 

@@ -60,9 +60,7 @@ def _entry(row: Setting) -> str:
     if row.secret:
         facts.append("secret")
     lines = [f"### `{row.key}`", "", row.doc, "", "; ".join(facts) + "."]
-    if row.status is Status.LATER:
-        lines += ["", f"**Not in this version**, any other value is refused: {row.note}."]
-    elif row.note:
+    if row.note:
         lines += ["", f"Preferred: {row.note}."]
     return "\n".join(lines) + "\n"
 

@@ -9,6 +9,7 @@ from choria_broker.config.context import network_key
 from choria_broker.config.endpoints import parse_endpoint
 from choria_broker.config.facts import SrvAnswer
 from choria_broker.config.reading import Values
+from choria_broker.config.resolve_operator import is_store_name
 from choria_broker.config.resolve_security import chosen_provider, client_signers
 from choria_broker.config.settings import Provider, TlsFiles
 from choria_broker.config.values import BadValueError
@@ -59,6 +60,17 @@ def peer_hosts(values: Values, srv: SrvAnswer | None) -> tuple[str, ...]:
         except BadValueError:
             continue
     return tuple(hosts)
+
+
+def operator_store(values: Values, source: Path) -> Path | None:
+    """Return the directory of the operator's store, None when there is no operator or its name cannot be one.
+
+    Args:
+        values: of the configuration.
+        source: absolute path of the main configuration file.
+    """
+    name = values.text(network_key("operator_account"))
+    return source.parent / "accounts" / "nats" / name if is_store_name(name) else None
 
 
 def named_files(values: Values, identity_files: TlsFiles | None) -> tuple[Path, ...]:

@@ -13,7 +13,6 @@ from choria_broker.config.reading import Values
 from choria_broker.config.resolve_adapters import check_federation, leave_out, resolve_adapters
 from choria_broker.config.resolve_network import check_ports, resolve_network, soft_shutdown
 from choria_broker.config.resolve_security import resolve_security, resolve_tls
-from choria_broker.config.schema import Status
 from choria_broker.config.settings import LogLevel, Network, Provider, Settings, Statistics
 from choria_broker.config.table import NETWORK, SETTINGS
 
@@ -43,7 +42,6 @@ def resolve(values: Values, facts: Facts, overrides: Overrides, collector: Colle
     """
     context = Context(values, facts, overrides, collector, values.text("identity") or facts.identity)
     _check_identity(context)
-    _refuse_later(context)
     _report_unlisted(context)
     settings = _settings(context)
     return None if refusals(collector.findings()) else settings
@@ -118,17 +116,6 @@ def _refuse_nothing_to_do(context: Context) -> None:
     problem = "all broker features are disabled"
     remedy = f"set {_FEATURES[0]} = true"
     context.collector.refuse("nothing-enabled", problem, remedy, context.values.subject(_FEATURES[0]))
-
-
-def _refuse_later(context: Context) -> None:
-    for key in context.values.set_keys():
-        match = SETTINGS.find(key)
-        if not match or match.setting.status is not Status.LATER:
-            continue
-        if context.values.is_default(key):
-            continue
-        problem = "not in this version of the broker"
-        context.collector.refuse("not-in-this-version", problem, match.setting.note, context.values.subject(key))
 
 
 def _report_unlisted(context: Context) -> None:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from choria_broker.config import subject_mapping
 from choria_broker.config.context import Context, network_key
 from choria_broker.config.endpoints import advertised, listen_address, network, overlap
 from choria_broker.config.resolve_accounts import resolve_accounts, resolve_unverified_account
-from choria_broker.config.resolve_links import MOST_PEERS, resolve_cluster, resolve_gateway, resolve_leafnodes
+from choria_broker.config.resolve_leafnodes import resolve_leafnodes
+from choria_broker.config.resolve_links import resolve_cluster, resolve_gateway
+from choria_broker.config.resolve_mappings import resolve_mappings
+from choria_broker.config.resolve_operator import check_operator_streams, resolve_operator
 from choria_broker.config.resolve_security import check_signer, resolve_client_anon_tls, resolve_signers
+from choria_broker.config.resolve_streams import resolve_streams
 from choria_broker.config.secret import Secret
 from choria_broker.config.settings import (
-    Cluster,
-    Gateway,
     IPNetwork,
-    Leafnodes,
     Network,
     Provisioning,
     Security,
-    StandardStream,
     Statistics,
-    Streams,
-    SubjectMapping,
     SystemUser,
     Tls,
     Websocket,
 )
-from choria_broker.config.values import BadValueError, duration
+from choria_broker.config.values import BadValueError
 
 _NEED_TLS = (
     "client_signer_cert",
@@ -60,9 +57,12 @@ def resolve_network(context: Context, tls: Tls, security: Security) -> Network:
     standing = ("choria", "system", *(("provisioning",) if provisioning.client_password else ()))
     accounts, organizations = resolve_accounts(context), tuple(issuer.account for issuer in security.issuers)
     cluster, gateway = resolve_cluster(context, tls), resolve_gateway(context, tls)
-    leafnodes = resolve_leafnodes(context, tls, tuple(dict.fromkeys((*standing, *accounts, *organizations))))
-    streams = _streams(context, cluster)
-    _check_stream_cluster(context, streams, cluster, gateway, leafnodes)
+    operator = resolve_operator(context)
+    local = tuple(dict.fromkeys((*standing, *accounts, *organizations)))
+    leafnodes = resolve_leafnodes(context, tls, local, operator)
+    streams = resolve_streams(context, cluster, gateway, leafnodes)
+    if operator:
+        check_operator_streams(context, operator, streams)
     if streams.store:
         _warn_of_way_around(context, pubsub_only=issuers and security.choria_ca)
     return Network(
@@ -84,10 +84,11 @@ def resolve_network(context: Context, tls: Tls, security: Security) -> Network:
         gateway=gateway,
         leafnodes=leafnodes,
         websocket=_websocket(context),
-        mappings=_mappings(context),
+        mappings=() if operator else resolve_mappings(context),
         streams=streams,
         accounts=accounts,
         unverified_account=resolve_unverified_account(context, tls, accounts, organizations, leafnodes.remotes),
+        operator=operator,
         pprof_port=values.number(network_key("pprof_port")),
         soft_shutdown_timeout=soft_shutdown(context),
     )
@@ -152,6 +153,11 @@ def _websocket(context: Context) -> Websocket:
         problem, effect = "there is no websocket listener", "it is ignored"
         remedy = f"set {network_key('websocket_port')} too"
         context.collector.warn("no-effect", problem, effect, remedy, context.values.subject(key))
+    elif advertise:
+        # Members of a cluster would tell it to each other's clients, but clusters of Choria do not advertise.
+        problem, effect = "brokers of Choria tell no client of addresses", "only the page /varz shows it"
+        remedy = "tell websocket clients where to connect by other means"
+        context.collector.info("no-effect", problem, effect, remedy, context.values.subject(key))
     return Websocket(port, advertise)
 
 
@@ -224,58 +230,6 @@ def _provisioning(context: Context, *, tls: bool, issuers: bool) -> Provisioning
     return Provisioning(Secret(password) if password else None, signer, without_token)
 
 
-def _mappings(context: Context) -> tuple[SubjectMapping, ...]:
-    values, found = context.values, []
-    for name in context.distinct(network_key("mapping.names")):
-        prefix = network_key(f"mapping.{name}.")
-        source, destination = values.text(prefix + "source"), values.text(prefix + "destination")
-        missing = [part for part, text in (("source", source), ("destination", destination)) if not text]
-        problem = "not set" if missing else subject_mapping.check(source, destination)
-        if problem:
-            effect, key = f"mapping {name} is left out", prefix + (missing[0] if missing else "destination")
-            remedy = f"set {key}" if missing else "correct source or destination"
-            at = values.absent(key, network_key("mapping.names")) if missing else values.subject(key)
-            context.collector.skip("bad-mapping", problem, effect, remedy, at)
-        else:
-            found.append(SubjectMapping(name, source, destination))
-    return tuple(found)
-
-
-def _streams(context: Context, cluster: Cluster) -> Streams:
-    values = context.values
-    store = values.path(network_key("stream.store"))
-    if store is None:
-        return Streams()
-    if context.facts.store_problem:
-        remedy = "create the directory, and let the broker's user write in it"
-        at = values.subject(network_key("stream.store"))
-        context.collector.refuse("store-not-writable", context.facts.store_problem, remedy, at)
-    manage = values.flag(network_key("stream.manage_streams"))
-    if manage:
-        _report_unmanaged(context)
-    return Streams(
-        store,
-        manage,
-        _stream(context, "event", "retention", cluster),
-        _stream(context, "machine", "retention", cluster),
-        _stream(context, "advisory", "retention", cluster),
-        _stream(context, "executor", "retention", cluster),
-        _stream(context, "leader_election", "ttl", cluster),
-        _sync(context),
-    )
-
-
-def _report_unmanaged(context: Context) -> None:
-    key = network_key("stream.manage_streams")
-    context.collector.warn(
-        "streams-not-managed",
-        "the standard streams are not made or updated in this version",
-        "streams are on, and events are kept only once something else has made the streams",
-        f"set {key} = false to silence this, and let another broker or the nats command line make them",
-        context.values.subject(key if context.values.given(key) else network_key("stream.store")),
-    )
-
-
 def _warn_of_way_around(context: Context, *, pubsub_only: bool) -> None:
     """Warn where Streams reach what permissions deny: who may use their API can have a stream fetch and send it."""
     hosts = network_key("client_hosts")
@@ -291,53 +245,3 @@ def _warn_of_way_around(context: Context, *, pubsub_only: bool) -> None:
                 "trust those hosts with the fleet, or run Streams on brokers they cannot reach",
                 context.values.subject(key),
             )
-
-
-def _stream(context: Context, name: str, age: str, cluster: Cluster) -> StandardStream:
-    values = context.values
-    key, age_key = network_key(f"stream.{name}_replicas"), network_key(f"stream.{name}_{age}")
-    replicas, seconds = values.number(key), values.seconds(age_key)
-    at, peers = values.subject(key), max(1, len(cluster.peers))
-    if age == "ttl" and seconds <= 0:
-        remedy = "write a time above 0s; leaders that never expire are never replaced"
-        context.collector.refuse("bad-value", "not above zero", remedy, values.subject(age_key))
-    if replicas == 0 or replicas < -1:
-        remedy = "write 1 to 5, or -1 for one copy on each peer"
-        context.collector.refuse("bad-value", "not a number of copies", remedy, at)
-    elif replicas > MOST_PEERS:
-        effect = f"there are {MOST_PEERS} copies"
-        context.collector.warn("many-replicas", f"more than {MOST_PEERS} copies", effect, f"write {MOST_PEERS}", at)
-        replicas = MOST_PEERS
-    elif replicas > peers:
-        problem, effect = f"more copies than the {peers} known peers", "the stream cannot be created until more join"
-        context.collector.warn("more-replicas-than-peers", problem, effect, "write -1, or add peers", at)
-    return StandardStream(seconds, replicas)
-
-
-def _sync(context: Context) -> float | None:
-    return context.parse(network_key("stream.sync"), _read_sync, None)
-
-
-def _read_sync(text: str) -> float | None:
-    if text == "always":
-        return 0.0
-    try:
-        seconds = duration(text)
-    except BadValueError as error:
-        raise BadValueError(error.problem, "write always, or a time such as 2m") from None
-    if seconds <= 0:
-        raise BadValueError("not above zero", "write always, or a time such as 2m")
-    return seconds
-
-
-def _check_stream_cluster(
-    context: Context, streams: Streams, cluster: Cluster, gateway: Gateway, leafnodes: Leafnodes
-) -> None:
-    by_leafnode = any(remote.account == "system" for remote in leafnodes.remotes)
-    if streams.store and gateway.remotes and not cluster.routes and not by_leafnode:
-        context.collector.refuse(
-            "gateway-streams-without-peers",
-            "Choria Streams with gateways need a cluster of at least two members",
-            f"list this broker and one more in {network_key('peers')}, or remove {network_key('stream.store')}",
-            context.values.subject(network_key("stream.store")),
-        )

@@ -39,8 +39,6 @@ class Status(enum.StrEnum):
     CURRENT = "current"
     NEW = "new"
     """This project's own; go-choria does not know it."""
-    LATER = "not in this version"
-    """Promised, not built yet: any value but the default is refused."""
     ALIAS = "alias"
     """Another name of a setting, accepted with a warning."""
     RETIRED = "retired"
@@ -66,7 +64,7 @@ class Setting:
         owner: which program uses the key.
         choices: accepted words of kind ``CHOICE``.
         status: how far it is supported.
-        note: for retired and later keys: what to tell the operator.
+        note: for retired keys: what to tell the operator.
     """
 
     key: str

@@ -286,6 +286,52 @@ class Issuer:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class OperatorAccount:
+    """An account of an operator's store, verified.
+
+    Attributes:
+        name: its name in the store.
+        key: its public key, by which the engine knows it.
+        token: what the operator says of it.
+        credentials: file with which the broker logs in to it, None when there is none that can be used.
+    """
+
+    name: str
+    key: str
+    token: str = dataclasses.field(repr=False)
+    credentials: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator whose accounts the engine serves; who gets in is the engine's decision, by the tokens of users.
+
+    Attributes:
+        name: its name.
+        directory: its store.
+        token: what it says of itself.
+        accounts: accounts it vouches for.
+        system: the system account, None when there is none.
+        choria: account of Choria Streams and of the broker's own connections, None when none is chosen.
+    """
+
+    name: str
+    directory: Path
+    token: str = dataclasses.field(repr=False)
+    accounts: tuple[OperatorAccount, ...] = ()
+    system: OperatorAccount | None = None
+    choria: OperatorAccount | None = None
+
+    def account(self, text: str) -> OperatorAccount | None:
+        """Return the account with this name or public key, None when the store has no good one."""
+        return next((account for account in self.accounts if text in (account.name, account.key)), None)
+
+    def credentials_directory(self, account: str) -> Path:
+        """Return where the broker looks for credentials files of an account, which is given by its name."""
+        return self.directory / "creds" / account
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Network:
     """The network broker.
 
@@ -303,6 +349,7 @@ class Network:
         system_user: None when no login for account ``system`` exists.
         accounts: further local accounts, those of issuers left out unless they are declared too.
         unverified_account: account for connections without certificate and token; empty means refused.
+        operator: in operator mode the operator, which decides on connections in place of everything above; else None.
         soft_shutdown_timeout: seconds for an orderly stop.
     """
 
@@ -328,6 +375,7 @@ class Network:
     streams: Streams = Streams()
     accounts: tuple[str, ...] = ()
     unverified_account: str = ""
+    operator: Operator | None = None
     pprof_port: int = 0
     soft_shutdown_timeout: float = 60.0
 

@@ -1,30 +1,36 @@
-"""Checks one subject mapping as nats-server does when it adds it to an account."""
+"""Subject mappings as nats-server understands them: which it takes, and which of several a subject meets first."""
 
 from __future__ import annotations
 
 import re
 
-_FUNCTION = re.compile(r"\{\{\s*([A-Za-z]+)\s*\((.*)\)\s*\}\}")
-_DOLLAR = re.compile(r"\$([+-]?[0-9]+)")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_BLANK = "[\\t\\n\\f\\r ]"
+_BLANKS = frozenset("\t\n\f\r ")
+_ARGUMENTS = re.compile(f",{_BLANK}*")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
 _SHORTEST_FUNCTION = 5
-_INT32 = 2**31 - 1
+_INT32 = 2**31
+_INT64 = 2**63
 
-_SPELLINGS = {
+_NAMES = {
     "wildcard": "[wW]ildcard",
     "partition": "[pP]artition",
     "splitfromleft": "[sS]plit[fF]rom[lL]eft",
     "splitfromright": "[sS]plit[fF]rom[rR]ight",
     "slicefromleft": "[sS]lice[fF]rom[lL]eft",
     "slicefromright": "[sS]lice[fF]rom[rR]ight",
-    "left": "[lL]eft",
     "right": "[rR]ight",
+    "left": "[lL]eft",
     "split": "[sS]plit",
     "random": "[rR]andom",
 }
-"""Functions by lower-case name, with the spellings that are understood."""
+"""Functions by lower-case name with the spellings that are understood, in the order they are looked for."""
 
-_WITH_NUMBER = frozenset({"splitfromleft", "splitfromright", "slicefromleft", "slicefromright", "left", "right"})
+_FUNCTIONS = {
+    name: re.compile(rf"\{{\{{{_BLANK}*{spelling}{_BLANK}*\((.*)\){_BLANK}*\}}\}}") for name, spelling in _NAMES.items()
+}
+_WITH_COUNT = frozenset({"partition", "random"})
+"""Functions whose first argument is a number of parts, and which a source without wildcards can have."""
 
 
 class _MappingError(Exception):
@@ -32,7 +38,7 @@ class _MappingError(Exception):
 
 
 def check(source: str, destination: str) -> str:
-    """Check a mapping.
+    """Check a mapping the way nats-server does when it adds it to an account.
 
     Args:
         source: subject to match, wildcards allowed.
@@ -48,9 +54,51 @@ def check(source: str, destination: str) -> str:
     return ""
 
 
+def doubt(destination: str) -> str:
+    """Look for what nats-server takes and nobody means.
+
+    Args:
+        destination: of a mapping without faults.
+
+    Returns:
+        What looks wrong, empty when nothing does.
+    """
+    for token in destination.split("."):
+        if not _is_function(token) and ("{{" in token or "}}" in token):
+            return f"{token} is taken as plain text: a function stands alone between two dots, without dots inside"
+        if token.count("{{") > 1:
+            return f"{token} has more than one function in it, of which one is used"
+        name, indexes, count = _function(token)
+        if any(index < 1 for index in indexes):
+            return f"{token} names wildcard {min(indexes)}, which nats-server takes for the first part of the source"
+        if name in _WITH_COUNT and count == 0:
+            return f"{token} is 0 for every subject"
+    return ""
+
+
+def covers(general: str, special: str) -> bool:
+    """Tell whether every subject that one source matches is matched by another one too.
+
+    Args:
+        general: the source that may match all of them.
+        special: the source whose subjects are looked at.
+    """
+    mine, theirs = general.split("."), special.split(".")
+    for wide, narrow in zip(mine, theirs, strict=False):
+        if wide == ">":
+            return True
+        if narrow == ">" or wide not in {narrow, "*"}:
+            return False
+    return len(mine) == len(theirs)
+
+
 def _check(source: str, destination: str) -> None:
     source_tokens = _tokens(source, "source")
     destination_tokens = _tokens(destination, "destination")
+    if _blank_in(source_tokens):
+        raise _MappingError("the source has a blank in it")
+    if _blank_in([token for token in destination_tokens if not _is_function(token)]):
+        raise _MappingError("the destination has a blank in it")
     if "*" in destination_tokens:
         raise _MappingError("the destination has a * where {{wildcard(n)}} or $n is meant")
     if (source_tokens[-1] == ">") != (destination_tokens[-1] == ">"):
@@ -73,60 +121,65 @@ def _tokens(subject: str, what: str) -> list[str]:
         raise _MappingError(f"the {what} has an empty part between dots")
     if ">" in tokens[:-1]:
         raise _MappingError(f"the {what} has a > that is not at its end")
-    for token in tokens:
-        inside_function = token.startswith("{{") and token.endswith("}}")
-        if not inside_function and any(character.isspace() for character in token):
-            raise _MappingError(f"the {what} has a blank in it")
     return tokens
+
+
+def _blank_in(tokens: list[str]) -> bool:
+    return any(_BLANKS.intersection(token) for token in tokens)
+
+
+def _is_function(token: str) -> bool:
+    return len(token) >= _SHORTEST_FUNCTION and token.startswith("{{") and token.endswith("}}")
 
 
 def _check_token(token: str, wildcards: int, *, bare: bool) -> None:
     """Check one part of the destination; ``bare`` sources have no wildcard that a function could use."""
-    name, indexes = _function(token)
+    name, indexes, _ = _function(token)
     if not name:
         return
-    if bare and name not in {"random", "partition"}:
+    if bare and name not in _WITH_COUNT:
         raise _MappingError(f"{token} needs a wildcard in the source")
     for index in indexes:
-        if index > wildcards or index < 1:
+        # Below 1 is taken too, see doubt. A source without wildcards is not held against what partition names.
+        if index > wildcards and not bare:
             raise _MappingError(f"{token} names wildcard {index} of a source that has {wildcards}")
 
 
-def _function(token: str) -> tuple[str, list[int]]:
-    """Return the function of a part and the wildcards it uses; an empty name for plain text."""
-    dollar = _DOLLAR.fullmatch(token)
-    if dollar:
-        return "wildcard", [_number(dollar[1], token)]
-    whole = token.startswith("{{") and token.endswith("}}")
-    if not whole and ("{{" in token or "}}" in token):
-        raise _MappingError(f"{token} is half a function, or a function with text around it")
-    if not whole or len(token) < _SHORTEST_FUNCTION:
-        return "", []
-    found = _FUNCTION.fullmatch(token)
-    name = found[1].lower() if found else ""
-    if not found or name not in _SPELLINGS or not re.fullmatch(_SPELLINGS[name], found[1]):
-        raise _MappingError(f"{token} is not a function of subject mappings")
-    arguments = [argument.strip(" ") for argument in found[2].split(",")]
-    return name, _indexes(name, arguments, token)
+def _function(token: str) -> tuple[str, list[int], int]:
+    """Return the function of a part, the wildcards it uses and its number of parts; an empty name for plain text."""
+    if token.startswith("$"):
+        index = _integer(token[1:])
+        return ("", [], -1) if index is None else ("wildcard", [index], -1)
+    if not _is_function(token):
+        return "", [], -1
+    for name, form in _FUNCTIONS.items():
+        found = form.search(token)
+        if found:
+            return name, *_arguments(name, _ARGUMENTS.split(found[1]), token)
+    raise _MappingError(f"{token} is not a function of subject mappings")
 
 
-def _indexes(name: str, arguments: list[str], token: str) -> list[int]:
+def _arguments(name: str, arguments: list[str], token: str) -> tuple[list[int], int]:
     if name == "wildcard":
         _expect(arguments, 1, token)
-        return [_number(arguments[0], token)]
-    if name == "random":
-        _expect(arguments, 1, token)
-        _positive(arguments[0], token)
-        return []
-    if name == "partition":
-        _positive(arguments[0], token)
-        return [_number(argument, token) for argument in arguments[1:]]
+        return [_number(arguments[0], token)], -1
+    if name in _WITH_COUNT:
+        if name == "random":
+            _expect(arguments, 1, token)
+        count = _number(arguments[0], token)
+        if count >= _INT32:
+            raise _MappingError(f"{token} has a number that is too large")
+        return [_number(argument, token) for argument in arguments[1:]], count
     _expect(arguments, 2, token)
-    if name in _WITH_NUMBER:
-        _number(arguments[1], token)
-    elif not arguments[1]:
-        raise _MappingError(f"{token} has no delimiter")
-    return [_number(arguments[0], token)]
+    index = _number(arguments[0], token)
+    if name != "split":
+        # Unlike a count this has a lower limit as well.
+        length = _number(arguments[1], token)
+        if not -_INT32 <= length < _INT32:
+            raise _MappingError(f"{token} has a number that is too large")
+    elif " " in arguments[1]:
+        raise _MappingError(f"{token} has a blank in its delimiter")
+    return [index], -1
 
 
 def _expect(arguments: list[str], count: int, token: str) -> None:
@@ -135,11 +188,16 @@ def _expect(arguments: list[str], count: int, token: str) -> None:
 
 
 def _number(text: str, token: str) -> int:
-    if not _NUMBER.fullmatch(text) or abs(int(text)) > _INT32:
+    number = _integer(text.strip(" "))
+    if number is None:
         raise _MappingError(f"{token} has an argument that is not a whole number")
-    return int(text)
+    return number
 
 
-def _positive(text: str, token: str) -> None:
-    if _number(text, token) < 1:
-        raise _MappingError(f"{token} needs a number above 0")
+def _integer(text: str) -> int | None:
+    """Read a whole number of 64 bits, None when it is none."""
+    # No number of 64 bits needs more digits, and Python refuses to read very long ones.
+    if not _INTEGER.fullmatch(text) or len(text.lstrip("+-0")) > len(str(_INT64)):
+        return None
+    number = int(text.lstrip("+-").lstrip("0") or "0") * (-1 if text.startswith("-") else 1)
+    return number if -_INT64 <= number < _INT64 else None

@@ -20,11 +20,11 @@ NETWORK = "plugin.choria.network."
 _LIVE, _ENGINE, _RESTART = Apply.LIVE, Apply.ENGINE, Apply.RESTART
 _STRING, _PATH, _INTEGER, _PORT = Kind.STRING, Kind.PATH, Kind.INTEGER, Kind.PORT
 _BOOLEAN, _DURATION, _LIST, _SWITCH = Kind.BOOLEAN, Kind.DURATION, Kind.LIST, Kind.SWITCH
-_NEW, _LATER = Status.NEW, Status.LATER
+_NEW = Status.NEW
 
 
 def _row(group: str, key: str, kind: Kind, default: str, apply: Apply, doc: str, **more: object) -> Setting:
-    since = str(more.pop("since", "new" if more.get("status") in {_NEW, _LATER} else "-"))
+    since = str(more.pop("since", "new" if more.get("status") is _NEW else "-"))
     return Setting(key, kind, default, since, apply, doc, group, **more)  # type: ignore[arg-type] # fields by name
 
 
@@ -59,8 +59,7 @@ def _core() -> tuple[Setting, ...]:
         _row("Statistics", choria + "stats_port", _PORT, "0", _RESTART,
              "Port for statistics and NATS monitoring; 0 turns both off."),
         _row("Statistics", choria + "stats_ui", _BOOLEAN, "false", _LIVE,
-             "Serve the status pages also where the statistics listener is not on a loopback address.",
-             status=_LATER, note="remove it; this version has no status pages"),
+             "Show /choria/status to other machines too, where stats_address lets them in.", status=_NEW),
         _row("Discovery", choria + "use_srv", _BOOLEAN, "true", _RESTART,
              "Look in DNS SRV records for peers and middleware."),
         _row("Discovery", choria + "srv_domain", _STRING, "", _RESTART,
@@ -135,12 +134,15 @@ def _network() -> tuple[Setting, ...]:
         _row("Provisioning", n + "provisioning.provisioner_without_token", _BOOLEAN, "false", _LIVE,
              "On issuer networks let the provisioner in with the password alone.", since="0.27"),
         _row("Operator mode", n + "operator_account", _STRING, "", _RESTART,
-             "Name of the NATS operator whose accounts the broker serves.", status=_LATER, note="remove it"),
+             "Name of the NATS operator whose accounts the broker serves, in its store accounts/nats/NAME beside this "
+             "file. Users' tokens then decide who gets in: not combined with settings that say who may connect.",
+             status=_NEW),
         _row("Operator mode", n + "system_account", _STRING, "system", _RESTART,
-             "System account of the operator; without one only system is accepted.",
-             status=_LATER, note="remove it, or write system"),
+             "System account of the operator, by its public key or its name; unset, the one that the operator's token "
+             "names. Without an operator only system is accepted.", status=_NEW),
         _row("Operator mode", n + "choria_account", _STRING, "", _RESTART,
-             "Account of the operator that holds Choria Streams.", status=_LATER, note="remove it"),
+             "Account of the operator that holds Choria Streams, and to which leafnode remotes are bound that name "
+             "none, by its name or public key; unset, there are no standard streams.", status=_NEW),
     )
 
 
@@ -183,7 +185,8 @@ def _links() -> tuple[Setting, ...]:
         _row(w, n + "websocket_port", _PORT, "0", _RESTART,
              "Port of the websocket listener; 0 means none.", since="0.23"),
         _row(w, n + "websocket_advertise", _STRING, "", _ENGINE,
-             "host:port told to websocket clients.", since="0.23"),
+             "host:port of the websocket listener as others see it; the engine shows it on /varz, and tells clients of "
+             "no address of other brokers.", since="0.23"),
         _row(m, n + "mapping.names", _LIST, "", _ENGINE,
              "Names of the subject mappings in account choria, in their order.", since="0.26"),
         _row(m, mapping + "source", _STRING, "", _ENGINE, "Subject to match.", since="0.26"),
@@ -211,10 +214,10 @@ def _streams() -> tuple[Setting, ...]:
         _row(g, s + "store", _PATH, "", _RESTART,
              "Directory of Choria Streams, which it turns on.", since="0.15"),
         _row(g, s + "manage_streams", _BOOLEAN, "true", _LIVE,
-             "Create and update the standard streams from this broker. Not in this version: streams are on and empty "
-             "until something else makes the standard ones.", since="0.26"),
-        _row(g, s + "sync", _STRING, "", _ENGINE,
-             "How often data is forced to disk: always, or a duration; unset, the engine's own choice.", status=_NEW),
+             "Create and update the standard streams from this broker.", since="0.26"),
+        _row(g, s + "sync", _STRING, "default", _RESTART,
+             "How often data are forced to disk: always (before a message is acknowledged), a duration, or default, "
+             "the engine's 2 minutes. What is younger can be lost in a power failure.", status=_NEW),
         _row(g, s + "event_retention", _DURATION, "24h", _LIVE,
              kept.format("lifecycle events"), since="0.15"),
         _row(g, s + "event_replicas", _INTEGER, "-1", _LIVE, copies.format("lifecycle events"), since="0.21"),
@@ -227,7 +230,7 @@ def _streams() -> tuple[Setting, ...]:
         _row(g, s + "advisory_replicas", _INTEGER, "-1", _LIVE,
              copies.format("stream advisories"), since="0.21"),
         _row(g, s + "leader_election_ttl", _DURATION, "1m", _LIVE,
-             "How long a leader stays one without renewing.", since="0.25"),
+             "How long a leader stays one without renewing, 1s to 1h.", since="0.25"),
         _row(g, s + "leader_election_replicas", _INTEGER, "-1", _LIVE,
              copies.format("the election bucket"), since="0.25"),
         _row(g, s + "executor_retention", _DURATION, "0", _LIVE,

@@ -7,6 +7,15 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from choria_broker.control.report import (
+    CertificateReport,
+    EngineReport,
+    HealthReport,
+    LeftOut,
+    Peers,
+    Remote,
+    StoreReport,
+)
 from choria_broker.refusals import Refused
 
 LONGEST_REQUEST = 4096
@@ -63,11 +72,52 @@ class RecentDecision(msgspec.Struct, frozen=True):
     username: str
 
 
-class Status(msgspec.Struct, frozen=True):
-    """How a broker is.
+class StreamStatus(msgspec.Struct, frozen=True):
+    """One standard stream in one account.
+
+    Attributes:
+        account, stream: which one.
+        state: ``pending``, ``ok``, ``retrying``, ``failed`` or ``not-managed``.
+        outcome: for ``ok``: ``created``, ``updated`` or ``unchanged``; otherwise empty.
+        reason: for ``retrying`` and ``failed``: why; otherwise empty.
+        replicas: copies it is to have, 0 when it is not managed.
+    """
+
+    account: str
+    stream: str
+    state: str
+    outcome: str
+    reason: str
+    replicas: int
+
+
+class StreamTrouble(msgspec.Struct, frozen=True):
+    """Something that is wrong with the store of Choria Streams.
+
+    Attributes:
+        trouble: class of trouble, as metrics name it.
+        account, stream: which stream, empty when it is not known or all are concerned.
+        words: what is wrong.
+        remedy: what to do.
+        times: how often the engine told of it.
+        last: when last, Unix seconds.
+    """
+
+    trouble: str
+    account: str
+    stream: str
+    words: str
+    remedy: str
+    times: int
+    last: float
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """How a broker is, as everybody may know who may read its statistics.
 
     Attributes:
         identity: its name.
+        health: how it is altogether.
         version: of the broker.
         nats: version of the nats-server library in its engine.
         pid: process id.
@@ -75,12 +125,22 @@ class Status(msgspec.Struct, frozen=True):
         since: when it started, Unix seconds.
         ports: ports the engine listens on, by listener.
         accepted, refused: decisions since the start by the rule that made them.
-        refused_addresses: addresses refused most recently, the latest first.
-        recent: the latest decisions, the latest first.
         unverified_account: account of clients that present nothing, empty when they are refused.
+        operator: in operator mode the operator whose accounts decide on connections in place of this broker.
+        accounts: names of the operator's accounts.
+        streams: the standard streams; empty when Choria Streams are off.
+        stream_troubles: what is wrong with their store.
+        store: what they hold; None while they or statistics are off.
+        engine: the engine's process.
+        peers: the other members of the cluster.
+        remotes: gateways and leafnode remotes of the settings.
+        certificates: those it works with.
+        pending_restart: settings that were changed and come into force at the next start.
+        left_out: features that the configuration keeps out.
     """
 
     identity: str
+    health: HealthReport = HealthReport()
     version: str
     nats: str
     pid: int
@@ -89,6 +149,27 @@ class Status(msgspec.Struct, frozen=True):
     ports: Mapping[str, int]
     accepted: Mapping[str, int]
     refused: Mapping[str, int]
+    unverified_account: str = ""
+    operator: str = ""
+    accounts: tuple[str, ...] = ()
+    streams: tuple[StreamStatus, ...] = ()
+    stream_troubles: tuple[StreamTrouble, ...] = ()
+    store: StoreReport | None = None
+    engine: EngineReport = EngineReport()
+    peers: Peers = Peers()
+    remotes: tuple[Remote, ...] = ()
+    certificates: tuple[CertificateReport, ...] = ()
+    pending_restart: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class Status(Overview, frozen=True, kw_only=True):
+    """How a broker is, with what only its own user and root may know: who was at the door.
+
+    Attributes:
+        refused_addresses: addresses refused most recently, the latest first.
+        recent: the latest decisions, the latest first.
+    """
+
     refused_addresses: tuple[Refused, ...]
     recent: tuple[RecentDecision, ...] = ()
-    unverified_account: str = ""

@@ -145,23 +145,23 @@ class _Conversations:
             line = await reader.readuntil(b"\n")
         except asyncio.LimitOverrunError:
             return _line(Answer(error=f"a request has {LONGEST_REQUEST} bytes at most")), False
-        return _line(self._answer(line)), True
+        try:
+            return _line(self._answer(line)), True
+        except Exception:  # noqa: BLE001 - a question about the broker must never end it
+            _log.exception("Could not answer on the control socket")
+            return _line(Answer(error="the broker could not answer, its log says why")), True
 
     def _answer(self, line: bytes) -> Answer[Status] | Answer[Decision]:
         try:
             request = _decoder.decode(line)
         except msgspec.DecodeError as error:
             return Answer(error=f"not a request this broker knows: {error}")
-        try:
-            match request:
-                case StatusRequest():
-                    return Answer(self._sources.status())
-                case DecisionRequest(connection):
-                    found = self._sources.find(connection)
-                    return Answer(found) if found else Answer(error=_unknown(connection))
-        except Exception:  # noqa: BLE001 - a question about the broker must never end it
-            _log.exception("Could not answer on the control socket")
-            return Answer(error="the broker could not answer, its log says why")
+        match request:
+            case StatusRequest():
+                return Answer(self._sources.status())
+            case DecisionRequest(connection):
+                found = self._sources.find(connection)
+                return Answer(found) if found else Answer(error=_unknown(connection))
 
 
 def _may_ask(writer: asyncio.StreamWriter) -> bool:

@@ -5,6 +5,7 @@ The reference manual has the protocol itself; this module only knows bytes and t
 
 from __future__ import annotations
 
+import enum
 import struct
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from choria_broker.access.request import Certificate, ConnectRequest, Kind, TlsState
 from choria_broker.access.verdict import SubjectRules, Verdict
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the gate protocol this broker speaks."""
 
 MAX_FRAME = 1_048_576
@@ -26,6 +27,15 @@ class FrameError(Exception):
     """The engine sent, or would have been sent, something that is not a frame of the protocol."""
 
 
+class Authentication(enum.Enum):
+    """Who authenticates the engine's clients."""
+
+    QUESTIONS = "questions"
+    """The broker, which is asked about each."""
+    OPERATOR = "operator"
+    """The engine, by the tokens of users, down from the operator in its configuration file."""
+
+
 class Hello(msgspec.Struct, tag="hello", frozen=True):
     """The broker's first frame."""
 
@@ -34,7 +44,15 @@ class Hello(msgspec.Struct, tag="hello", frozen=True):
     bridge_secret: str
     answer_within_ms: int
     max_questions: int
+    authentication: Authentication = Authentication.QUESTIONS
+    mappings: tuple[tuple[str, str], ...] = ()
     protocol: int = PROTOCOL
+
+
+class Reload(msgspec.Struct, tag="reload", frozen=True):
+    """The engine is to read its configuration file again."""
+
+    id: int
 
 
 class EngineHello(msgspec.Struct, tag="hello", frozen=True):
@@ -105,6 +123,13 @@ class Refusal(msgspec.Struct, tag="refusal", frozen=True):
     address: str = ""
 
 
+class Reloaded(msgspec.Struct, tag="reloaded", frozen=True):
+    """What came of a reload; without a problem, what the file says is in force."""
+
+    id: int
+    problem: str = ""
+
+
 class WireRules(msgspec.Struct, frozen=True):
     """Subjects of one direction as the engine reads them."""
 
@@ -130,7 +155,7 @@ class WireVerdict(msgspec.Struct, tag="verdict", frozen=True):
     permissions: WirePermissions | None = None
 
 
-EngineFrame = EngineHello | Ready | Question | Refusal
+EngineFrame = EngineHello | Ready | Question | Refusal | Reloaded
 """Frames the engine sends."""
 
 _decoder: msgspec.json.Decoder[EngineFrame] = msgspec.json.Decoder(EngineFrame)
@@ -149,7 +174,7 @@ def decode(payload: bytes) -> EngineFrame:
         raise FrameError(f"not a frame of the gate protocol: {type(error).__name__}") from None
 
 
-def encode(frame: Hello | WireVerdict) -> bytes:
+def encode(frame: Hello | WireVerdict | Reload) -> bytes:
     """Write one frame of the broker, length included.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -12,30 +11,14 @@ from typing import cast
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Verdict
 from choria_broker.engine import frames
-from choria_broker.errors import GateError
+from choria_broker.engine.counters import GateCounters
+from choria_broker.errors import GateError, NotReadyError
 
 Decide = Callable[[ConnectRequest], Verdict]
 """Answers one request at once; it must not block and must not raise."""
 
 _BATCH = 64
 """Frames handled in a row before other tasks of the loop get their turn."""
-
-
-@dataclasses.dataclass(slots=True)
-class GateCounters:
-    """What happened at the gate since the start.
-
-    Attributes:
-        answered: questions answered in time.
-        expired: questions read after their deadline and not answered.
-        oversized: verdicts too large for the protocol, answered as refusals.
-        refused: refusals the engine decided itself, by cause.
-    """
-
-    answered: int = 0
-    expired: int = 0
-    oversized: int = 0
-    refused: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 class Gate:
@@ -73,6 +56,9 @@ class Gate:
         self.ready: asyncio.Future[frames.Ports] = asyncio.get_running_loop().create_future()
         self.counters = GateCounters()
         self._greeted = False
+        self._transport: asyncio.Transport | None = None
+        self._reloads: dict[int, asyncio.Future[str]] = {}
+        self._last_reload = 0
 
     async def run(self) -> None:
         """Greet the engine and answer its questions until it closes the gate.
@@ -83,6 +69,7 @@ class Gate:
         wire = _Wire(self._receive)
         transport, _ = await asyncio.get_running_loop().create_unix_connection(lambda: wire, sock=self._sock)
         try:
+            self._transport = transport
             transport.write(frames.encode(self._hello))
             await wire.ended
         except OSError:
@@ -90,7 +77,39 @@ class Gate:
         except frames.FrameError as error:
             raise GateError(str(error)) from error
         finally:
+            self._transport = None
             transport.abort()
+            for answer in self._reloads.values():
+                answer.cancel()
+
+    async def reload(self, deadline: float) -> str:
+        """Have the engine read its configuration file again.
+
+        Args:
+            deadline: seconds to wait for it.
+
+        Returns:
+            Why nothing of the file came into force; empty when it is in force.
+
+        Raises:
+            NotReadyError: there is no engine, or it did not answer in time.
+        """
+        if self._transport is None or not self.ready.done():
+            raise NotReadyError("the engine is not running")
+        self._last_reload += 1
+        number = self._last_reload
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._reloads[number] = answer
+        self._transport.write(frames.encode(frames.Reload(number)))
+        try:
+            await asyncio.wait({answer}, timeout=deadline)
+            if not answer.done():
+                raise NotReadyError(f"the engine did not say within {deadline:.0f} s what came of the reload")
+            if answer.cancelled():
+                raise NotReadyError("the engine ended before it said what came of the reload")
+            return answer.result()
+        finally:
+            del self._reloads[number]
 
     def _receive(self, payload: bytes) -> bytes:
         """Handle one frame and return what to answer, which may be nothing."""
@@ -106,6 +125,10 @@ class Gate:
                 self._on_refusal(frame)
             case frames.Ready() if not self.ready.done():
                 self.ready.set_result(frame.ports)
+            case frames.Reloaded() if frame.id <= self._last_reload:
+                waiting = self._reloads.get(frame.id)
+                if waiting and not waiting.done():
+                    waiting.set_result(frame.problem)
             case _:
                 raise GateError(f"the engine sent {type(frame).__name__} out of turn")
         return b""
@@ -122,6 +145,8 @@ class Gate:
             self.counters.expired += 1
             return b""
         verdict = self._decide(frames.request_of(question))
+        asked = question.deadline - self._hello.answer_within_ms
+        self.counters.latency.add(self._clock() - asked / 1000)
         generation = self._hello.generation
         self.counters.answered += 1
         try:

@@ -32,6 +32,17 @@ _ADVICE = (
             "plugin.choria.network.gateway_tls and gateway_remotes of both"
         ),
     ),
+    (
+        re.compile(r"TLS leafnode handshake error|Leafnode Error 'Authorization Violation'"),
+        (
+            "the other side has other TLS settings, another CA, a name that is not in the url, or other credentials: "
+            "compare url, tls and credentials of plugin.choria.network.leafnode_remote with it, and read its log"
+        ),
+    ),
+    (
+        re.compile(r"Leafnode connection dropped with same cluster name error"),
+        "set plugin.choria.network.gateway_name to a name of this site's own",
+    ),
 )
 
 
@@ -39,7 +50,7 @@ _ADVICE = (
 class LogLine:
     """One line of the engine: a level of the standard ``logging`` module and the text without its prefix.
 
-    The text of a failed route or gateway says in addition which settings to compare.
+    The text of a failed route, gateway or leafnode says in addition which settings to look at.
     """
 
     level: int

@@ -100,6 +100,11 @@ class EngineProcess:
             if worth(line.level, line.text):
                 _log.log(line.level, "%s", line.text)
 
+    @property
+    def alive(self) -> bool:
+        """The process has not ended."""
+        return self._process.returncode is None
+
     async def wait(self) -> int:
         """Wait for the end of the process.
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from choria_broker.config.endpoints import gateway_urls, named
 from choria_broker.config.secret import MASK, Secret
-from choria_broker.config.settings import Endpoint, GatewayRemote, LeafnodeRemote, LogLevel, RemoteTls, Settings
+from choria_broker.config.settings import (
+    Endpoint,
+    GatewayRemote,
+    LeafnodeRemote,
+    LogLevel,
+    Operator,
+    RemoteTls,
+    Settings,
+)
 from choria_broker.engine.syntax import Value, write
 
 Block = dict[str, Value]
@@ -57,8 +66,8 @@ def render(settings: Settings, *, monitoring: bool = False, debug: bool = False)
     ):
         if part:
             block[key] = part
-    block["system_account"] = "system"
-    block["accounts"] = _accounts(settings)
+    operator = settings.network.operator
+    block |= _operator(operator) if operator else {"system_account": "system", "accounts": _accounts(settings)}
     block["authorization"] = {"timeout": _seconds(settings.network.auth_timeout)}
     return Rendered(
         text=write(block),
@@ -138,6 +147,8 @@ def _cluster(settings: Settings) -> Block:
     if not cluster.peers:
         return block
     block |= {"host": network.listen_address, "port": cluster.port, "no_advertise": True, "pool_size": -1}
+    if own := _known_as(settings.identity, cluster.peers):
+        block["advertise"] = own.authority
     if cluster.user and cluster.password:
         block["authorization"] = {"user": cluster.user, "password": cluster.password}
     if settings.tls.everywhere and cluster.tls:
@@ -145,6 +156,14 @@ def _cluster(settings: Settings) -> Block:
         block["tls"] = _link_tls(settings, named=not cluster.user and named(cluster.routes))
     block["routes"] = [_route(route, cluster.user, cluster.password) for route in cluster.routes]
     return block
+
+
+def _known_as(identity: str, listed: Iterable[Endpoint]) -> Endpoint | None:
+    """Return the place where a list names this broker; None when it does not, or not by its identity.
+
+    Brokers tell each other of brokers. Without this place they would tell the address, which is in no certificate.
+    """
+    return next((place for place in listed if place.host.lower() == identity.lower()), None)
 
 
 def _route(route: Endpoint, user: str, password: Secret | None) -> Value:
@@ -169,6 +188,9 @@ def _gateway(settings: Settings) -> Block:
         "port": gateway.port,
         "reject_unknown_cluster": True,
     }
+    own_urls = (url for remote in gateway.remotes if remote.name == gateway.name for url in remote.urls)
+    if own := _known_as(settings.identity, own_urls):
+        block["advertise"] = own.authority
     if secured:
         block["tls"] = _link_tls(settings, named=named(gateway_urls(gateway)))
     block["gateways"] = [_gateway_remote(settings, remote, secured=secured) for remote in gateway.remotes]
@@ -208,10 +230,11 @@ def _leafnodes(settings: Settings) -> Block:
         return {}
     block: Block = {}
     if leafnodes.port:
+        # Not no_advertise: a leafnode of an older version, go-choria's too, takes a listener that tells no address for
+        # the wrong port.
         block |= {
             "host": settings.network.listen_address,
             "port": leafnodes.port,
-            "no_advertise": True,
             "authorization": {"timeout": LEAFNODE_AUTH_TIMEOUT},
         }
         if advertise := _leafnode_advertise(settings):
@@ -269,6 +292,19 @@ def _jetstream(settings: Settings) -> Block:
     if streams.sync is not None:
         block["sync_interval"] = _duration(streams.sync) if streams.sync else "always"
     return block
+
+
+def _operator(operator: Operator) -> Block:
+    """The operator and its accounts by their public keys; their tokens are no secrets, and no reading for people."""
+    accounts: Block = {account.key: _token(account.token, account.name) for account in operator.accounts}
+    block: Block = {"operator": _token(operator.token, operator.name), "resolver": "MEMORY"}
+    if operator.system:
+        block["system_account"] = operator.system.key
+    return block | {"resolver_preload": accounts}
+
+
+def _token(token: str, name: str) -> Secret:
+    return Secret(token, shown=f"token of {name}")
 
 
 def _accounts(settings: Settings) -> Block:

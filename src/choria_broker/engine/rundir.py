@@ -52,6 +52,7 @@ class RunDirectory:
         """
         target = self.path / name
         temporary = self.path / f"{name}.new"
+        temporary.unlink(missing_ok=True)  # Left by an attempt for which there was no room.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)

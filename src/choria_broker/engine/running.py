@@ -9,10 +9,14 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from choria_broker.config.settings import Settings
 from choria_broker.engine import frames
 from choria_broker.engine.gate import Decide, Gate
 from choria_broker.engine.process import EngineProcess
+from choria_broker.engine.render import Rendered
 from choria_broker.errors import EngineDiedError, NotReadyError
+
+_FIRST_GENERATION = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,12 +28,35 @@ class Limits:
         answer_ms: milliseconds a connection has to be decided, counted from its CONNECT.
         questions: most connections waiting for their verdict at once.
         last_words: seconds to wait for the last log lines of an engine that died.
+        reload: seconds the engine has to take over a changed configuration.
     """
 
     ready: float = 60.0
     answer_ms: int = 1500
     questions: int = 4096
     last_words: float = 1.0
+    reload: float = 20.0
+
+
+def hello_for(settings: Settings, rendered: Rendered, secret: str, limits: Limits) -> frames.Hello:
+    """Write the first frame on the gate of an engine: what its file cannot say.
+
+    Args:
+        settings: what the broker was told.
+        rendered: the engine's configuration.
+        secret: opens the bridge.
+        limits: deadlines and bounds.
+    """
+    operator, questions = frames.Authentication.OPERATOR, frames.Authentication.QUESTIONS
+    return frames.Hello(
+        authentication=operator if settings.network.operator else questions,
+        generation=_FIRST_GENERATION,
+        optional_client_certificates=rendered.optional_client_certificates,
+        bridge_secret=secret,
+        answer_within_ms=limits.answer_ms,
+        max_questions=limits.questions,
+        mappings=tuple((each.source, each.destination) for each in settings.network.mappings),
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,11 +104,13 @@ class RunningEngine:
     Attributes:
         pid: process id.
         gate: its gate.
+        alive: tells whether its process has not ended.
         ended_in_time: False once it had to be killed.
     """
 
     pid: int
     gate: Gate
+    alive: Callable[[], bool]
     ended_in_time: bool = True
 
     async def ready(self, deadline: float, stop: asyncio.Event) -> frames.Ports:
@@ -120,7 +149,7 @@ async def running(orders: Orders, hearers: Hearers, limits: Limits) -> AsyncIter
     """
     process, sock = await EngineProcess.start(orders.binary, orders.configuration)
     gate = Gate(sock, orders.hello, hearers.decide, hearers.refused, hearers.greeted)
-    engine = RunningEngine(process.pid, gate)
+    engine = RunningEngine(process.pid, gate, lambda: process.alive)
     async with asyncio.TaskGroup() as tasks:
         drain = tasks.create_task(process.drain(hearers.worth_logging), name="engine log")
         watch = tasks.create_task(_watch(process, drain, limits.last_words), name="engine watch")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import re
 from collections.abc import AsyncIterator, Callable
 
 import aiohttp
@@ -15,6 +17,7 @@ PAGES = (
     "/connz",
     "/routez",
     "/gatewayz",
+    "/raftz",
     "/leafz",
     "/subsz",
     "/subscriptionsz",
@@ -29,6 +32,8 @@ PAGES = (
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _CHUNK = 65536
+_PLACE = re.compile(rb'("http_host": )"(?:[^"\\]|\\.)*"(,\s*"http_port": )-?\d+')
+"""Where ``/varz`` tells on which address it is; quotes inside of texts are escaped, so no text looks like it."""
 
 
 class Relay:
@@ -36,10 +41,12 @@ class Relay:
 
     Args:
         monitoring_port: tells the loopback port of the engine's monitoring listener, 0 while there is none.
+        public: address and port that ``/varz`` is to tell in place of the engine's; None leaves them.
     """
 
-    def __init__(self, monitoring_port: Callable[[], int]) -> None:
+    def __init__(self, monitoring_port: Callable[[], int], public: tuple[str, int] | None = None) -> None:
         """Prepare; the client session opens with the application."""
+        self._public = public
         self._monitoring_port = monitoring_port
         self._session: aiohttp.ClientSession | None = None
 
@@ -67,6 +74,9 @@ class Relay:
                 response = web.StreamResponse(status=answer.status)
                 if "Content-Type" in answer.headers:
                     response.headers["Content-Type"] = answer.headers["Content-Type"]
+                if page == "/varz" and request.method == "GET" and self._public:
+                    text = _with_place(await answer.read(), *self._public)
+                    return web.Response(status=answer.status, headers=response.headers, body=text)
                 await response.prepare(request)
                 async for chunk in answer.content.iter_chunked(_CHUNK):
                     await response.write(chunk)
@@ -74,3 +84,7 @@ class Relay:
                 return response
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             raise web.HTTPBadGateway(text="The engine does not answer.\n") from error
+
+
+def _with_place(varz: bytes, host: str, port: int) -> bytes:
+    return _PLACE.sub(lambda found: b"%b%b%b%d" % (found[1], json.dumps(host).encode(), found[2], port), varz, count=1)

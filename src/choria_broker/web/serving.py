@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import socket
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 from aiohttp import web
+
+from choria_broker.config.settings import Statistics
+from choria_broker.web.host_guard import is_loopback, only_known_hosts
 
 _END_OF_HEADER = b"\r\n\r\n"
 
@@ -57,6 +61,27 @@ async def serve(app: web.Application, host: str, port: int, bounds: Bounds | Non
         await runner.cleanup()
 
 
+@contextlib.asynccontextmanager
+async def statistics_port(app: web.Application, statistics: Statistics, identity: str) -> AsyncIterator[int]:
+    """Serve an application on the statistics port; on loopback only under names that lead there.
+
+    Args:
+        app: the application.
+        statistics: where to.
+        identity: of the broker, which is one of those names.
+
+    Yields:
+        The port.
+
+    Raises:
+        OSError: the port cannot be had.
+    """
+    if is_loopback(statistics.address):
+        app.middlewares.append(only_known_hosts(statistics.address, identity))
+    async with serve(app, statistics.address, statistics.port) as port:
+        yield port
+
+
 class _Site(web.BaseSite):
     def __init__(self, runner: web.BaseRunner, host: str, port: int, bounds: Bounds) -> None:
         super().__init__(runner)
@@ -74,9 +99,17 @@ class _Site(web.BaseSite):
         if make is None:
             raise RuntimeError("the runner was not set up")
         connected: set[_Connection] = set()
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(make, connected, self._bounds), self._host, self._port
-        )
+        loop = asyncio.get_running_loop()
+
+        def connection() -> _Connection:
+            return _Connection(make, connected, self._bounds)
+
+        if self._host == "::" and socket.has_dualstack_ipv6():
+            # The loop makes a socket for IPv6 alone of it, where every other listener of the broker takes both.
+            both = socket.create_server((self._host, self._port), family=socket.AF_INET6, dualstack_ipv6=True)
+            self._server = await loop.create_server(connection, sock=both)
+        else:
+            self._server = await loop.create_server(connection, self._host, self._port)
 
 
 class _Connection(asyncio.Protocol):

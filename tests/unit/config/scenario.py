@@ -22,6 +22,7 @@ from choria_broker.config.resolve import resolve
 from choria_broker.config.resolve_security import chosen_files
 from choria_broker.config.settings import Settings
 from choria_broker.config.syntax import parse
+from stock import Operator
 
 NOW = dt.datetime.now(dt.UTC)
 IDENTITY = "broker1.example.net"
@@ -38,7 +39,7 @@ plugin.security.file.ca = /tls/ca.pem
 """The smallest configuration that needs nothing from its surroundings."""
 
 NET = "plugin.choria.network."
-CREDENTIALS = b"-----BEGIN NATS USER JWT-----\nx\n------\n-----BEGIN USER NKEY SEED-----\ny\n"
+CREDENTIALS = Operator("OPS").user("OPS").text().encode()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.resolver
-import dns.rrset
 import pytest
 
 from choria_broker.config.discovery import (
@@ -27,6 +21,7 @@ from choria_broker.config.discovery import (
     run_command,
 )
 from choria_broker.config.facts import SrvAnswer
+from nameserver import name_server
 
 QUIET = Discovery(
     hostname=lambda: "host",
@@ -98,6 +93,18 @@ def test_a_name_server_that_hangs_costs_a_bounded_time() -> None:
     assert search(addresses=hang, limit=0.2).addresses(["a", "b"]) == {"a": (), "b": ()}
     assert time.monotonic() - begin < 5
     release.set()
+
+
+def test_srv_records_leave_time_for_the_names_of_peers() -> None:
+    given: list[float] = []
+
+    def answer(record: str, seconds: float) -> SrvAnswer:
+        given.append(seconds)
+        return SrvAnswer(record, problem="none")
+
+    search(srv=answer).srv("record")
+    search(srv=answer, limit=0.5).srv("record")
+    assert [seconds <= most for seconds, most in zip(given, (3.0, 0.5), strict=True)] == [True, True]
 
 
 def test_domain(tools: Path) -> None:
@@ -175,72 +182,30 @@ def test_commands() -> None:
 RECORD = "_mcollective-broker._tcp.example.net"
 
 
-@pytest.fixture
-def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
-    """A name server on a free port; its answer is what the test puts under ``lines`` or ``rcode``."""
-    answer: dict[str, object] = {}
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                data, client = server.recvfrom(4096)
-            except OSError:
-                return
-            if not data:
-                return
-            query = dns.message.from_wire(data)
-            reply = dns.message.make_response(query)
-            reply.flags |= dns.flags.RA
-            lines = answer.get("lines", [])
-            assert isinstance(lines, list)
-            if lines:
-                reply.answer.append(dns.rrset.from_text(query.question[0].name, 60, "IN", "SRV", *lines))
-            if "rcode" in answer:
-                reply.set_rcode(dns.rcode.from_text(str(answer["rcode"])))
-            server.sendto(reply.to_wire(), client)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers = ["127.0.0.1"]
-    resolver.port = server.getsockname()[1]
-    monkeypatch.setattr(dns.resolver, "Resolver", lambda: resolver)
-    yield answer
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-        last.sendto(b"", ("127.0.0.1", resolver.port))
-    thread.join(5)
-    server.close()
-
-
-def test_srv(name_server: dict[str, object]) -> None:
-    name_server["lines"] = ["10 0 5222 b.example.net.", "5 0 5223 a.example.net.", "20 0 0 ."]
-    found = lookup_srv(RECORD, 5)
+def test_srv() -> None:
+    lines = ["10 0 5222 b.example.net.", "5 0 5223 a.example.net.", "20 0 0 ."]
+    with name_server({f"{RECORD} SRV": lines}) as server:
+        found = lookup_srv(RECORD, 5, server.resolver())
     assert found == SrvAnswer(RECORD, (("a.example.net", 5223), ("b.example.net", 5222)))
 
 
 @pytest.mark.parametrize(
     ("rcode", "failed"), [("NXDOMAIN", False), ("NOERROR", False), ("SERVFAIL", True), ("REFUSED", True)]
 )
-def test_srv_without_answer(name_server: dict[str, object], rcode: str, failed: bool) -> None:
-    name_server["rcode"] = rcode
-    found = lookup_srv(RECORD, 0.5)
+def test_srv_without_answer(rcode: str, failed: bool) -> None:
+    with name_server({f"{RECORD} A": ["192.0.2.1"]}, failing=rcode) as server:
+        found = lookup_srv(RECORD, 0.5, server.resolver())
     assert (found.targets, found.failed) == ((), failed)
     assert found.problem
 
 
-def test_srv_without_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers = ["127.0.0.1"]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        silent.bind(("127.0.0.1", 0))
-        resolver.port = silent.getsockname()[1]
-        monkeypatch.setattr(dns.resolver, "Resolver", lambda: resolver)
+def test_srv_without_server() -> None:
+    with name_server({}, silent=True) as server:
         begin = time.monotonic()
-        found = lookup_srv(RECORD, 0.3)
+        found = lookup_srv(RECORD, 0.3, server.resolver())
+        assert time.monotonic() - begin < 3
+        assert server.asked
     assert found.failed
-    assert time.monotonic() - begin < 3
 
 
 def test_srv_with_a_name_that_is_none() -> None:

@@ -119,7 +119,7 @@ def test_a_bad_loglevel_runs_at_warn_with_leniency() -> None:
 def test_statistics() -> None:
     settings = base("plugin.choria.stats_address = localhost", "plugin.choria.stats_port = 8222").ok.statistics
     assert (settings.address, settings.port, settings.ui) == ("localhost", 8222, False)
-    assert base("plugin.choria.stats_ui = true").one("not-in-this-version").severity is Severity.REFUSE
+    assert base("plugin.choria.stats_ui = true").ok.statistics.ui
     assert base("plugin.choria.stats_address = a b").one("bad-value").severity is Severity.REFUSE
 
 
@@ -165,24 +165,6 @@ def test_ports_that_do_not_clash(lines: list[str]) -> None:
 )
 def test_port_ranges(key: str) -> None:
     assert net(f"{key} = 65536").one("port-range").severity is Severity.REFUSE
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        NET + "operator_account = OPS",
-        NET + "system_account = ABC",
-        NET + "choria_account = ABC",
-    ],
-)
-def test_what_is_not_built_is_refused(line: str) -> None:
-    finding = base(line).one("not-in-this-version")
-    assert finding.severity is Severity.REFUSE
-    assert finding.key == line.partition(" ")[0]
-
-
-def test_the_default_of_what_is_not_built_is_fine() -> None:
-    assert net("system_account = system").findings == ()
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_an_account_of_an_issuer_that_is_not_listed_is_no_account() -> None:
     assert found.ok.security.issuers == ()
 
 
-LEAFNODE = ["leafnode_remotes = hq", "leafnode_remote.hq.url = hq:7422"]
+LEAFNODE = ["leafnode_remotes = hq", "leafnode_remote.hq.url = hq:7422", "gateway_name = SITE"]
 
 
 def test_leafnode_remotes_reach_the_accounts_of_organizations() -> None:

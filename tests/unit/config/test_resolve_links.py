@@ -41,8 +41,20 @@ def test_self_is_found_by_address_and_port() -> None:
 
 def test_unresolvable_peers_are_kept_and_mentioned() -> None:
     found = net("peers = nowhere.example:5222")
-    assert found.one("peer-unresolvable").severity is Severity.INFO
+    finding = found.one("peer-unresolvable")
+    assert (finding.severity, finding.key) == (Severity.INFO, NET + "peers")
+    assert "nowhere.example:5222" in finding.problem
     assert len(found.ok.network.cluster.routes) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "key"), [("plugin.choria.srv_domain = example.net", "srv_domain"), ("color = true", "use_srv")]
+)
+def test_findings_about_dns_are_at_the_setting_that_has_it_asked(line: str, key: str) -> None:
+    found = base(line, facts={"srv": SrvAnswer("r", (("nowhere.example", 5222),))})
+    assert found.one("peer-unresolvable").key == f"plugin.choria.{key}"
+    found = base(line, facts={"srv": SrvAnswer("r", problem="no such record")})
+    assert found.one("srv-lookup-failed").key == f"plugin.choria.{key}"
 
 
 def test_logins_of_peers_are_kept() -> None:
@@ -54,6 +66,11 @@ def test_logins_of_peers_are_kept() -> None:
 def test_malformed_peers_are_refused(text: str) -> None:
     finding = net(f"peers = {text}").one("bad-peer")
     assert (finding.severity, finding.lenient) == (Severity.REFUSE, True)
+
+
+def test_every_malformed_peer_is_named() -> None:
+    found = [finding for finding in net("peers = a, b:1, http://c:1").findings if finding.code == "bad-peer"]
+    assert [finding.value for finding in found] == ["a", "http://c:1"]
 
 
 def test_malformed_peers_run_alone_with_leniency() -> None:
@@ -78,7 +95,10 @@ def test_srv_records_win_over_the_setting() -> None:
 def test_srv_records_that_agree_are_no_news() -> None:
     srv = SrvAnswer("r", (("b", 5222), ("a", 5222)))
     assert "srv-overrides-peers" not in net("peers = a:5222, B:5222", facts={"srv": srv}).codes()
-    assert net(facts={"srv": srv}).ok.network.cluster.source == "r"
+    found = net(facts={"srv": srv})
+    assert found.ok.network.cluster.source == "r"
+    finding = found.one("srv-peers")
+    assert (finding.severity, finding.effect) == (Severity.INFO, "the peers are a:5222, b:5222")
 
 
 def test_without_srv_answer_the_setting_counts() -> None:
@@ -96,9 +116,11 @@ def test_more_than_five_peers() -> None:
 
 
 def test_a_peer_twice() -> None:
-    found = net("peers = a:5222, a:5222")
-    assert found.one("repeated-item").severity is Severity.WARN
-    assert len(found.ok.network.cluster.peers) == 1
+    found = net("peers = a:5222, b:5222, nats://b:5222")
+    finding = found.one("repeated-item")
+    assert (finding.severity, finding.value) == (Severity.WARN, "nats://b:5222")
+    assert "b:5222" in finding.problem
+    assert len(found.ok.network.cluster.peers) == 2
 
 
 @pytest.mark.parametrize("line", ["peer_user = u", "peer_password = p"])
@@ -343,6 +365,8 @@ def test_own_files_over_their_date_are_used_with_a_warning() -> None:
     [
         (["peers = b1:5222, b2:5222"], ""),
         (["peers = 192.0.2.1:5222, 192.0.2.2:5222"], "open-peer-port"),
+        (["peers = broker1.example.net:5222"], "open-peer-port"),
+        (["peers = broker1.example.net:5222, b2:5222"], ""),
         (["peers = 192.0.2.1:5222, 192.0.2.2:5222", "peer_user = u", "peer_password = p"], ""),
         (["peers = b1:5222, b2:5222", "peer_tls = false"], "open-peer-port"),
         (["gateway_port = 7001", "gateway_remotes = A", "gateway_remote.A.urls = a:7001"], ""),

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from choria_broker.config.facts import FileFact, Overrides
 from choria_broker.config.findings import Severity
-from choria_broker.config.settings import StandardStream, SubjectMapping
+from choria_broker.config.settings import SubjectMapping
 from unit.config.scenario import IDENTITY, NET, base, net
 
 MISSING = FileFact(problem="no such file or directory")
@@ -47,15 +47,10 @@ def test_timeouts(key: str, text: str, seconds: float) -> None:
         "listen_address = a b",
         "listen_address = ::g",
         "websocket_advertise = host",
-        "stream.event_replicas = 0",
-        "stream.event_replicas = -2",
-        "stream.leader_election_ttl = 0",
-        "stream.sync = sometimes",
-        "stream.sync = 0",
     ],
 )
 def test_values_that_make_no_sense(line: str) -> None:
-    found = net(line, "stream.store = /store")
+    found = net(line)
     finding = found.one("bad-value")
     assert finding.severity is Severity.REFUSE
     assert finding.key == NET + line.partition(" ")[0]
@@ -236,50 +231,6 @@ def test_bad_mappings_are_left_out(lines: list[str]) -> None:
     found = net("mapping.names = a", *lines)
     assert found.one("bad-mapping").severity is Severity.SKIP
     assert found.ok.network.mappings == ()
-
-
-def test_streams() -> None:
-    streams = net(
-        "stream.store = /store",
-        "stream.manage_streams = no",
-        "stream.event_retention = 30d",
-        "stream.machine_retention = 0",
-        "stream.advisory_replicas = 1",
-        "stream.sync = always",
-    ).ok.network.streams
-    assert str(streams.store) == "/store"
-    assert not streams.manage
-    assert streams.events == StandardStream(30 * 86400.0, -1)
-    assert streams.machine == StandardStream(0.0, -1)
-    assert streams.advisories == StandardStream(604800.0, 1)
-    assert streams.leader_election == StandardStream(60.0, -1)
-    assert streams.executor == StandardStream(0.0, -1)
-    assert streams.sync == 0.0
-    assert net("stream.store = /store", "stream.sync = 2m").ok.network.streams.sync == 120.0
-    assert net("stream.store = /store").ok.network.streams.sync is None
-
-
-def test_streams_that_nobody_makes_are_reported() -> None:
-    finding = net("stream.store = /store").one("streams-not-managed")
-    assert (finding.severity, finding.key) == (Severity.WARN, NET + "stream.store")
-    assert NET + "stream.manage_streams = false" in finding.remedy
-    finding = net("stream.store = /store", "stream.manage_streams = yes").one("streams-not-managed")
-    assert finding.key == NET + "stream.manage_streams"
-    assert net("stream.store = /store", "stream.manage_streams = no").findings == ()
-    assert net("stream.manage_streams = yes").findings == ()
-
-
-def test_a_store_that_cannot_be_written() -> None:
-    finding = net("stream.store = /store", facts={"store_problem": "/ is full"}).one("store-not-writable")
-    assert (finding.severity, finding.key) == (Severity.REFUSE, NET + "stream.store")
-
-
-def test_copies_are_capped() -> None:
-    found = net("stream.store = /store", "stream.event_replicas = 7")
-    assert found.one("many-replicas").severity is Severity.WARN
-    assert found.ok.network.streams.events.replicas == 5
-    found = net("stream.store = /store", "stream.manage_streams = no", "stream.event_replicas = 3")
-    assert found.codes() == ["more-replicas-than-peers"]
 
 
 def test_streams_reach_around_limits_by_address_and_by_certificate() -> None:

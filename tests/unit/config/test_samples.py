@@ -32,20 +32,19 @@ def test_samples_start(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["standalone", "provisioning", "issuer", "puppet-minimal"])
-def test_samples_without_any_remark_but_about_streams(name: str) -> None:
-    found = scenario(sample(name), facts=FACTS)
-    assert found.codes() == (["streams-not-managed"] if "stream.store" in sample(name) else [])
+def test_samples_without_any_remark(name: str) -> None:
+    assert scenario(sample(name), facts=FACTS).codes() == []
 
 
 def test_the_full_puppet_file_only_draws_remarks_that_help() -> None:
     found = scenario(sample("puppet-full"), facts=FACTS)
     assert sorted(set(found.codes())) == [
+        "common-cluster-name",
         "ignored-key",
         "not-in-this-version",
         "peer-unresolvable",
         "remote-not-verified",
         "streams-around-limits",
-        "streams-not-managed",
     ]
 
 

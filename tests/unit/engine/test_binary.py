@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from choria_broker.engine import binary
+from choria_broker.engine import binary, frames
 
 
 def program(path: Path, script: str) -> Path:
@@ -15,7 +15,7 @@ def program(path: Path, script: str) -> Path:
 
 def test_the_installed_engine_is_found_and_tells_its_versions() -> None:
     versions = binary.versions(binary.locate())
-    assert versions.protocol == 1
+    assert versions.protocol == frames.PROTOCOL
     assert versions.nats.startswith("2.")
 
 

@@ -39,7 +39,7 @@ class FakeEngine:
         self._writer.write(data)
 
     def greet(self, **changes: object) -> None:
-        self.send(**{"type": "hello", "protocol": 1, "engine": "0", "nats": "2.15.2"} | changes)
+        self.send(**{"type": "hello", "protocol": 2, "engine": "0", "nats": "2.15.2"} | changes)
 
     def ask(self, number: int, deadline: float = NOW + 1, **fields: object) -> None:
         question = {"type": "question", "id": number, "connection": number, "deadline": int(deadline * 1000)}
@@ -101,12 +101,14 @@ async def test_the_handshake_tells_the_engine_what_its_file_cannot() -> None:
         tasks.create_task(broker.gate.run())
         assert await engine.receive() == {
             "type": "hello",
-            "protocol": 1,
+            "protocol": 2,
             "generation": 3,
+            "authentication": "questions",
             "optional_client_certificates": True,
             "bridge_secret": "s" * 32,
             "answer_within_ms": 1500,
             "max_questions": 9,
+            "mappings": [],
         }
         engine.greet()
         engine.send(type="ready", ports={"client": 4222, "bridge": 5})
@@ -114,7 +116,7 @@ async def test_the_handshake_tells_the_engine_what_its_file_cannot() -> None:
         engine.close()
     await writer.wait_closed()
     assert ports == frames.Ports(client=4222, bridge=5)
-    assert broker.hellos == [frames.EngineHello(protocol=1, engine="0", nats="2.15.2")]
+    assert broker.hellos == [frames.EngineHello(protocol=2, engine="0", nats="2.15.2")]
 
 
 async def test_questions_are_answered_with_the_policys_verdict() -> None:
@@ -183,7 +185,7 @@ async def test_answers_come_in_the_order_of_the_questions(count: int) -> None:
         assert [(await engine.receive())["id"] for _ in range(count)] == list(range(count))
 
 
-GREETING = json.dumps({"type": "hello", "protocol": 1, "engine": "0", "nats": "2"}).encode()
+GREETING = json.dumps({"type": "hello", "protocol": 2, "engine": "0", "nats": "2"}).encode()
 READY = json.dumps({"type": "ready", "ports": {}}).encode()
 
 
@@ -194,7 +196,7 @@ def framed(*payloads: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("sent", "told"),
     [
-        (framed(GREETING.replace(b'"protocol": 1', b'"protocol": 2')), "speaks 2 gate protocol"),
+        (framed(GREETING.replace(b'"protocol": 2', b'"protocol": 1')), "speaks 1 gate protocol"),
         (framed(READY), "speaks no gate protocol"),
         (framed(GREETING, GREETING), "EngineHello out of turn"),
         (framed(GREETING, READY, READY), "Ready out of turn"),

@@ -31,6 +31,16 @@ def test_engine_lines_keep_their_level_and_lose_their_prefix(line: str, expected
         ("127.0.0.1:5222 - rid:9 - TLS route handshake error: tls: first record", "plugin.choria.network.peer_tls"),
         ("127.0.0.1:33644 - rid:9 - authentication error", "peer_password"),
         ("127.0.0.1:7001 - gid:9 - TLS gateway handshake error: tls", "plugin.choria.network.gateway_tls"),
+        (
+            "127.0.0.1:7422 - lid:9 - TLS leafnode handshake error: tls: failed to verify certificate",
+            "plugin.choria.network.leafnode_remote",
+        ),
+        ("127.0.0.1:7422 - lid:9 - Leafnode Error 'Authorization Violation'", "credentials"),
+        (
+            "127.0.0.1:7422 - lid:9 - Leafnode connection dropped with same cluster name error. Delaying attempt",
+            "plugin.choria.network.gateway_name",
+        ),
+        ("127.0.0.1:33644 - lid:9 - authentication error", ""),
         ("127.0.0.1:33644 - cid:9 - authentication error", ""),
     ],
 )

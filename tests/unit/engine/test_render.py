@@ -155,6 +155,24 @@ def test_without_a_login_only_listed_names_may_join(cluster: Cluster, expected: 
     assert expected in render(settings(Network(cluster=cluster))).text.split("cluster:")[1]
 
 
+@pytest.mark.parametrize(
+    ("listed", "advertised"),
+    [
+        ("Broker1.example.net", 'advertise: "Broker1.example.net:5222"\n'),
+        ("192.0.2.1", ""),
+        ("localhost", ""),
+    ],
+)
+def test_other_brokers_are_told_the_name_that_is_in_the_list(listed: str, advertised: str) -> None:
+    here, there = Endpoint("nats", listed, 5222), PEERS[1]
+    cluster = render(settings(Network(cluster=Cluster((here, there), (there,), 5222)))).text
+    remotes = (GatewayRemote("CHORIA", (here,), RemoteTls()), GatewayRemote("B", (there,), RemoteTls()))
+    gateway = render(settings(Network(gateway=Gateway(port=7001, remotes=remotes)))).text
+    for text in (cluster.split("cluster: {")[1], gateway.split("gateway: {")[1]):
+        assert ("  advertise:" in text) is bool(advertised)
+        assert advertised in text
+
+
 @pytest.mark.parametrize(("cluster_tls", "tls"), [(False, SECURE), (True, PLAIN)])
 def test_routes_are_clear_text_only_when_told_so_or_when_there_is_no_tls(tls: Tls, *, cluster_tls: bool) -> None:
     rendered = render(settings(Network(cluster=dataclasses.replace(CLUSTER, tls=cluster_tls)), tls)).text

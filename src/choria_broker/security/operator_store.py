@@ -1,0 +1,172 @@
+"""Verifies what a store of NATS's decentralised logins holds: an operator, its accounts, and users of these.
+
+nats-server takes the operator's file for granted, refuses to start when one account cannot be read, and says nothing
+of an account that somebody else signed until its users are refused. So all of it is judged here before it gets there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+from choria_broker.security.credentials import inspect_credentials
+from choria_broker.security.nats_tokens import (
+    NatsToken,
+    NatsTokenError,
+    Role,
+    decorated_parts,
+    is_public_key,
+    read_token,
+)
+
+_AGAIN = "write the store again with nsc, or copy it whole"
+
+
+class StoreError(ValueError):
+    """A file of a store cannot be used.
+
+    Attributes:
+        problem: why, without a final full stop and without anything of the file.
+        remedy: what to do.
+        expired: the file is whole, and only its time is over.
+    """
+
+    def __init__(self, problem: str, remedy: str = _AGAIN, *, expired: bool = False) -> None:
+        """Take what is known."""
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+        self.expired = expired
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredOperator:
+    """An operator whose token is whole and valid.
+
+    Attributes:
+        key: its public key.
+        token: its token.
+        signers: keys that may sign accounts.
+        strict: who has signing keys does not sign with the key of its own, accounts included.
+        system_account: public key of the system account its token names, empty when it names none.
+    """
+
+    key: str
+    token: str
+    signers: frozenset[str]
+    strict: bool
+    system_account: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredAccount:
+    """An account that the operator vouches for.
+
+    Attributes:
+        name: its name.
+        key: its public key.
+        token: its token.
+        signers: keys that may sign users.
+        not_before: Unix seconds before which nobody gets in, 0 when there is no such time.
+    """
+
+    name: str
+    key: str
+    token: str
+    signers: frozenset[str]
+    not_before: int
+
+
+def read_operator(content: bytes, now: dt.datetime) -> StoredOperator:
+    """Read and verify the token of an operator.
+
+    Args:
+        content: of its file.
+        now: time for validity, with time zone.
+
+    Raises:
+        StoreError: it cannot be used.
+    """
+    token = _token(content, "operator", Role.OPERATOR)
+    further = _keys(token, Role.OPERATOR)
+    if token.issuer not in {token.subject, *further}:
+        raise StoreError("signed neither by the operator itself nor by one of its signing keys")
+    seconds = now.timestamp()
+    if token.expires and token.expires <= seconds:
+        raise StoreError("the operator has expired", "renew it with nsc edit operator --expiry", expired=True)
+    if token.not_before > seconds:
+        raise StoreError("the operator is not valid yet", "wait, or change it with nsc edit operator --start")
+    strict = token.claims.get("strict_signing_key_usage") is True
+    system = token.claims.get("system_account") or ""
+    if system and not (isinstance(system, str) and is_public_key(system, Role.ACCOUNT)):
+        raise StoreError("its system account is not the key of an account")
+    return StoredOperator(token.subject, token.text, _signers(token, further, strict=strict), strict, system)
+
+
+def read_account(content: bytes, name: str, operator: StoredOperator, now: dt.datetime) -> StoredAccount:
+    """Read and verify the token of an account.
+
+    Args:
+        content: of its file.
+        name: what the store calls the account.
+        operator: who has to vouch for it.
+        now: time for validity, with time zone.
+
+    Raises:
+        StoreError: it cannot be used.
+    """
+    token = _token(content, "account", Role.ACCOUNT)
+    if token.issuer not in operator.signers:
+        itself = token.issuer == operator.key
+        problem = "signed by the operator's own key, where only its signing keys count" if itself else ""
+        raise StoreError(problem or "not signed by the operator", "sign it with nsc edit account, or remove it")
+    if token.name != name:
+        raise StoreError("its token is that of an account with another name", "rename the directory and the file")
+    if token.expires and token.expires <= now.timestamp():
+        raise StoreError("the account has expired", "renew it with nsc edit account --expiry", expired=True)
+    signers = _signers(token, _keys(token, Role.ACCOUNT), strict=operator.strict)
+    return StoredAccount(name, token.subject, token.text, signers, token.not_before)
+
+
+def check_credentials(content: bytes, account: StoredAccount, now: dt.datetime) -> None:
+    """Check that a credentials file is one of a user of an account.
+
+    Args:
+        content: of the file.
+        account: the account.
+        now: time for validity, with time zone.
+
+    Raises:
+        StoreError: nobody gets in with it.
+    """
+    found = inspect_credentials(content, now)
+    if found:
+        raise StoreError(found.problem, found.remedy, expired=found.expired)
+    token = read_token(decorated_parts(content)[0])
+    if token.issuer not in account.signers or token.claims.get("issuer_account", account.key) != account.key:
+        raise StoreError("its user is not one of this account", "write it with nsc generate creds for this account")
+
+
+def _token(content: bytes, kind: str, role: Role) -> NatsToken:
+    try:
+        token = read_token(content)
+    except NatsTokenError as error:
+        raise StoreError(str(error)) from None
+    if token.kind != kind or not is_public_key(token.subject, role):
+        raise StoreError(f"not the token of an {kind}")
+    return token
+
+
+def _signers(token: NatsToken, further: frozenset[str], *, strict: bool) -> frozenset[str]:
+    return further if strict else further | {token.subject}
+
+
+def _keys(token: NatsToken, role: Role) -> frozenset[str]:
+    """Return the further keys that sign for the subject of a token; an entry may be a key with limits."""
+    entries = token.claims.get("signing_keys") or []
+    if not isinstance(entries, list):
+        raise StoreError("its signing keys are not a list")
+    keys = [str(entry.get("key") if isinstance(entry, dict) else entry) for entry in entries]
+    if not all(is_public_key(key, role) for key in keys):
+        raise StoreError("one of its signing keys is not a key for that")
+    return frozenset(keys)

@@ -1,0 +1,116 @@
+"""Reads the engine's monitoring pages at intervals, so that whoever asks for metrics never asks the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+import msgspec
+
+from choria_broker.log import component
+from choria_broker.stats.readings import Readings, Server, Streams, read_gateways, read_leafnodes, read_peers
+
+INTERVAL = 10.0
+"""Seconds between two polls."""
+
+DEADLINE = 2.0
+"""Seconds one page may take."""
+
+_SOON = (0.1, 0.2, 0.4)
+"""Parts of the interval between the first polls: links come up in the seconds after a start."""
+
+_LATELY = 3
+"""Intervals after which readings no longer tell how the engine is; one poll may fail."""
+
+
+class Poller:
+    """Polls one engine.
+
+    Args:
+        monitoring_port: tells the loopback port of the engine's monitoring listener, 0 while there is no engine.
+        interval: seconds between two polls.
+        deadline: seconds one page may take.
+        clock: Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        monitoring_port: Callable[[], int],
+        *,
+        interval: float = INTERVAL,
+        deadline: float = DEADLINE,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing is read before ``polling``."""
+        self._port = monitoring_port
+        self._interval = interval
+        self._timeout = aiohttp.ClientTimeout(total=deadline)
+        self._clock = clock
+        self._active = False
+        self._last: Readings | None = None
+        self._log = component("statistics")
+
+    @property
+    def latest(self) -> Readings | None:
+        """What the last poll read; None before the first one and while there is no engine."""
+        return self._last if self._port() else None
+
+    @property
+    def answering(self) -> bool | None:
+        """Whether the engine's pages were read lately; None while nobody reads them."""
+        if not self._active:
+            return None
+        readings = self.latest
+        return readings is not None and self._clock() - readings.time <= _LATELY * self._interval
+
+    @contextlib.asynccontextmanager
+    async def polling(self) -> AsyncIterator[None]:
+        """Poll once, and on and on as long as the context lasts; enter it when the engine is ready."""
+        async with aiohttp.ClientSession(timeout=self._timeout) as session, asyncio.TaskGroup() as tasks:
+            self._active = True
+            await self._poll(session)
+            regularly = tasks.create_task(self._poll_regularly(session), name="statistics")
+            try:
+                yield
+            finally:
+                regularly.cancel()
+                self._active, self._last = False, None
+
+    async def _poll_regularly(self, session: aiohttp.ClientSession) -> None:
+        for part in itertools.chain(_SOON, itertools.repeat(1.0)):
+            await asyncio.sleep(part * self._interval)
+            await self._poll(session)
+
+    async def _poll(self, session: aiohttp.ClientSession) -> None:
+        if not self._port():
+            return
+        try:
+            varz = await self._page(session, "/varz")
+        except _UNREADABLE as error:
+            self._log.error("Could not read the engine's statistics", why=str(error) or type(error).__name__)
+            return
+        server = Server.read(varz)
+        read = dataclasses.replace(self._last, server=server) if self._last else Readings(server)
+        with contextlib.suppress(*_UNREADABLE):
+            read = dataclasses.replace(read, leafnodes=read_leafnodes(await self._page(session, "/leafz")))
+        with contextlib.suppress(*_UNREADABLE):
+            read = dataclasses.replace(read, streams=Streams.read(await self._page(session, "/jsz?config=1")))
+        with contextlib.suppress(*_UNREADABLE):
+            read = dataclasses.replace(read, peers=read_peers(await self._page(session, "/routez")))
+        with contextlib.suppress(*_UNREADABLE):
+            read = dataclasses.replace(read, gateways=read_gateways(await self._page(session, "/gatewayz")))
+        self._last = dataclasses.replace(read, time=self._clock())
+
+    async def _page(self, session: aiohttp.ClientSession, path: str) -> object:
+        async with session.get(f"http://127.0.0.1:{self._port()}{path}") as answer:
+            answer.raise_for_status()
+            return msgspec.json.decode(await answer.read())
+
+
+_UNREADABLE = (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError)
+"""Why a page could not be read; what is no JSON is a ``ValueError``, what is nested too deeply a ``RecursionError``."""

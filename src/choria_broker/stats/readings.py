@@ -1,0 +1,202 @@
+"""What was read from the engine's monitoring pages in one poll.
+
+Each type has a ``read`` that takes the page as decoded JSON. A field that is missing, null or of another type than
+expected counts as 0, empty or absent, so that an engine of another version never ends the polling.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+from choria_broker.stats.durations import milliseconds
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Server:
+    """What ``/varz`` tells of the engine itself, never of its cluster.
+
+    Attributes:
+        version: of the nats-server library.
+        connections: client connections open now.
+        total_connections: client connections accepted since the engine started.
+        routes: open connections to members of the cluster.
+        remotes: members of the cluster that are reached.
+        leafnodes: open leafnode connections, accepted and dialled ones.
+        in_msgs, out_msgs: messages, all kinds of connections together.
+        in_bytes, out_bytes: bytes of their payloads.
+        slow_consumers: how often a receiver was too slow.
+        subscriptions: subscriptions of all accounts.
+        memory: bytes of resident memory of the engine's process.
+    """
+
+    version: str = ""
+    connections: int = 0
+    total_connections: int = 0
+    routes: int = 0
+    remotes: int = 0
+    leafnodes: int = 0
+    in_msgs: int = 0
+    out_msgs: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+    slow_consumers: int = 0
+    subscriptions: int = 0
+    memory: int = 0
+
+    @classmethod
+    def read(cls, varz: object) -> Self:
+        """Read ``/varz``."""
+        page = _mapping(varz)
+        names = [field.name for field in dataclasses.fields(cls) if field.name not in ("version", "memory")]
+        numbers = {name: _number(page, name) for name in names}
+        return cls(version=_text(page, "version"), memory=_number(page, "mem"), **numbers)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Leafnode:
+    """One leafnode connection of ``/leafz``.
+
+    Attributes:
+        name: server name of the other side.
+        account: local account it is bound to.
+        host: IP address of the other side.
+        port: port of the other side; where the other side dialled, one that is used for this connection only.
+        dialled: this broker made the connection.
+        rtt_ms: round trip time in milliseconds, None while it was not measured.
+        in_msgs, out_msgs, in_bytes, out_bytes: traffic over the connection.
+        subscriptions: interest held for the other side.
+    """
+
+    name: str = ""
+    account: str = ""
+    host: str = ""
+    port: int = 0
+    dialled: bool = False
+    rtt_ms: float | None = None
+    in_msgs: int = 0
+    out_msgs: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+    subscriptions: int = 0
+
+    @classmethod
+    def read(cls, leaf: object) -> Self:
+        """Read one entry of ``leafs``."""
+        entry = _mapping(leaf)
+        numbers = {
+            name: _number(entry, name)
+            for name in ("port", "in_msgs", "out_msgs", "in_bytes", "out_bytes", "subscriptions")
+        }
+        return cls(
+            name=_text(entry, "name"),
+            account=_text(entry, "account"),
+            host=_text(entry, "ip"),
+            dialled=entry.get("is_spoke") is True,
+            rtt_ms=_rtt(entry),
+            **numbers,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Streams:
+    """What ``/jsz?config=1`` tells of Choria Streams on this broker; all 0 while they are off.
+
+    Attributes:
+        enabled: Choria Streams are on.
+        memory_max, store_max: limits in bytes.
+        memory_used, store_used: bytes used of them.
+        streams, consumers: how many this broker hosts.
+        messages: messages held.
+        message_bytes: their size in bytes.
+    """
+
+    enabled: bool = False
+    memory_max: int = 0
+    store_max: int = 0
+    memory_used: int = 0
+    store_used: int = 0
+    streams: int = 0
+    consumers: int = 0
+    messages: int = 0
+    message_bytes: int = 0
+
+    @classmethod
+    def read(cls, jsz: object) -> Self:
+        """Read ``/jsz?config=1``."""
+        page = _mapping(jsz)
+        config = _mapping(page.get("config"))
+        return cls(
+            enabled=page.get("disabled") is not True,
+            memory_max=_number(config, "max_memory"),
+            store_max=_number(config, "max_storage"),
+            memory_used=_number(page, "memory"),
+            store_used=_number(page, "storage"),
+            streams=_number(page, "streams"),
+            consumers=_number(page, "consumers"),
+            messages=_number(page, "messages"),
+            message_bytes=_number(page, "bytes"),
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Readings:
+    """Everything one poll read.
+
+    Attributes:
+        server: the engine itself.
+        leafnodes: its leafnode connections, None when the page could not be read in any poll.
+        streams: Choria Streams, None when the page could not be read in any poll.
+        peers: server names of the members of the cluster that are connected.
+        gateways: the clusters to which an outgoing gateway connection stands, with their round trip times in
+            milliseconds, None where it was not measured.
+        time: when they were read, Unix seconds.
+    """
+
+    server: Server
+    leafnodes: tuple[Leafnode, ...] | None = None
+    streams: Streams | None = None
+    peers: frozenset[str] = frozenset()
+    gateways: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    time: float = 0.0
+
+
+def read_leafnodes(leafz: object) -> tuple[Leafnode, ...]:
+    """Read ``/leafz``: every leafnode connection."""
+    return tuple(Leafnode.read(leaf) for leaf in _sequence(_mapping(leafz).get("leafs")))
+
+
+def read_peers(routez: object) -> frozenset[str]:
+    """Read ``/routez``: the server names at the other ends of the routes."""
+    routes = _sequence(_mapping(routez).get("routes"))
+    return frozenset(_text(_mapping(route), "remote_name") for route in routes) - {""}
+
+
+def read_gateways(gatewayz: object) -> dict[str, float | None]:
+    """Read ``/gatewayz``: the clusters to which an outgoing connection stands, and their round trip times."""
+    gateways = _mapping(_mapping(gatewayz).get("outbound_gateways"))
+    return {name: _rtt(_mapping(_mapping(gateway).get("connection"))) for name, gateway in gateways.items()}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _sequence(value: object) -> Iterable[object]:
+    return value if isinstance(value, list) else ()
+
+
+def _number(page: Mapping[str, object], key: str) -> int:
+    value = page.get(key)
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+
+def _rtt(connection: Mapping[str, object]) -> float | None:
+    """Milliseconds of round trip time; the engine writes 0 while it was not measured."""
+    return milliseconds(_text(connection, "rtt")) or None
+
+
+def _text(page: Mapping[str, object], key: str) -> str:
+    value = page.get(key)
+    return value if isinstance(value, str) else ""

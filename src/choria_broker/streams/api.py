@@ -1,0 +1,149 @@
+"""The Streams API of the engine, as far as the standard streams need it: three requests, each with a deadline."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+
+NOT_FOUND = 10059
+NAME_IN_USE = 10058
+
+_PASSING = frozenset(
+    {
+        10004,  # incomplete results
+        10005,  # no suitable peers: the cluster has fewer members at the moment than the stream is to have copies
+        10008,  # temporarily unavailable, for example without a meta leader
+        10009,  # another member leads
+        10023,  # insufficient resources
+        10039,  # not enabled for the account, as long as the engine is starting
+        10075,  # peers could not be chosen anew
+        10076,  # not enabled, as long as the engine is starting
+        10118,  # the stream is offline
+    }
+)
+
+
+_LONGEST = 300
+"""Characters of a description: whoever may listen to the Streams API can answer in the engine's place."""
+
+
+class ApiError(Exception):
+    """The engine refused a request.
+
+    Attributes:
+        code: the engine's own number for the reason; not that of HTTP.
+        passing: it may go well later, with nothing changed.
+    """
+
+    def __init__(self, code: int, description: str) -> None:
+        """Take the engine's words, but for what no engine says at such length."""
+        super().__init__(f"{description[:_LONGEST]} ({code})")
+        self.code = code
+        self.passing = code in _PASSING
+
+
+class UnansweredError(Exception):
+    """The engine did not answer, or not in time."""
+
+
+class _Problem(msgspec.Struct):
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class _State(msgspec.Struct):
+    messages: int = 0
+    first_ts: str = ""
+
+
+class _Answer(msgspec.Struct):
+    error: _Problem | None = None
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+    created: str = ""
+    state: _State = msgspec.field(default_factory=_State)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stream:
+    """An existing stream.
+
+    Attributes:
+        configuration: as the engine tells it.
+        messages: how many it has.
+        older_than_itself: its first message is older than the stream, which was made over data that were there.
+    """
+
+    configuration: Mapping[str, object]
+    messages: int
+    older_than_itself: bool
+
+
+class StreamsApi:
+    """Makes requests over a connection.
+
+    Args:
+        client: connected to the account in question.
+        deadline: seconds for each answer.
+    """
+
+    def __init__(self, client: Client, deadline: float) -> None:
+        """Keep both."""
+        self._client = client
+        self._deadline = deadline
+
+    async def look_up(self, name: str) -> Stream | None:
+        """Return a stream, None when there is none of that name.
+
+        Raises:
+            ApiError: the engine refused.
+            UnansweredError: no answer came in time.
+        """
+        try:
+            return await self._request(f"STREAM.INFO.{name}", b"")
+        except ApiError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+
+    async def create(self, document: Mapping[str, object]) -> Stream:
+        """Make a stream; raises as ``look_up`` does."""
+        return await self._request(f"STREAM.CREATE.{document['name']}", msgspec.json.encode(document))
+
+    async def update(self, document: Mapping[str, object]) -> Stream:
+        """Give a stream another configuration; raises as ``look_up`` does."""
+        return await self._request(f"STREAM.UPDATE.{document['name']}", msgspec.json.encode(document))
+
+    async def _request(self, call: str, payload: bytes) -> Stream:
+        try:
+            message = await self._client.request(f"$JS.API.{call}", payload, timeout=self._deadline)
+        except nats.errors.NoRespondersError:
+            raise UnansweredError("nobody answers for Choria Streams") from None
+        except TimeoutError:
+            raise UnansweredError(f"no answer within {self._deadline:g}s") from None
+        except (nats.errors.Error, OSError) as error:
+            raise UnansweredError(
+                f"the connection to the engine failed: {str(error) or type(error).__name__}"
+            ) from error
+        try:
+            answer = msgspec.json.decode(message.data, type=_Answer)
+        except msgspec.DecodeError as error:
+            raise UnansweredError(f"an answer cannot be read: {error}") from error
+        if answer.error:
+            raise ApiError(answer.error.err_code, answer.error.description)
+        return Stream(answer.config, answer.state.messages, _older(answer))
+
+
+def _older(answer: _Answer) -> bool:
+    if not answer.state.messages:
+        return False
+    try:
+        return dt.datetime.fromisoformat(answer.state.first_ts) < dt.datetime.fromisoformat(answer.created)
+    except ValueError:
+        return False

@@ -1,0 +1,407 @@
+"""Websocket clients of a running broker: with and without TLS, certificates and tokens, and what else may knock."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import ssl
+import struct
+import time
+import zlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+import nats.errors
+import pytest
+from nats.aio.client import Client
+
+from choria_broker.broker import NetworkBroker
+from choria_broker.config.facts import Overrides
+from choria_broker.config.findings import Severity
+from choria_broker.config.load import load
+from testbed import Authority, client, configuration, free_port, ignore_error, settled
+from unit.security.minting import HOLDER, ORGANIZATION, STRANGER, hex_of, mint, proof
+from unit.security.minting import client as client_claims
+from wire import ClosedError, Wire
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:parameter 'timeout' of type 'float':DeprecationWarning"  # nats-py asks aiohttp in the old way.
+)
+
+DEADLINE = 10.0
+EDGE: dict[str, Any] = {"network__accounts": "EDGE", "network__unverified_account": "EDGE"}
+ISSUER: dict[str, Any] = {
+    "plugin__security__issuer__names": "choria",
+    "plugin__security__issuer__choria__public": hex_of(ORGANIZATION),
+}
+FINAL, COMPRESSED = 0x80, 0x40
+"""Bits of the first byte of a frame."""
+CLOSE = b"\x88"
+"""First byte of the frame that ends a websocket."""
+DEFLATE = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+
+def broker_with_websockets(
+    tmp_path: Path, authority: Authority, overrides: Overrides | None = None, **settings: Any
+) -> tuple[NetworkBroker, int]:
+    """Make a broker with a websocket listener and return it with the port."""
+    port = free_port()
+    path = configuration(tmp_path, authority, network__websocket_port=port, **settings)
+    return NetworkBroker.from_file(path, overrides), port
+
+
+def token(**claims: Any) -> str:
+    """Issue a client token that is valid now."""
+    now = int(time.time())
+    permitted = client_claims(ou="choria", permissions={"org_admin": True}, nbf=None, jti=None, **claims)
+    return mint({**permitted, "iat": now - 60, "exp": now + 3600})
+
+
+@contextlib.asynccontextmanager
+async def websocket_client(port: int, context: ssl.SSLContext | None, **options: Any) -> AsyncIterator[Client]:
+    """Connect a NATS client over a websocket, with one attempt only; it closes in any case."""
+    scheme = "wss" if context else "ws"
+    settings: dict[str, Any] = {"connect_timeout": 5, "allow_reconnect": False, "error_cb": ignore_error} | options
+    connection = Client()
+    try:
+        await connection.connect(f"{scheme}://127.0.0.1:{port}", tls=context, **settings)
+        yield connection
+    finally:
+        await connection.close()
+
+
+class Frames:
+    """Both ends of a byte stream, carried in the frames of a websocket."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Take over an open websocket."""
+        self._socket = socket
+        self._received = bytearray()
+        self._pending: list[bytes] = []
+
+    async def readuntil(self, separator: bytes) -> bytes:
+        while separator not in self._received:
+            await self._more()
+        return await self.readexactly(self._received.index(separator) + len(separator))
+
+    async def readexactly(self, count: int) -> bytes:
+        while len(self._received) < count:
+            await self._more()
+        found = bytes(self._received[:count])
+        del self._received[:count]
+        return found
+
+    async def _more(self) -> None:
+        message = await self._socket.receive()
+        if message.type is not aiohttp.WSMsgType.BINARY:
+            raise asyncio.IncompleteReadError(bytes(self._received), None)
+        self._received += message.data
+
+    def write(self, data: bytes) -> None:
+        self._pending.append(data)
+
+    async def drain(self) -> None:
+        while self._pending:
+            await self._socket.send_bytes(self._pending.pop(0))
+
+
+@contextlib.asynccontextmanager
+async def websocket_wire(
+    port: int, context: ssl.SSLContext | None, *, host: str = "127.0.0.1", path: str = "/", **headers: str
+) -> AsyncIterator[Wire]:
+    """Open a websocket as far as INFO; what goes over it is up to the test."""
+    url = f"{'https' if context else 'http'}://{host}:{port}{path}"
+    async with (
+        asyncio.timeout(DEADLINE),
+        aiohttp.ClientSession(headers={name.replace("_", "-"): text for name, text in headers.items()}) as session,
+        session.ws_connect(url, ssl=context or True) as socket,
+    ):
+        frames = Frames(socket)
+        info = json.loads((await frames.readuntil(b"\r\n")).removeprefix(b"INFO "))
+        yield Wire(cast("asyncio.StreamReader", frames), cast("asyncio.StreamWriter", frames), info)
+
+
+async def meet(one: Client, other: Client) -> None:
+    """Exchange messages in both directions, one of them a large one."""
+    for sender, receiver, payload in ((one, other, b"hello"), (other, one, os.urandom(100_000))):
+        subscription = await receiver.subscribe("fleet.meeting")
+        await settled(receiver)
+        await sender.publish("fleet.meeting", payload)
+        assert (await subscription.next_msg(timeout=DEADLINE)).data == payload
+        await subscription.unsubscribe()
+
+
+async def test_a_websocket_client_with_a_certificate_meets_the_fleet(tmp_path: Path, authority: Authority) -> None:
+    broker, port = broker_with_websockets(tmp_path, authority)
+    bob = authority.context(authority.issue("bob.mcollective"))
+    async with broker, websocket_client(port, bob) as one:
+        decision = broker.audit.recent[-1]
+        assert (decision.rule, decision.account, decision.tls) == ("mtls", "choria", "mtls")
+        assert (decision.common_name, decision.address) == ("bob.mcollective", "127.0.0.1")
+        async with client(broker, bob) as plain:
+            await meet(one, plain)
+
+
+async def test_a_websocket_client_with_a_token_meets_the_fleet(tmp_path: Path, authority: Authority) -> None:
+    broker, port = broker_with_websockets(tmp_path, authority, **ISSUER)
+    login: dict[str, Any] = {"token": token(), "signature_cb": lambda nonce: proof(HOLDER, nonce).encode()}
+    async with broker, websocket_client(port, authority.context(), **login) as one:
+        decision = broker.audit.recent[-1]
+        assert (decision.rule, decision.account, decision.tls) == ("client-token", "choria", "anon")
+        async with client(broker, authority.context(), **login) as plain:
+            await meet(one, plain)
+
+
+async def test_tokens_are_held_to_the_same_rules(tmp_path: Path, authority: Authority) -> None:
+    broker, port = broker_with_websockets(tmp_path, authority, **ISSUER)
+    good = token()
+    async with broker:
+        for fields, rule in (
+            ({"auth_token": good}, "token-nonce"),
+            ({"auth_token": good, "sig": proof(STRANGER, "another nonce")}, "token-nonce"),
+            ({"auth_token": mint({"exp": 1}, STRANGER)}, "token-purpose"),
+        ):
+            async with websocket_wire(port, authority.context()) as peer:
+                with pytest.raises(ClosedError, match="Authorization Violation"):
+                    await peer.connect(**fields)
+            assert broker.audit.recent[-1].rule == rule
+
+
+async def test_a_websocket_client_that_presents_nothing_is_refused(tmp_path: Path, authority: Authority) -> None:
+    broker, port = broker_with_websockets(tmp_path, authority)
+    async with broker:
+        with pytest.raises(nats.errors.Error, match="Authorization Violation"):
+            async with websocket_client(port, authority.context()):
+                pass
+        assert broker.audit.recent[-1].rule == "certificate-required"
+
+
+async def test_a_certificate_of_a_foreign_ca_does_not_get_as_far_as_a_websocket(
+    tmp_path: Path, authority: Authority
+) -> None:
+    broker, port = broker_with_websockets(tmp_path, authority)
+    mallory = authority.context(Authority(tmp_path, "foreign").issue("mallory.mcollective"))
+    async with broker:
+        with pytest.raises((aiohttp.ClientError, OSError)):
+            async with websocket_wire(port, mallory):
+                pass
+        assert not broker.audit.recent
+
+
+async def test_clear_websockets_are_for_unverified_clients_of_a_broker_without_tls(
+    tmp_path: Path, authority: Authority
+) -> None:
+    broker, port = broker_with_websockets(tmp_path, authority, Overrides(disable_tls=True), **EDGE)
+    async with broker, websocket_client(port, None) as one, client(broker, None) as plain:
+        assert [decision.account for decision in broker.audit.recent] == ["EDGE", "EDGE"]
+        await meet(one, plain)
+        async with websocket_wire(port, None) as peer:
+            with pytest.raises(ClosedError):
+                await peer.connect(auth_token=token(), sig=proof(HOLDER, peer.nonce))
+        assert not broker.audit.recent[-1].allowed
+
+
+async def test_a_broker_without_tls_lets_no_websocket_client_in_by_itself(tmp_path: Path, authority: Authority) -> None:
+    broker, port = broker_with_websockets(tmp_path, authority, Overrides(disable_tls=True))
+    async with broker:
+        with pytest.raises(nats.errors.Error, match="Authorization Violation"):
+            async with websocket_client(port, None):
+                pass
+        assert broker.audit.recent[-1].rule == "certificate-required"
+
+
+async def test_where_clear_text_is_let_in_websockets_have_tls_all_the_same(
+    tmp_path: Path, authority: Authority
+) -> None:
+    broker, port = broker_with_websockets(tmp_path, authority, **EDGE)
+    async with broker, client(broker, None) as plain:
+        with pytest.raises(aiohttp.ClientError):
+            async with websocket_wire(port, None):
+                pass
+        async with websocket_client(port, authority.context()) as one:
+            assert broker.audit.recent[-1].account == "EDGE"
+            await meet(one, plain)
+
+
+async def test_the_listener_takes_ipv6(tmp_path: Path, authority: Authority) -> None:
+    bob = authority.context(authority.issue("bob.mcollective"))
+    broker, port = broker_with_websockets(tmp_path, authority, network__listen_address="::1")
+    async with broker, websocket_wire(port, bob, host="[::1]") as peer:
+        await peer.connect()
+        assert (broker.audit.recent[-1].rule, broker.audit.recent[-1].address) == ("mtls", "::1")
+
+
+async def test_an_address_in_a_header_is_not_believed(tmp_path: Path, authority: Authority) -> None:
+    """Proxies say in a header for whom they speak, and so can anybody: client_hosts looks at the connection."""
+    bob = authority.context(authority.issue("bob.mcollective"))
+    broker, port = broker_with_websockets(tmp_path, authority, network__client_hosts="192.0.2.0/24")
+    async with broker, websocket_wire(port, bob, X_Forwarded_For="192.0.2.1") as peer:
+        await peer.connect()
+        assert broker.audit.recent[-1].address == "127.0.0.1"
+        assert await peer.publish(["mcollective.node.n1"], "x") == {"mcollective.node.n1"}
+
+
+async def test_the_site_of_a_page_is_not_looked_at(tmp_path: Path, authority: Authority) -> None:
+    """The manual says so: certificates do not belong into browsers, and another site's page has no key for a token."""
+    bob = authority.context(authority.issue("bob.mcollective"))
+    broker, port = broker_with_websockets(tmp_path, authority)
+    async with broker, websocket_wire(port, bob, Origin="https://elsewhere.example.net") as peer:
+        await peer.connect()
+        assert broker.audit.recent[-1].rule == "mtls"
+
+
+async def opened(port: int, context: ssl.SSLContext, *headers: str) -> tuple[asyncio.StreamReader, Any, str]:
+    """Open a websocket by hand and return both ends of the socket and the answer's headers."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="127.0.0.1")
+    key = base64.b64encode(os.urandom(16)).decode()
+    usual = ("Host: broker", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {key}")
+    lines = ("GET / HTTP/1.1", *usual, "Sec-WebSocket-Version: 13", *headers, "", "")
+    writer.write("\r\n".join(lines).encode())
+    return reader, writer, (await reader.readuntil(b"\r\n\r\n")).decode()
+
+
+async def frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Read one frame and return its first byte and what it carries."""
+    first, length = await reader.readexactly(2)
+    if length == 126:
+        (length,) = struct.unpack(">H", await reader.readexactly(2))
+    elif length == 127:
+        (length,) = struct.unpack(">Q", await reader.readexactly(8))
+    return first, await reader.readexactly(length)
+
+
+def inflated(first: int, content: bytes) -> bytes:
+    """Undo the compression of a message, if the first byte of its first frame says that there is one."""
+    if not first & COMPRESSED:
+        return content
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content + b"\x00\x00\xff\xff")
+
+
+def masked(payload: bytes) -> bytes:
+    """Write a short binary frame as a client has to; a mask of zeros leaves the payload as it is."""
+    return bytes((0x82, 0x80 | 126)) + struct.pack(">H", len(payload)) + bytes(4) + payload
+
+
+@pytest.mark.parametrize("offered", [True, False])
+async def test_messages_are_compressed_for_clients_that_ask_for_it(
+    tmp_path: Path, authority: Authority, *, offered: bool
+) -> None:
+    bob = authority.context(authority.issue("bob.mcollective"))
+    broker, port = broker_with_websockets(tmp_path, authority)
+    asking = ("Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover",) if offered else ()
+    payload = b"choria " * 5_000
+    async with asyncio.timeout(DEADLINE), broker:
+        inside = await broker.connect()
+        reader, writer, answer = await opened(port, bob, *asking)
+        try:
+            assert (f"Sec-WebSocket-Extensions: {DEFLATE}" in answer) is offered
+            assert inflated(*await frame(reader)).startswith(b"INFO ")
+            writer.write(masked(b'CONNECT {"verbose":false}\r\nSUB x 1\r\nPING\r\n'))
+            assert await frame(reader) == (0x82, b"PONG\r\n")  # Too short to be worth it.
+            await inside.publish("x", payload)
+            await inside.flush()
+            first, content = await frame(reader)
+            assert bool(first & COMPRESSED) is offered
+            last = first
+            while not last & FINAL:
+                last, more = await frame(reader)
+                content += more
+            assert inflated(first, content) == b"MSG x 1 %d\r\n%b\r\n" % (len(payload), payload)
+            assert (len(content) < len(payload) / 50) is offered
+        finally:
+            writer.close()
+            await inside.close()
+
+
+async def test_what_is_no_websocket_gets_an_orderly_answer(tmp_path: Path, authority: Authority) -> None:
+    bob = authority.context(authority.issue("bob.mcollective"))
+    broker, port = broker_with_websockets(tmp_path, authority)
+    async with asyncio.timeout(DEADLINE), broker, aiohttp.ClientSession(f"https://127.0.0.1:{port}") as session:
+        for method, path, status in (
+            ("GET", "/", 400),
+            ("GET", "/choria/", 400),
+            ("POST", "/", 405),
+            ("GET", "/mqtt", 404),
+        ):
+            async with session.request(method, path, ssl=bob) as answer:
+                assert (answer.status, answer.content_type) == (status, "text/plain")
+        # Leafnodes have a path of their own, and come in only where there is a listener for leafnodes.
+        async with session.ws_connect("/leafnode", ssl=bob) as socket:
+            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSED
+        # Every other path is as good as any.
+        async with websocket_wire(port, bob, path="/some/where") as peer:
+            await peer.connect()
+        assert [decision.rule for decision in broker.audit.recent] == ["mtls"]
+
+
+@pytest.mark.parametrize(
+    ("nonsense", "told", "logged"),
+    [
+        (b"\x82\x05hello", b"", "mask bit missing"),
+        (b"\xf2\x80" + bytes(4), b"", "RSV2 and RSV3 must be clear"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"", "compressed frame received without negotiated permessage-deflate"),
+        (masked(b"GET / HTTP/1.1\r\n"), b"-ERR 'Authorization Violation'", ""),
+    ],
+)
+async def test_nonsense_in_frames_ends_that_connection_alone(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture, nonsense: bytes, told: bytes, logged: str
+) -> None:
+    bob = authority.context(authority.issue("bob.mcollective"))
+    broker, port = broker_with_websockets(tmp_path, authority)
+    async with asyncio.timeout(DEADLINE), broker, websocket_client(port, bob) as other:
+        reader, writer, _ = await opened(port, bob)
+        try:
+            assert inflated(*await frame(reader)).startswith(b"INFO ")
+            writer.write(nonsense)
+            rest = await reader.read()
+            # The frame that says why does not always get out before the end.
+            assert told in rest if told else rest[:1] in {b"", CLOSE}
+        finally:
+            writer.close()
+        await settled(other)
+    assert not logged or any(logged in record.getMessage() for record in caplog.records)
+
+
+async def test_a_connection_that_asks_for_nothing_is_ended(tmp_path: Path, authority: Authority) -> None:
+    bob = authority.context(authority.issue("bob.mcollective"))
+    broker, port = broker_with_websockets(tmp_path, authority)
+    async with broker:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=bob, server_hostname="127.0.0.1")
+        try:
+            begun = time.monotonic()
+            assert await asyncio.wait_for(reader.read(), DEADLINE) == b""
+            assert time.monotonic() - begun < 4  # The engine gives a handshake two seconds.
+        finally:
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    ("written", "used"),
+    [
+        ("ws.example.net:8443", "ws.example.net:8443"),
+        ("wss://ws.example.net:8443/", "ws.example.net:8443"),
+        ("[2001:db8::1]:443", "[2001:db8::1]:443"),
+        ("wss://[2001:db8::1]:443", "[2001:db8::1]:443"),
+    ],
+)
+async def test_an_address_to_advertise_is_taken_in_every_form(
+    tmp_path: Path, authority: Authority, written: str, used: str
+) -> None:
+    broker, port = broker_with_websockets(tmp_path, authority, network__websocket_advertise=written)
+    broker.http_app()  # Turns the engine's pages on.
+    (found,) = [each for each in load(tmp_path / "broker.conf", Overrides()).findings if each.code == "no-effect"]
+    assert (found.severity, found.key) == (Severity.INFO, "plugin.choria.network.websocket_advertise")
+    async with (
+        broker,
+        aiohttp.ClientSession(f"http://127.0.0.1:{broker.ports.monitoring}") as session,
+        session.get("/varz") as answer,
+        websocket_wire(port, authority.context()) as peer,
+    ):
+        assert (await answer.json())["websocket"]["advertise"] == used
+        # As in every cluster of Choria, nobody is told of addresses: what is said of it is only what is true.
+        assert not {"connect_urls", "ws_connect_urls"} & set(peer.info)
