@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TOOLS := .tools
 NATS_CLI := v0.5.1
+BROWSER := tests/interop/browser
+NATS_JS := $(TOOLS)/browser/node_modules/nats.ws/esm/nats.js
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -58,8 +60,20 @@ format: $(VENV)/.ready ## put the source in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-interop: $(VENV)/.ready $(TOOLS)/nats ## real choria programs (CHORIA_BIN) and the nats CLI against the broker
-	NATS_BIN=$(abspath $(TOOLS)/nats) $(BIN)/python -m pytest -q tests/interop
+interop: $(VENV)/.ready $(TOOLS)/nats $(TOOLS)/nsc $(TOOLS)/browser/.ready ## real choria programs (CHORIA_BIN), nsc, the nats CLI and a browser against the broker
+	NATS_BIN=$(abspath $(TOOLS)/nats) NSC_BIN=$(abspath $(TOOLS)/nsc) NATS_JS=$(abspath $(NATS_JS)) $(BIN)/python -m pytest -q tests/interop
+
+# Without npm the tests with a browser are skipped, and this is tried again the next time.
+$(TOOLS)/browser/.ready: $(BROWSER)/package.json $(BROWSER)/package-lock.json $(BROWSER)/.npmrc
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	if command -v npm > /dev/null; then cd $(@D) && npm ci --omit=optional --no-audit --no-fund && touch .ready; \
+		else echo "there is no npm: no tests with a browser"; fi
+
+# Where nsc cannot be built its tests are skipped, and this is tried again the next time.
+$(TOOLS)/nsc: tests/interop/nsc/go.mod tests/interop/nsc/go.sum | $(VENV)/.ready
+	$(BIN)/python tools/go.py -C tests/interop/nsc build -o $(abspath $@) github.com/nats-io/nsc/v2 \
+		|| echo "nsc cannot be built: no tests with it"
 
 $(TOOLS)/nats: | $(VENV)/.ready
 	GOBIN=$(abspath $(TOOLS)) $(BIN)/python tools/go.py install github.com/nats-io/natscli/nats@$(NATS_CLI)

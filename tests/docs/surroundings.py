@@ -8,6 +8,8 @@ from pathlib import Path
 
 from choria_broker.config.discovery import Discovery
 from choria_broker.config.facts import SrvAnswer
+from stock import Operator
+from stores import copy_of_nscs
 from testbed import Authority
 
 BROKERS = ("broker.example.net", "broker1.example.net")
@@ -68,6 +70,8 @@ def build(root: Path) -> Machine:
     ssl = root / "etc/choria/ssl"
     ssl.mkdir(parents=True)
     (root / "store").mkdir()
+    Operator("OPS").user("OPS").credentials(root / "etc/choria/hq.creds")
+    copy_of_nscs(root / "etc/choria")
     authority = Authority(ssl)
     for folder in ("certs", "private_keys"):
         (root / "puppet" / folder).mkdir(parents=True)

@@ -16,7 +16,8 @@ The first word after the fence is the language, the others are marks:
 ======================  ================================================================================================
 
 ``/etc/choria``, ``/etc/puppetlabs/puppet/ssl``, ``/var/lib/choria-broker`` and ``ssl/`` become folders made for the
-test, with certificates for broker.example.net, broker1.example.net, node1.example.net and bob.mcollective. A machine
+test, with certificates for broker.example.net, broker1.example.net, node1.example.net and bob.mcollective, and with
+credentials in ``/etc/choria/hq.creds``. A machine
 that is not told anything finds Puppet's certificates and no DNS records. Marks with ``lab`` or ``demo`` are of the
 tutorial.
 """
@@ -39,6 +40,7 @@ from choria_broker.config.facts import Overrides
 from choria_broker.config.findings import Severity
 from choria_broker.config.load import load
 from choria_broker.web.relay import PAGES
+from choria_broker.web.status import HEALTH, STATUS
 from docs.pages import ROOT, Block, blocks, pages
 from docs.surroundings import Machine
 from testbed import free_port
@@ -169,4 +171,5 @@ def test_make_targets_and_addresses_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE)) <= targets
     for path in re.findall(r"http://127\.0\.0\.1:8222(/[\w/]*)", text):
-        assert path in PAGES or path in {"/choria/", "/choria/prometheus", "/choria/metrics", "/metrics"}
+        own = {"/choria/", "/choria/prometheus", "/choria/metrics", "/metrics", STATUS, HEALTH}
+        assert path in PAGES or path in own

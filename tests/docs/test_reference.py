@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -17,7 +19,9 @@ from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from docs.pages import ROOT, names, rows
 from docs.reference_pages import PAGES
+from leaflinks import hub, remote, spoke
 from testbed import Authority, client, configuration, free_port, ignore_error
+from topology import Node
 
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
@@ -107,6 +111,7 @@ def test_every_code_of_a_finding_is_listed() -> None:
         SOURCE / "broker.py",
         SOURCE / "host.py",
         *(SOURCE / "engine").rglob("*.py"),
+        *(SOURCE / "streams").rglob("*.py"),
     ]
     made = {code for place in places for code in codes(ast.parse(place.read_text(encoding="utf-8")))}
     listed = [names(row[0])[0] for row in rows(REFERENCE / "findings.md") if len(row) == 3 and names(row[0])]
@@ -115,40 +120,66 @@ def test_every_code_of_a_finding_is_listed() -> None:
     assert sorted(listed) == sorted(made)
 
 
-async def scraped(tmp_path: Path, authority: Authority) -> str:
-    """Metrics of a broker that has let one connection in and refused another."""
-    broker = NetworkBroker.from_file(configuration(tmp_path, authority))
+@contextlib.asynccontextmanager
+async def shown(broker: NetworkBroker) -> AsyncIterator[aiohttp.ClientSession]:
+    """Run a broker with its pages at a port of ours."""
     runner = web.AppRunner(broker.http_app())
     await runner.setup()
     try:
         port = free_port()
         await web.TCPSite(runner, "127.0.0.1", port).start()
-        async with broker, client(broker, authority.context(authority.issue("bob.mcollective"))):
-            with pytest.raises(Exception, match="Authorization Violation"):
-                async with client(broker, authority.context(), error_cb=ignore_error):
-                    pass
-            async with (
-                aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
-                session.get("/choria/prometheus") as answer,
-            ):
-                return await answer.text()
+        async with broker, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            yield session
     finally:
         await runner.cleanup()
 
 
+async def meet_strangers(broker: NetworkBroker, authority: Authority) -> None:
+    """Have a broker let one connection in and refuse another."""
+    async with client(broker, authority.context(authority.issue("bob.mcollective"))):
+        with pytest.raises(Exception, match="Authorization Violation"):
+            async with client(broker, authority.context(), error_cb=ignore_error):
+                pass
+
+
+async def page_of_metrics(session: aiohttp.ClientSession, wanted: str) -> str:
+    """Return the metrics, once there is a sample of one."""
+    async with asyncio.timeout(20):
+        while True:
+            async with session.get("/choria/prometheus") as answer:
+                text = await answer.text()
+            if wanted in text:
+                return text
+            await asyncio.sleep(0.05)
+
+
+def families(broker: NetworkBroker, text: str) -> dict[str, str]:
+    """Type of every family on a page, and of those that the broker keeps without any sample so far."""
+    found = dict(re.findall(r"^# TYPE (choria_\S+) (\S+)$", text, re.MULTILINE))
+    for metric in broker.registry.collect():
+        if not metric.samples:
+            found[metric.name + "_total" * (metric.type == "counter")] = metric.type
+    return found
+
+
 async def test_metrics_are_those_of_a_real_broker(tmp_path: Path, authority: Authority) -> None:
-    text = await scraped(tmp_path, authority)
-    kinds = dict(re.findall(r"^# TYPE (choria_\S+) (\S+)$", text, re.MULTILINE))
-    real = {name: kind for name, kind in kinds.items() if not name.endswith("_created")}
+    """The broker has let one connection in, refused another and joined a hub."""
+    above = Node("hub.example.net")
+    made = spoke(tmp_path, authority, Node("edge.example.net"), **remote("hub", above.leafnode))
+    broker = NetworkBroker(made.settings, srv_lookups=1, poll_interval=0.05)
+    async with hub(tmp_path, authority, above), shown(broker) as session:
+        await meet_strangers(broker, authority)
+        text = await page_of_metrics(session, "choria_network_leafnode_rtt_ms{")
+        real = families(broker, text)
     listed = {
         names(row[0])[0]: (row[1], set(names(row[2])))
         for row in rows(REFERENCE / "metrics-and-logs.md", "Metrics")
-        if names(row[0])[0] in real or len(row) == 4
+        if len(row) == 4
     }
     assert {name: kind for name, (kind, _) in listed.items()} == real
     for name, (_, labels) in listed.items():
-        for found in re.findall(rf"^{name}(?:_count)?\{{([^}}]*)\}}", text, re.MULTILINE):
-            assert {pair.split("=")[0] for pair in found.split(",")} == labels | {"identity"}
+        for found in re.findall(rf"^{name}(?:_count)?(?:\{{(.*)\}})? \S+$", text, re.MULTILINE):
+            assert set(re.findall(r'(\w+)="', found)) == labels, name
     for path in sorted((DOCS).rglob("*.md")):
         for name in re.findall(r"choria_broker_[a-z_]+", path.read_text(encoding="utf-8")):
             assert name in real, f"{path} names {name}"
@@ -158,7 +189,8 @@ async def test_lines_about_connections_have_the_fields_that_are_listed(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "choria_broker")
-    await scraped(tmp_path, authority)
+    async with NetworkBroker.from_file(configuration(tmp_path, authority)) as broker:
+        await meet_strangers(broker, authority)
     lines = {record.getMessage(): record.__dict__ for record in caplog.records if record.name == "choria_broker.access"}
     listed = {
         names(row[0])[0]: row[1]

@@ -1,0 +1,70 @@
+"""The configurations of the pages about leafnodes, running as they are printed but for addresses and ports."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from choria_broker.broker import NetworkBroker
+from docs.pages import ROOT, blocks
+from docs.surroundings import Machine
+from leaflinks import meet
+from stock import OperatorHub
+from testbed import Authority, client, free_port
+
+PAGES = ROOT / "docs/how-to"
+DEADLINE = 30.0
+
+
+def printed(machine: Machine, page: str, number: int, port: int) -> NetworkBroker:
+    """Make the broker of a page's configuration, the hub's leafnode port being another."""
+    text = [block.text for block in blocks(PAGES / page) if block.language == "ini"][number]
+    # Certificates name the host, which is this one here.
+    text = text.replace("broker.example.net:7422", f"localhost:{port}").replace("= 7422", f"= {port}")
+    path = machine.root / f"{page}.{number}.conf"
+    more = "plugin.choria.network.listen_address = 127.0.0.1\nplugin.choria.network.client_port = 0\n"
+    path.write_text(machine.adapt(text) + more, encoding="utf-8")
+    return NetworkBroker.from_file(path)
+
+
+@pytest.fixture
+def local(machine: Machine) -> Authority:
+    """The CA of the machine, made anew with certificates that are good for ``localhost`` too."""
+    authority = Authority(machine.config.parent / "ssl")
+    for name in ("broker.example.net", "broker1.example.net"):
+        authority.issue(name, "localhost")
+    return authority
+
+
+@pytest.mark.usefixtures("local")
+async def test_headquarters_and_site_link(machine: Machine) -> None:
+    port = free_port()
+    async with (
+        asyncio.timeout(DEADLINE),
+        printed(machine, "leafnodes.md", 0, port) as above,
+        printed(machine, "leafnodes.md", 1, port) as below,
+    ):
+        here, there = await above.connect(), await below.connect()
+        await meet(here, there)
+        (decision,) = [each for each in above.audit.recent if each.kind == "leafnode"]
+        assert decision.common_name == "broker1.example.net"
+        for connection in (here, there):
+            await connection.close()
+
+
+async def test_devices_at_the_edge_reach_the_account_of_the_credentials(
+    tmp_path: Path, machine: Machine, local: Authority
+) -> None:
+    above = OperatorHub(tmp_path, local)
+    above.operator.user("OPS").credentials(machine.config.parent / "hq.creds")
+    async with (
+        asyncio.timeout(DEADLINE),
+        above.running(),
+        printed(machine, "edge.md", 0, above.listener) as edge,
+        above.client("OPS") as secured,
+        client(edge, None) as device,
+    ):
+        assert edge.audit.recent[-1].account == "DEVICES"
+        await meet(secured, device)
