@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import connections, decisions, gate, machine, memory, startup, storm, throughput
+from bench import (
+    connections,
+    decisions,
+    gate,
+    healing,
+    links,
+    machine,
+    memory,
+    scraping,
+    startup,
+    storm,
+    streams,
+    throughput,
+)
 from bench.building import MeasurementError
 from bench.load import build_connector
 from bench.results import LeftOut, Line, markdown_table, plain_table
@@ -24,16 +38,21 @@ _MEASUREMENTS = {
     "decisions": decisions.measure,
     "gate": gate.measure,
     "storm": storm.measure,
+    "links": links.measure,
+    "healing": healing.measure,
+    "streams": streams.measure,
+    "scraping": scraping.measure,
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the measurements asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under a minute, too few samples to rely on")
+    parser.add_argument("--quick", action="store_true", help="a few minutes, too few samples to rely on")
     parser.add_argument("--markdown", action="store_true", help="print the table for docs/performance.md")
     parser.add_argument("--only", choices=_MEASUREMENTS, nargs="+", help="leave the others out")
     asked = parser.parse_args(arguments)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # The Python client has it warn of each TLS connection.
     with tempfile.TemporaryDirectory(prefix="choria-broker-bench-") as name:
         folder = Path(name)
         bench = Workbench(

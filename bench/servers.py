@@ -8,22 +8,26 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
 
 from bench import ROOT
-from bench.building import build
+from bench.building import MeasurementError, build
 from testbed import Authority, Identity, configuration, free_port
 from unit.security.minting import ORGANIZATION, hex_of
 
 _DEADLINE = 30.0
 _GRACE = 15.0
 _POLL = 0.001
+_WORDS = 400
 _PROGRAMS = Path(sys.executable).parent
+
+Command = Sequence[str | Path]
 
 OURS = "broker"
 BARE = "bare nats-server"
@@ -48,9 +52,8 @@ class Server:
     processes: tuple[psutil.Process, ...]
 
     def cpu(self) -> tuple[float, ...]:
-        """Read the seconds of CPU each process has used, in user and kernel."""
-        times = [process.cpu_times() for process in self.processes]
-        return tuple(used.user + used.system for used in times)
+        """Read the seconds of CPU each process has used, in user and kernel, to the nanosecond."""
+        return tuple(time.clock_gettime(_cpu_clock(process.pid)) for process in self.processes)
 
     def resident(self) -> int:
         """Read the bytes of memory all processes have resident."""
@@ -64,17 +67,24 @@ class Site:
         folder: where they lie.
         authority: the CA.
         client: certificate of the clients.
+        bare_program: the published nats-server.
+        twin_program: nats-server of the engine's version, built with the engine's Go.
+        environment: variables of the servers' processes.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Make them, and the twin: nats-server of the engine's version, built with the engine's Go.
+        """Make them, and build the twin.
 
         Raises:
             MeasurementError: the twin could not be built.
         """
         self.folder = folder
-        self._twin = folder / "nats-server"
-        build(self._twin, "github.com/nats-io/nats-server/v2", module=ROOT / "engine")
+        self.bare_program = _PROGRAMS / "nats-server"
+        self.twin_program = folder / "nats-server"
+        build(self.twin_program, "github.com/nats-io/nats-server/v2", module=ROOT / "engine")
+        # As installed: with compiled modules, here in a folder that goes when the measurement does.
+        self.environment = {**os.environ, "HOME": str(folder), "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.authority = Authority(folder)
         self.client: Identity = self.authority.issue("client.example.net")
         self._port = free_port()
@@ -96,12 +106,8 @@ class Site:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
             told.bind(address)
             told.settimeout(_DEADLINE)
-            environment = {**os.environ, "NOTIFY_SOCKET": "@" + address[1:]}
-            # As installed: with compiled modules, here in a folder that goes when the measurement does.
-            environment["PYTHONPYCACHEPREFIX"] = str(self.folder / "compiled")
-            environment.pop("PYTHONDONTWRITEBYTECODE", None)
-            command: list[str | Path] = [_PROGRAMS / "choria-broker", "run", "--config", self._choria]
-            with _running(command, environment) as (process, began):
+            environment = {**self.environment, "NOTIFY_SOCKET": "@" + address[1:]}
+            with running(broker_command(self._choria), environment) as (process, began):
                 while told.recv(4096) != b"READY=1":
                     continue
                 seconds = time.perf_counter() - began
@@ -109,11 +115,11 @@ class Site:
 
     def bare(self) -> AbstractContextManager[Server]:
         """Run the published nats-server with the broker's TLS files; it is ready when its port accepts."""
-        return self._nats_server(BARE, _PROGRAMS / "nats-server")
+        return self._nats_server(BARE, self.bare_program)
 
     def twin(self) -> AbstractContextManager[Server]:
         """Run the twin with the broker's TLS files."""
-        return self._nats_server(TWIN, self._twin)
+        return self._nats_server(TWIN, self.twin_program)
 
     @contextlib.contextmanager
     def _nats_server(self, name: str, program: Path) -> Iterator[Server]:
@@ -125,8 +131,8 @@ class Site:
             f"  ca_file: {self.authority.ca}\n  verify: true\n}}\n",
             encoding="utf-8",
         )
-        with _running([program, "--config", path], dict(os.environ)) as (process, began):
-            yield Server(name, port, _until_open(port, began), (process,))
+        with running([program, "--config", path], self.environment) as (process, began):
+            yield Server(name, port, until_open(port, process, began), (process,))
 
     @contextlib.contextmanager
     def go_choria(self, program: Path) -> Iterator[Server]:
@@ -136,36 +142,62 @@ class Site:
         text = self._choria.read_text(encoding="utf-8")
         text = text.replace(f"client_port = {self._port}\n", f"client_port = {port}\n")
         path.write_text(text.replace("broker.log", "go-choria.log"), encoding="utf-8")
-        command: list[str | Path] = [program, "broker", "run", "--config", path]
-        with _running(command, {**os.environ, "HOME": str(self.folder)}) as (process, began):
-            yield Server(GO_CHORIA, port, _until_open(port, began), (process,))
+        with running([program, "broker", "run", "--config", path], self.environment) as (process, began):
+            yield Server(GO_CHORIA, port, until_open(port, process, began), (process,))
+
+
+def broker_command(configuration: Path) -> Command:
+    """Return the command that runs the broker."""
+    return [_PROGRAMS / "choria-broker", "run", "--config", configuration]
 
 
 @contextlib.contextmanager
-def _running(command: list[str | Path], environment: dict[str, str]) -> Iterator[tuple[psutil.Process, float]]:
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # As services: kernels share out the processor by session, and the engine has its own.
-    )
-    try:
-        yield psutil.Process(process.pid), began
-    finally:
-        process.terminate()
+def running(command: Command, environment: Mapping[str, str]) -> Iterator[tuple[psutil.Process, float]]:
+    """Run a server, and end it with the context; yields the process and when it was started.
+
+    Raises:
+        MeasurementError: as inside, and with the server's last words when it ended by itself.
+    """
+    with tempfile.TemporaryFile() as words:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=words,
+            start_new_session=True,  # As services: kernels share the processor by session, and the engine has its own.
+        )
         try:
-            process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield psutil.Process(process.pid), began
+        except (MeasurementError, TimeoutError) as error:
+            if process.poll() is None:
+                raise
+            words.seek(0)
+            last = words.read().decode(errors="replace")[-_WORDS:]
+            raise MeasurementError(f"{error}; a server ended by itself: {' '.join(last.split())}") from error
+        finally:
+            process.terminate()
+            try:
+                process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
-def _until_open(port: int, began: float) -> float:
-    while time.perf_counter() - began < _DEADLINE:
+def until_open(port: int, process: psutil.Process, began: float) -> float:
+    """Wait until a port of a server on loopback accepts, and return the seconds since it was started.
+
+    Raises:
+        MeasurementError: it does not.
+    """
+    while time.perf_counter() - began < _DEADLINE and process.status() != psutil.STATUS_ZOMBIE:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return time.perf_counter() - began
         time.sleep(_POLL)
-    raise TimeoutError(f"nothing listens on port {port} after {_DEADLINE:.0f} s")
+    raise MeasurementError(f"nothing listens on port {port} after {time.perf_counter() - began:.0f} s")
+
+
+def _cpu_clock(pid: int) -> int:
+    """Number the clock that counts the CPU of a process, as clock_getcpuclockid does, which Python does not have."""
+    return (~pid << 3) | 2

@@ -20,10 +20,15 @@ class Scale:
         connections: connections in one sample of their cost.
         small_messages: messages of 128 bytes that each subscriber gets in one sample.
         large_messages: the same with 1 KiB.
-        held: connections held open while memory is read.
+        held: connections held open while memory is read, and while metrics are scraped.
         memory_turns: samples of memory; each starts its servers anew.
         decisions: decisions in one sample.
         storm_seconds: length of one sample of connections at a fixed rate.
+        crossing_small: messages of 128 bytes that cross a link between servers in one sample.
+        crossing_large: the same with 1 KiB; less than the 64 MiB after which a server gives up a slow reader.
+        published: messages published to a stream in one sample, 500 in flight; fewer where it takes longer.
+        scrapes: scrapes of the metrics in one sample.
+        watched_seconds: how long an idle engine is watched in one sample.
     """
 
     turns: int
@@ -34,6 +39,11 @@ class Scale:
     memory_turns: int
     decisions: int
     storm_seconds: float
+    crossing_small: int
+    crossing_large: int
+    published: int
+    scrapes: int
+    watched_seconds: float
 
 
 FULL = Scale(
@@ -45,6 +55,11 @@ FULL = Scale(
     memory_turns=3,
     decisions=1000,
     storm_seconds=4.0,
+    crossing_small=150_000,
+    crossing_large=60_000,
+    published=50_000,
+    scrapes=200,
+    watched_seconds=10.0,
 )
 QUICK = Scale(
     turns=2,
@@ -55,6 +70,11 @@ QUICK = Scale(
     memory_turns=1,
     decisions=200,
     storm_seconds=1.0,
+    crossing_small=30_000,
+    crossing_large=15_000,
+    published=10_000,
+    scrapes=30,
+    watched_seconds=2.0,
 )
 
 
