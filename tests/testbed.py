@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import nats.errors
+import pytest
 import trustme
 from nats.aio.client import Client
 
@@ -108,6 +110,15 @@ async def client(
         yield connection
     finally:
         await connection.close()
+
+
+async def gets_nowhere(broker: NetworkBroker, authority: Authority, login: dict[str, Any]) -> None:
+    """Make sure that a login, given as options of the client, is not let in on the client port."""
+    connection = Client()
+    options: dict[str, Any] = {"tls": authority.context(), "allow_reconnect": False, "error_cb": ignore_error}
+    with pytest.raises(nats.errors.Error):
+        await connection.connect(f"tls://127.0.0.1:{broker.ports.client}", **options, **login)
+    await connection.close()
 
 
 async def settled(connection: Client) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 import aiohttp
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from choria_broker.broker import NetworkBroker
 from testbed import Authority, configuration, free_port, ignore_error
@@ -180,6 +181,19 @@ async def joined(node: Node, *clusters: str) -> None:
 async def leafnodes(node: Node, count: int) -> None:
     """Wait until a node has so many connections of leafnodes, incoming and outgoing together."""
     await shows(node, "/leafz", lambda leafz: leafz.get("leafnodes") == count)
+
+
+async def answered(caller: Client, server: Client) -> bytes:
+    """Have one client answer a request of another, once messages cross both ways, and return the answer."""
+
+    async def answer(message: Msg) -> None:
+        await message.respond(b"pong")
+
+    await server.subscribe("mcollective.node.node1", cb=answer)
+    await carried(caller, server)
+    await carried(server, caller)
+    reply = await caller.request("mcollective.node.node1", b"ping", timeout=5)
+    return reply.data
 
 
 async def carried(sender: Client, receiver: Client, subject: str = "mcollective.topology") -> None:

@@ -17,6 +17,7 @@ from testbed import Authority, client, free_port
 from topology import (
     Node,
     Setting,
+    answered,
     broker,
     carried,
     client_of,
@@ -57,15 +58,7 @@ async def test_a_request_is_answered_by_a_client_of_another_member(tmp_path: Pat
     one, two = (broker(tmp_path, authority, member, **peers(*members)) for member in members)
     bob = authority.context(authority.issue("bob.mcollective"))
     async with one, two, client(one, bob) as server, client(two, bob) as caller:
-
-        async def answer(message: object) -> None:
-            await message.respond(b"pong")  # type: ignore[attr-defined] # nats-py gives callbacks untyped messages
-
-        await server.subscribe("mcollective.node.node1", cb=answer)
-        await carried(caller, server)
-        await carried(server, caller)
-        reply = await caller.request("mcollective.node.node1", b"ping", timeout=5)
-        assert reply.data == b"pong"
+        assert await answered(caller, server) == b"pong"
 
 
 async def on_the_wire(folder: Path, authority: Authority, **settings: Setting) -> tuple[bytes, set[int]]:

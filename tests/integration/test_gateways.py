@@ -15,6 +15,7 @@ from testbed import Authority, client
 from topology import (
     Node,
     Setting,
+    answered,
     broker,
     carried,
     configure,
@@ -57,15 +58,7 @@ async def test_a_request_is_answered_from_the_other_cluster(tmp_path: Path, auth
     second = broker(tmp_path, authority, there, **gateways(there, "London", Tokyo=[here]))
     bob = authority.context(authority.issue("bob.mcollective"))
     async with first, second, client(first, bob) as caller, client(second, bob) as server:
-
-        async def answer(message: object) -> None:
-            await message.respond(b"pong")  # type: ignore[attr-defined] # nats-py gives callbacks untyped messages
-
-        await server.subscribe("mcollective.node.node1", cb=answer)
-        await carried(caller, server)
-        await carried(server, caller)
-        reply = await caller.request("mcollective.node.node1", b"ping", timeout=5)
-        assert reply.data == b"pong"
+        assert await answered(caller, server) == b"pong"
 
 
 def beginnings(*taps: Wiretap) -> set[int]:

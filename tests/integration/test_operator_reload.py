@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import nats.errors
 import pytest
 from nats.aio.client import Client
 
@@ -23,7 +22,7 @@ from leaflinks import ears, meet, say
 from program import started
 from stock import plain, stock, tls_block
 from stores import STREAMS, UNLIMITED, Store
-from testbed import Authority, client, configuration, free_port, ignore_error, settled
+from testbed import Authority, client, configuration, free_port, gets_nowhere, settled
 from topology import Node, configure, leafnodes
 
 DEADLINE = 10.0
@@ -72,16 +71,7 @@ async def watched(broker: NetworkBroker, authority: Authority, store: Store, acc
 
 async def refused(broker: NetworkBroker, authority: Authority, store: Store, account: str) -> None:
     """Make sure that no user of an account gets in."""
-    connection = Client()
-    with pytest.raises(nats.errors.Error):
-        await connection.connect(
-            f"tls://127.0.0.1:{broker.ports.client}",
-            tls=authority.context(),
-            allow_reconnect=False,
-            error_cb=ignore_error,
-            **store.login(account),
-        )
-    await connection.close()
+    await gets_nowhere(broker, authority, store.login(account))
 
 
 async def test_accounts_come_and_go_and_others_stay(tmp_path: Path, authority: Authority) -> None:
