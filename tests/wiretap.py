@@ -7,6 +7,9 @@ import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
 
+_HANDED_OVER = 5
+"""Turns of the loop from taking a connection to telling of it, and a few more."""
+
 
 @dataclasses.dataclass(slots=True)
 class Wiretap:
@@ -30,28 +33,30 @@ class Wiretap:
 async def tapped(port: int) -> AsyncIterator[Wiretap]:
     """Relay connections to a port of 127.0.0.1, also of a listener that opens later only."""
     tap = Wiretap()
-    busy: set[asyncio.Task[None]] = set()
+    relays: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        busy.add(task)
+    async with asyncio.TaskGroup() as tasks:
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # At once, not in a task: one that the end of the context overtakes would never see its connection.
+            writers.append(writer)
+            relays.add(tasks.create_task(_relay(tap, port, reader, writer)))
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        tap.port = server.sockets[0].getsockname()[1]
         try:
-            await _relay(tap, port, reader, writer)
-        except asyncio.CancelledError:
-            pass  # The end of the context.
+            yield tap
         finally:
-            writer.transport.abort()
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    tap.port = server.sockets[0].getsockname()[1]
-    try:
-        yield tap
-    finally:
-        server.close()
-        for task in busy:
-            task.cancel()
-        await asyncio.gather(*busy, return_exceptions=True)
+            # Connections that were taken and not yet handed over come in these turns of the loop; asyncio loses those
+            # that come after the close.
+            for _ in range(_HANDED_OVER):
+                await asyncio.sleep(0)
+            server.close()
+            for relay in relays:
+                relay.cancel()
+            for writer in writers:
+                writer.transport.abort()
 
 
 async def _relay(tap: Wiretap, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

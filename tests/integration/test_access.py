@@ -211,8 +211,9 @@ async def test_the_brokers_own_connection_meets_the_fleet(tmp_path: Path, author
 async def test_the_bridge_opens_only_with_its_secret(tmp_path: Path, authority: Authority, secret: str | None) -> None:
     async with NetworkBroker.from_file(configuration(tmp_path, authority)) as broker:
         with pytest.raises((nats.errors.Error, OSError)):
-            async with client(broker, None, port=broker.ports.bridge, token=secret):
-                pass
+            async with client(broker, None, port=broker.ports.bridge, token=secret) as stranger:
+                # The client takes a connection that ends without a word for one that stands, until it is used.
+                await settled(stranger)
         assert not broker.audit.recent
 
 
