@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -130,13 +129,6 @@ func (e *engine) takeOver() error {
 	opts, err := loadOptions(e.file, byOperator)
 	if err == nil {
 		err = applyHello(opts, e.hello, nil)
-	}
-	inClear := func(remote *server.RemoteGatewayOpts) bool {
-		return remote.TLSConfig == nil && remote.Name != e.opts.Gateway.Name
-	}
-	if err == nil && e.opts.Gateway.TLSConfig != nil && slices.ContainsFunc(e.opts.Gateway.Gateways, inClear) {
-		// The library would have them use the listener's TLS from now on.
-		err = errors.New("the accounts cannot be reloaded while a gateway has TLS turned off")
 	}
 	if err == nil {
 		opts.Gateway.AuthTimeout = e.opts.Gateway.AuthTimeout // The library has chosen it without TLS: see newServer.

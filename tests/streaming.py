@@ -18,7 +18,7 @@ import topology
 from choria_broker.broker import NetworkBroker
 from choria_broker.config.load import load
 from choria_broker.streams.keeper import Timers
-from choria_broker.streams.ledger import State
+from choria_broker.streams.report import State
 from testbed import Authority
 from topology import Node, Setting
 

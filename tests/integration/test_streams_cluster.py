@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from choria_broker.broker import NetworkBroker
 from choria_broker.errors import EngineDiedError
 from choria_broker.streams.keeper import Timers
-from choria_broker.streams.ledger import State
+from choria_broker.streams.report import State
 from choria_broker.streams.trouble import Kind
 from streaming import NAMES, ask, info, kept, member, mounted, outcomes, use_up
 from testbed import Authority

@@ -7,7 +7,7 @@ from pathlib import Path
 from choria_broker.config.context import Context, network_key
 from choria_broker.config.remotes import CHORIA_CA, Remote, without_ca
 from choria_broker.config.settings import Endpoint, LeafnodeRemote, Leafnodes, Operator, RemoteTls, Tls
-from choria_broker.security.credentials import inspect_credentials
+from choria_broker.security.credentials import CredentialsProblem, inspect_credentials
 
 _NAMES = network_key("leafnode_remotes")
 _CLUSTER = network_key("gateway_name")
@@ -139,13 +139,15 @@ def _usable(remote: Remote, key: str, path: Path) -> bool:
         remote.skip("bad-credentials", f"{path}: {fact.problem}", remedy, at)
         return False
     found = inspect_credentials(fact.content, facts.now)
-    if found and not found.expired:
-        remote.skip("bad-credentials", f"{path}: {found.problem}", found.remedy, at)
-        return False
-    if found:
+    if not isinstance(found, CredentialsProblem):
+        return True
+    problem = f"{path}: {found.problem}"
+    if found.expired:
         effect = "the other side refuses it until the file is renewed, which needs no restart"
-        remote.context.collector.warn("credentials-expired", f"{path}: {found.problem}", effect, found.remedy, at)
-    return True
+        remote.context.collector.warn("credentials-expired", problem, effect, found.remedy, at)
+    else:
+        remote.skip("bad-credentials", problem, found.remedy, at)
+    return found.expired
 
 
 def _warn_about_tls(remote: Remote, urls: tuple[Endpoint, ...], tls: RemoteTls, broker_tls: Tls) -> None:

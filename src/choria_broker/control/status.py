@@ -32,7 +32,7 @@ from choria_broker.stats.families import Family
 from choria_broker.stats.health import Health, assess, days_left
 from choria_broker.stats.readings import Readings
 from choria_broker.stats.service import BrokerStatistics
-from choria_broker.stats.signs import Observations, StandardStream, signs
+from choria_broker.stats.signs import Observations, signs
 from choria_broker.streams.ledger import Ledger, Noted
 from choria_broker.streams.trouble import Kind
 
@@ -101,10 +101,7 @@ class Teller:
             readings=statistics.poller.latest,
             links=statistics.links,
             certificates=statistics.certificates,
-            streams=tuple(
-                StandardStream(each.account, each.stream, each.state.value, each.reason)
-                for each in self._ledger.reports
-            ),
+            streams=self._ledger.reports,
             streams_off=next(
                 (noted.trouble.words for noted in self._ledger.troubles if noted.trouble.kind is Kind.STREAMS_OFF), ""
             ),

@@ -34,7 +34,7 @@ class CredentialsProblem:
     expired: bool = False
 
 
-def inspect_credentials(content: bytes, now: dt.datetime) -> CredentialsProblem | None:
+def inspect_credentials(content: bytes, now: dt.datetime) -> NatsToken | CredentialsProblem:
     """Check a credentials file.
 
     Args:
@@ -42,7 +42,7 @@ def inspect_credentials(content: bytes, now: dt.datetime) -> CredentialsProblem 
         now: time for validity, with time zone.
 
     Returns:
-        The first problem, None when there is none that can be seen without the server the file is for.
+        The user's token, or the first problem that can be seen without the server the file is for.
     """
     parts = decorated_parts(content)
     if len(parts) < 2:  # noqa: PLR2004 - a token and a seed
@@ -59,7 +59,7 @@ def inspect_credentials(content: bytes, now: dt.datetime) -> CredentialsProblem 
         return CredentialsProblem("its token is for another key than its seed")
     if token.expires and token.expires <= now.timestamp():
         return CredentialsProblem("its token has expired", "renew the file", expired=True)
-    return None
+    return token
 
 
 def _user_token(text: bytes) -> NatsToken:

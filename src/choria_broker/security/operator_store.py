@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
-from choria_broker.security.credentials import inspect_credentials
+from choria_broker.security.credentials import CredentialsProblem, inspect_credentials
 from choria_broker.security.nats_tokens import (
     NatsToken,
     NatsTokenError,
     Role,
-    decorated_parts,
     is_public_key,
     read_token,
 )
@@ -139,10 +138,9 @@ def check_credentials(content: bytes, account: StoredAccount, now: dt.datetime) 
     Raises:
         StoreError: nobody gets in with it.
     """
-    found = inspect_credentials(content, now)
-    if found:
-        raise StoreError(found.problem, found.remedy, expired=found.expired)
-    token = read_token(decorated_parts(content)[0])
+    token = inspect_credentials(content, now)
+    if isinstance(token, CredentialsProblem):
+        raise StoreError(token.problem, token.remedy, expired=token.expired)
     if token.issuer not in account.signers or token.claims.get("issuer_account", account.key) != account.key:
         raise StoreError("its user is not one of this account", "write it with nsc generate creds for this account")
 

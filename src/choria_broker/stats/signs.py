@@ -11,22 +11,7 @@ from choria_broker.stats.certificates import Certificate, Role
 from choria_broker.stats.health import Signs, Validity
 from choria_broker.stats.links import Link
 from choria_broker.stats.readings import Readings
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class StandardStream:
-    """What became of one standard stream.
-
-    Attributes:
-        account, name: which one.
-        state: one word.
-        reason: why it is not as it should be, empty when it is.
-    """
-
-    account: str
-    name: str
-    state: str
-    reason: str
+from choria_broker.streams.report import Report
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +31,7 @@ class Observations:
     readings: Readings | None = None
     links: Sequence[Link] = ()
     certificates: Sequence[Certificate] = ()
-    streams: Sequence[StandardStream] = ()
+    streams: Sequence[Report] = ()
     streams_off: str = ""
 
 
@@ -68,7 +53,7 @@ def signs(settings: Settings, findings: Iterable[Finding], observed: Observation
         peers_connected=readings.server.remotes if readings else 0,
         remotes_down=tuple(f"{link.kind} {link.name}" for link in observed.links if not link.connected),
         streams_amiss=tuple(
-            f"stream {each.name} of account {each.account} is {each.state}: {each.reason}"
+            f"stream {each.stream} of account {each.account} is {each.state}: {each.reason}"
             for each in observed.streams
             if each.reason
         ),

@@ -17,8 +17,9 @@ from choria_broker.log import component
 from choria_broker.streams.api import NAME_IN_USE, ApiError, Stream, StreamsApi, UnansweredError
 from choria_broker.streams.backoff import pause
 from choria_broker.streams.comparison import changes, update
-from choria_broker.streams.ledger import Ledger, Report, State
+from choria_broker.streams.ledger import Ledger
 from choria_broker.streams.replicas import first_wait
+from choria_broker.streams.report import Report, State
 from choria_broker.streams.standard import Plan, StreamConfiguration
 
 Connect = Callable[..., Awaitable[Client]]

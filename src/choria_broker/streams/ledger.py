@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import enum
 import time
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from choria_broker.log import component
+from choria_broker.streams.report import Report, State
 from choria_broker.streams.standard import Plan
 from choria_broker.streams.trouble import Kind, Trouble, recognise
 
@@ -19,41 +19,6 @@ _MOST_TROUBLES = 256
 
 _QUIET = 60.0
 """Seconds in which the same trouble is logged once only."""
-
-
-class State(enum.StrEnum):
-    """What became of a standard stream."""
-
-    PENDING = "pending"
-    """Nothing has been tried yet."""
-    OK = "ok"
-    """It is as the settings say."""
-    RETRYING = "retrying"
-    """It failed for the time being, and is tried again."""
-    FAILED = "failed"
-    """It failed, and is not tried again before the next start."""
-    NOT_MANAGED = "not-managed"
-    """The settings say to leave it alone."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Report:
-    """One standard stream in one account.
-
-    Attributes:
-        account, stream: which one.
-        state: what became of it.
-        outcome: for ``ok``: ``created``, ``updated`` or ``unchanged``; otherwise empty.
-        reason: for ``retrying`` and ``failed``: why; otherwise empty.
-        replicas: copies it is to have, 0 when it is not managed.
-    """
-
-    account: str
-    stream: str
-    state: State
-    outcome: str = ""
-    reason: str = ""
-    replicas: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ ACCOUNT = Signer("account")
 
 
 def look(content: bytes) -> CredentialsProblem | None:
-    return inspect_credentials(content, NOW)
+    found = inspect_credentials(content, NOW)
+    return found if isinstance(found, CredentialsProblem) else None
 
 
 def armoured(token: str, seed: str) -> bytes:

@@ -15,7 +15,8 @@ from choria_broker.stats.health import Signs, Validity
 from choria_broker.stats.links import Link, LinkKind
 from choria_broker.stats.readings import Readings, Server
 from choria_broker.stats.readings import Streams as StreamReadings
-from choria_broker.stats.signs import Observations, StandardStream, signs, validities
+from choria_broker.stats.signs import Observations, signs, validities
+from choria_broker.streams.report import Report, State
 
 PEERS = tuple(Endpoint("nats", f"broker{number}.example.net", 5222) for number in (2, 3))
 READ = Readings(Server(remotes=1), streams=StreamReadings(enabled=True))
@@ -60,8 +61,8 @@ def certificate(role: Role, expires: float, file: str = "/x.pem") -> Certificate
         pytest.param(
             {
                 "streams": (
-                    StandardStream("choria", "CHORIA_EVENTS", "failed", "no room"),
-                    StandardStream("choria", "CHORIA_MACHINE", "pending", ""),
+                    Report("choria", "CHORIA_EVENTS", State.FAILED, reason="no room"),
+                    Report("choria", "CHORIA_MACHINE", State.PENDING),
                 )
             },
             {"streams_amiss": ("stream CHORIA_EVENTS of account choria is failed: no room",)},

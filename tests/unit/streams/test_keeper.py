@@ -18,7 +18,8 @@ from choria_broker.config.settings import StandardStream, Streams
 from choria_broker.errors import NotReadyError
 from choria_broker.streams.api import StreamsApi, UnansweredError
 from choria_broker.streams.keeper import Keeper, Timers
-from choria_broker.streams.ledger import Ledger, Report, State
+from choria_broker.streams.ledger import Ledger
+from choria_broker.streams.report import Report, State
 from choria_broker.streams.standard import plan
 
 NAMES = ["CHORIA_EVENTS", "CHORIA_MACHINE", "CHORIA_STREAM_ADVISORIES", "KV_CHORIA_LEADER_ELECTION"]

@@ -7,7 +7,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from choria_broker.config.settings import Streams
-from choria_broker.streams.ledger import Ledger, Report, State
+from choria_broker.streams.ledger import Ledger
+from choria_broker.streams.report import Report, State
 from choria_broker.streams.standard import plan
 from choria_broker.streams.trouble import Kind
 
