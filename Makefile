@@ -6,15 +6,19 @@ TOOLS := .tools
 NATS_CLI := v0.5.1
 BROWSER := tests/interop/browser
 NATS_JS := $(TOOLS)/browser/node_modules/nats.ws/esm/nats.js
+LOAD_TESTS ?= tests/integration
+# Tests with a real engine wait more than they compute: three for each core, and an idle process takes tests over.
+SIDE_BY_SIDE = -n $(shell expr 3 \* $$(nproc)) --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration documentation packaging check lint types format engine-test interop bench docs wheel fuzz lock clean
+.PHONY: help run test unit integration documentation packaging check lint engine-lint types format engine-test interop load soak bench docs wheel fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(VENV)/.ready: pyproject.toml requirements-dev.lock hatch_build.py $(wildcard engine/*.go) engine/go.mod engine/go.sum
+$(VENV)/.ready: pyproject.toml requirements-dev.lock hatch_build.py hatch_library.py $(wildcard engine/*.go) \
+		$(wildcard engine/patches/*.patch) engine/go.mod engine/go.sum
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.lock
@@ -26,32 +30,46 @@ run: $(VENV)/.ready ## start a broker on a throw-away CA, and say what to try
 
 test: unit integration documentation engine-test ## run all tests of the suite
 
-unit: $(VENV)/.ready ## tests of the pure code
-	$(BIN)/python -m pytest -q -n auto tests/unit
+unit: $(VENV)/.ready ## tests of the pure code, and how much of it they reach
+	rm -rf .coverage
+	$(BIN)/coverage run -m pytest -q -n auto tests/unit
+	$(BIN)/python tools/pure_coverage.py
 
 integration: $(VENV)/.ready ## tests with a real engine
-	$(BIN)/python -m pytest -q -n auto tests/integration
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/integration
 
 fuzz: $(VENV)/.ready ## a long run of the property tests
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q -n auto --timeout 5400 \
-		tests/unit/access/test_properties.py tests/unit/config/test_resolve.py tests/unit/config/test_syntax.py
+		tests/unit/access/test_properties.py tests/unit/config/resolve tests/unit/config/text/test_syntax.py
 
 packaging: $(VENV)/.ready ## build the wheel, install it without Go, start it
 	$(BIN)/python -m pytest -q tests/packaging
 
 documentation: $(VENV)/.ready ## what README and docs show
-	$(BIN)/python -m pytest -q -n auto tests/docs
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/docs
 
-engine-test: $(VENV)/.ready ## the engine's own tests
+# The race detector needs a C compiler.
+engine-test: $(VENV)/.ready ## the engine's own tests, with the race detector where there is a C compiler
 	$(BIN)/python tools/go.py -C engine vet ./...
-	$(BIN)/python tools/go.py -C engine test ./...
+	if command -v gcc > /dev/null; then CGO_ENABLED=1 $(BIN)/python tools/go.py -C engine test -race ./...; \
+		else echo "there is no gcc: no race detector" && $(BIN)/python tools/go.py -C engine test ./...; fi
 
-check: lint types ## lint and types
+check: lint engine-lint types ## lint and types
 
 lint: $(VENV)/.ready ## style, rings, dead imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+engine-lint: $(VENV)/.ready $(TOOLS)/staticcheck ## form and soundness of the Go programs
+	unformatted=$$($$($(BIN)/python tools/go.py env GOROOT)/bin/gofmt -l engine bench) && test -z "$$unformatted" \
+		|| { echo "not in gofmt's form: $$unformatted"; exit 1; }
+	$(BIN)/python tools/go.py -C engine env GOVERSION > /dev/null # makes the patched library
+	cd engine && GOWORK=$(CURDIR)/engine/go.work GOFLAGS=-trimpath PATH="$$($(CURDIR)/$(BIN)/python ../tools/go.py env GOROOT)/bin:$$PATH" \
+		$(abspath $(TOOLS))/staticcheck ./...
+
+$(TOOLS)/staticcheck: tools/staticcheck/go.mod tools/staticcheck/go.sum | $(VENV)/.ready
+	$(BIN)/python tools/go.py -C tools/staticcheck build -o $(abspath $@) honnef.co/go/tools/cmd/staticcheck
 
 types: $(VENV)/.ready ## mypy over source and tests
 	$(BIN)/mypy
@@ -78,11 +96,21 @@ $(TOOLS)/nsc: tests/interop/nsc/go.mod tests/interop/nsc/go.sum | $(VENV)/.ready
 $(TOOLS)/nats: | $(VENV)/.ready
 	GOBIN=$(abspath $(TOOLS)) $(BIN)/python tools/go.py install github.com/nats-io/natscli/nats@$(NATS_CLI)
 
+load: $(VENV)/.ready ## the integration tests in random order, with three busy loops beside them
+	for loop in 1 2 3; do (while :; do :; done) & loops="$$loops $$!"; done; trap "kill $$loops" EXIT; \
+		$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --random-order $(LOAD_TESTS)
+
+soak: $(VENV)/.ready ## long forms: floods of 20 seconds of each kind, 2,000 clients that come back, much garbage, 200 reloads
+	UPGRADES=20 UPGRADE_CONNECTIONS=500 $(BIN)/python -m pytest -q --timeout 600 tests/integration/test_upgrade.py
+	FLOOD_SECONDS=20 $(BIN)/python -m pytest -q tests/integration/test_floods.py
+	FAULTS_CLIENTS=2000 FAULTS_FACTOR=20 $(BIN)/python -m pytest -q tests/integration/test_faults_restart.py tests/integration/test_faults_peers.py
+	RELOADS=200 $(BIN)/python -m pytest -q tests/integration/test_reload.py -k many_reloads
+
 bench: $(VENV)/.ready ## measure, as ratios against the bare nats-server
 	$(BIN)/python -m bench
 
 docs: $(VENV)/.ready ## write the generated reference pages
-	$(BIN)/python tests/docs/reference_pages.py
+	$(BIN)/python tests/support/reference_pages.py
 
 wheel: $(VENV)/.ready ## a wheel with the engine inside, in dist/
 	rm -rf dist
@@ -94,4 +122,4 @@ lock: ## pin the dependencies anew
 		--generate-hashes --no-annotate --no-header --upgrade -o requirements-dev.lock
 
 clean: ## remove everything the targets made
-	rm -rf $(VENV) $(TOOLS) .run build dist src/choria_broker/_engine
+	rm -rf $(VENV) $(TOOLS) .run .coverage build dist engine/go.work* src/choria_broker/_engine

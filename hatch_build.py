@@ -6,6 +6,7 @@ The installation never fails for the lack of an engine; ``choria-broker run`` th
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import re
@@ -18,8 +19,12 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+sys.path.insert(0, str(Path(__file__).parent))
+from hatch_library import LibraryError, patches, prepare
+
 ENGINE = "choria-broker-engine"
 NOTE = "not-built.txt"
+STAMP = "build.json"
 BUILD_TIMEOUT = 900
 SKIP = "CHORIA_BROKER_SKIP_ENGINE"
 """Set to 1 to install without an engine."""
@@ -44,13 +49,16 @@ class EngineBuildHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile the engine and mark the wheel as made for this platform."""
-        del version
         if self.target_name != "wheel":
             return
         folder = Path(self.root, "src", "choria_broker", "_engine")
         folder.mkdir(exist_ok=True)
-        for name in (ENGINE, NOTE):
+        for name in (ENGINE, NOTE, STAMP):
             (folder / name).unlink(missing_ok=True)
+        # A checkout that is used as it is changes without being built.
+        stamp = "" if version == "editable" else revision(Path(self.root))
+        if stamp:
+            (folder / STAMP).write_text(stamp, encoding="utf-8")
         reason = self._build(folder / ENGINE)
         if reason:
             (folder / NOTE).write_text(reason + "\n", encoding="utf-8")
@@ -79,6 +87,10 @@ class EngineBuildHook(BuildHookInterface[Any]):
         return ""
 
     def _compile(self, go: Path, target: Path) -> str:
+        try:
+            prepare(Path(self.root, "engine"), go)
+        except LibraryError as error:
+            return _failed(str(error))
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             built = Path(scratch, ENGINE)
@@ -93,7 +105,13 @@ class EngineBuildHook(BuildHookInterface[Any]):
                 str(built),
                 ".",
             ]
-            environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
+            environment = {
+                **os.environ,
+                "CGO_ENABLED": "0",
+                "GOTOOLCHAIN": "local",
+                "GOFLAGS": "-mod=readonly",
+                "GOWORK": str(Path(self.root, "engine", "go.work")),
+            }
             try:
                 subprocess.run(
                     command,
@@ -122,12 +140,31 @@ class EngineBuildHook(BuildHookInterface[Any]):
     def _fingerprint(self) -> str:
         digest = hashlib.sha256(f"{self.metadata.version} {sys.platform} {platform.machine()}".encode())
         root = Path(self.root, "engine")
-        sources = sorted(path for path in root.rglob("*") if path.suffix in {".go", ".mod", ".sum"} and path.is_file())
+        for name, text in patches(root).items():
+            digest.update(f"\0{name}\0{text}".encode())
+        sources = sorted(path for path in root.glob("*") if path.suffix in {".go", ".mod", ".sum"} and path.is_file())
         for source in sources:
             if not source.name.endswith("_test.go"):
                 digest.update(f"\0{source.relative_to(root)}\0".encode())
                 digest.update(source.read_bytes())
         return digest.hexdigest()[:32]
+
+
+def revision(root: Path) -> str:
+    """Write what is built, by the revision of the checkout that it is in; nothing where there is none."""
+    if not (root / ".git").exists():
+        return ""
+    try:
+        sha = _git(root, "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12")
+        date = _git(root, "show", "--no-patch", "--format=%cI", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return json.dumps({"sha": sha, "date": date}) + "\n"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
 
 def needed_go(root: Path) -> str:

@@ -13,11 +13,13 @@ from pathlib import Path
 from bench import (
     connections,
     decisions,
+    failover,
     gate,
-    healing,
     links,
     machine,
     memory,
+    reloads,
+    revocation,
     scraping,
     startup,
     storm,
@@ -39,9 +41,11 @@ _MEASUREMENTS = {
     "gate": gate.measure,
     "storm": storm.measure,
     "links": links.measure,
-    "healing": healing.measure,
+    "healing": failover.measure,
     "streams": streams.measure,
     "scraping": scraping.measure,
+    "revocation": revocation.measure,
+    "reloads": reloads.measure,
 }
 
 

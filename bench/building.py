@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ class MeasurementError(Exception):
 
 
 def build(program: Path, source: Path | str, *, module: Path = ROOT) -> None:
-    """Build a Go program the way the engine is built.
+    """Build a Go program the way the engine is built, but with the libraries as they are, without the engine's patches.
 
     Args:
         program: where to put it.
@@ -28,6 +29,7 @@ def build(program: Path, source: Path | str, *, module: Path = ROOT) -> None:
     """
     go: list[str | Path] = [sys.executable, ROOT / "tools" / "go.py", "-C", module]
     command = [*go, "build", "-trimpath", "-ldflags=-s -w", "-o", program, source]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_DEADLINE)
+    bare = {**os.environ, "GOWORK": "off"}
+    done = subprocess.run(command, env=bare, capture_output=True, text=True, check=False, timeout=_DEADLINE)
     if done.returncode:
         raise MeasurementError(f"{program.name} could not be built: {done.stderr.strip()}")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from bench import questions
+from bench import policy_load
 from bench.results import Line, alternate
 from bench.workbench import Workbench
+from choria_broker.access.decision import decide
 from choria_broker.access.policy import Policy
 from choria_broker.access.request import ConnectRequest
 from choria_broker.security.keys import ed25519_verifies
-from choria_broker.signature_memory import SignatureMemory
-from unit.security.minting import ORGANIZATION
+from choria_broker.security.signature_memory import SignatureMemory
+from support.minting import ORGANIZATION
 
 _MESSAGE = b"m" * 600
 _SIGNATURE = ORGANIZATION.sign(_MESSAGE)
@@ -22,9 +23,9 @@ _KEY = ORGANIZATION.public_key()
 def measure(bench: Workbench) -> list[Line]:
     """Measure decisions about tokens never seen, about tokens seen before, and about certificates."""
     count, turns = bench.scale.decisions, bench.scale.turns
-    tokens, chains = questions.with_tokens(count), questions.with_tokens(count, chain=True)
-    certificates = questions.with_certificates(count * 20)
-    plain = questions.policy(ed25519_verifies, issuers=False)
+    tokens, chains = policy_load.with_tokens(count), policy_load.with_tokens(count, chain=True)
+    certificates = policy_load.with_certificates(count * 20)
+    plain = policy_load.policy(ed25519_verifies, issuers=False)
     two, one, four = (_checks(count, each) for each in (2, 1, 4))
     return [
         alternate(turns, lambda: rate(tokens, unknowing()), two).row(
@@ -47,7 +48,7 @@ def measure(bench: Workbench) -> list[Line]:
 
 def unknowing() -> Policy:
     """Make a policy that remembers signatures and has not seen any."""
-    return questions.policy(SignatureMemory(time.monotonic).signed_by)
+    return policy_load.policy(SignatureMemory(time.monotonic).signed_by)
 
 
 def rate(asked: Sequence[ConnectRequest], policy: Policy) -> float:
@@ -57,7 +58,7 @@ def rate(asked: Sequence[ConnectRequest], policy: Policy) -> float:
         AssertionError: one was refused, so that what was measured is not what was meant.
     """
     began = time.process_time()
-    allowed = [policy.decide(request, questions.MOMENT).allowed for request in asked]
+    allowed = [decide(request, policy, policy_load.MOMENT).allowed for request in asked]
     used = time.process_time() - began
     if not all(allowed):
         raise AssertionError("a decision that should accept refused")

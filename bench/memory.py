@@ -11,7 +11,7 @@ from bench.load import connections
 from bench.results import LeftOut, Line, Pairs
 from bench.servers import BARE, Server
 from bench.workbench import Workbench
-from choria_broker.host import raise_file_limit
+from choria_broker.host.limits import raise_file_limit
 
 _SETTLED = 1.0
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from bench.building import MeasurementError
 from bench.servers import BARE, OURS, TWIN, Command, Server, Site, broker_command, running, until_open
 from choria_broker.config.load import load
-from choria_broker.engine.render import LEAFNODE_AUTH_TIMEOUT, render
-from topology import Node, Setting, carried, client_of, configure
+from choria_broker.engine.conf.render import LEAFNODE_AUTH_TIMEOUT, render
+from support.topology import Node, Setting, carried, client_of, configure
 
 Plan = Callable[[], Mapping[Node, Mapping[str, Setting]]]
 """Makes nodes with ports of their own, and what each is told."""
@@ -72,7 +72,7 @@ def _command(site: Site, name: str, configuration: Path) -> Command:
     if loaded.settings is None:
         raise MeasurementError("; ".join(map(str, loaded.findings)))
     path = configuration.with_suffix(".nats")
-    path.write_text(_for_nats_server(render(loaded.settings, monitoring=True).text), encoding="utf-8")
+    path.write_text(_for_nats_server(render(loaded.settings).text), encoding="utf-8")
     return [site.bare_program if name == BARE else site.twin_program, "--config", path]
 
 

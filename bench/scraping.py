@@ -6,10 +6,11 @@ import contextlib
 import dataclasses
 import functools
 import http.client
+import socket
 import statistics
+import tempfile
 import time
-
-import psutil
+from pathlib import Path
 
 from bench.building import MeasurementError
 from bench.load import connections
@@ -17,8 +18,8 @@ from bench.networks import network
 from bench.results import LeftOut, Line, Pairs, in_turns
 from bench.servers import OURS, Server, until_open
 from bench.workbench import Workbench
-from choria_broker.host import raise_file_limit
-from topology import Node, nodes
+from choria_broker.host.limits import raise_file_limit
+from support.topology import Node, nodes
 
 _METRICS, _VARZ = "/choria/metrics", "/varz"
 _VARZ_ALONE = "the engine's own /varz"
@@ -53,22 +54,22 @@ def measure(bench: Workbench) -> list[Line]:
         until_open(
             member.node.statistics, broker.processes[0], time.perf_counter()
         )  # It opens a moment after the client port.
-        engine_port = _monitoring_port(member.node, broker)
-        lines, small = _times(bench, member.node, engine_port, "no connections")
+        pages = _pages(broker)
+        lines, small = _times(bench, member.node, pages, "no connections")
         with connections(bench.connector, bench.site, broker, held):
             load = f"{held:,} connections"
-            more, large = _times(bench, member.node, engine_port, load)
+            more, large = _times(bench, member.node, pages, load)
             size = Pairs([large], [small]).row(f"Size of {_METRICS}, {load}", "no connections", _kilobytes)
             return [*lines, *more, size, *_costs(bench, member.node, broker, load)]
 
 
-def _times(bench: Workbench, node: Node, engine_port: int, load: str) -> tuple[list[Line], int]:
+def _times(bench: Workbench, node: Node, pages: Path, load: str) -> tuple[list[Line], int]:
     """Take scrapes of the metrics and of the engine's page in turns; returns rows, and the size of the metrics."""
     count = bench.scale.scrapes
     ours, theirs = in_turns(
         bench.scale.turns,
         functools.partial(_scrape, node.statistics, _METRICS, count),
-        functools.partial(_scrape, engine_port, _VARZ, count),
+        functools.partial(_scrape, pages, _VARZ, count),
     )
     medians = Pairs(*([statistics.median(one.seconds) for one in party] for party in (ours, theirs)))
     slowest = Pairs(*([one.slowest for one in party] for party in (ours, theirs)))
@@ -104,14 +105,15 @@ def _watch(node: Node, broker: Server, seconds: float, *, scraping: bool) -> lis
     return [late - early for early, late in zip(before, broker.cpu(), strict=True)]
 
 
-def _scrape(port: int, path: str, count: int) -> _Scrapes:
+def _scrape(place: int | Path, path: str, count: int) -> _Scrapes:
     """Ask for a page again and again over one connection, as Prometheus does.
 
     Raises:
         MeasurementError: the answer is not the page.
     """
     times, size = [], 0
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=_DEADLINE)) as connection:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", timeout=_DEADLINE)) as connection:
+        connection.sock = _connected(place)
         for _ in range(count):
             began = time.perf_counter()
             connection.request("GET", path)
@@ -123,17 +125,23 @@ def _scrape(port: int, path: str, count: int) -> _Scrapes:
     return _Scrapes(tuple(times), size)
 
 
-def _monitoring_port(node: Node, broker: Server) -> int:
-    """Find the engine's own listener for its pages, on a port that only the broker is told.
+def _connected(place: int | Path) -> socket.socket:
+    if isinstance(place, int):
+        return socket.create_connection(("127.0.0.1", place), timeout=_DEADLINE)
+    connected = socket.socket(socket.AF_UNIX)
+    connected.settimeout(_DEADLINE)
+    connected.connect(str(place))
+    return connected
+
+
+def _pages(broker: Server) -> Path:
+    """Find the socket with the engine's own pages, in the broker's run directory.
 
     Raises:
         MeasurementError: there is none.
     """
-    for connection in broker.processes[-1].net_connections(kind="tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port != node.client:
-            with contextlib.suppress(http.client.HTTPException):  # The other one is the bridge, which speaks NATS.
-                _scrape(connection.laddr.port, _VARZ, 1)
-                return int(connection.laddr.port)
+    for found in Path(tempfile.gettempdir()).glob(f"choria-broker-run-{broker.processes[0].pid}-*/pages"):
+        return found
     raise MeasurementError("the engine shows no pages")
 
 

@@ -18,8 +18,8 @@ import psutil
 
 from bench import ROOT
 from bench.building import MeasurementError, build
-from testbed import Authority, Identity, configuration, free_port
-from unit.security.minting import ORGANIZATION, hex_of
+from support.minting import ORGANIZATION, hex_of
+from support.testbed import Authority, Identity, configuration, free_port
 
 _DEADLINE = 30.0
 _GRACE = 15.0
@@ -44,12 +44,14 @@ class Server:
         port: its client port on 127.0.0.1.
         seconds: from its start until it was ready.
         processes: its processes, the one that was started first.
+        told: gets what it tells the service manager, None where nobody listens to that.
     """
 
     name: str
     port: int
     seconds: float
     processes: tuple[psutil.Process, ...]
+    told: socket.socket | None = None
 
     def cpu(self) -> tuple[float, ...]:
         """Read the seconds of CPU each process has used, in user and kernel, to the nanosecond."""
@@ -67,6 +69,7 @@ class Site:
         folder: where they lie.
         authority: the CA.
         client: certificate of the clients.
+        choria: configuration file of the broker.
         bare_program: the published nats-server.
         twin_program: nats-server of the engine's version, built with the engine's Go.
         environment: variables of the servers' processes.
@@ -89,7 +92,7 @@ class Site:
         self.client: Identity = self.authority.issue("client.example.net")
         self._port = free_port()
         # One file for the broker and for go-choria: both read the same language.
-        self._choria = configuration(
+        self.choria = configuration(
             folder,
             self.authority,
             network__client_port=self._port,
@@ -107,11 +110,11 @@ class Site:
             told.bind(address)
             told.settimeout(_DEADLINE)
             environment = {**self.environment, "NOTIFY_SOCKET": "@" + address[1:]}
-            with running(broker_command(self._choria), environment) as (process, began):
+            with running(broker_command(self.choria), environment) as (process, began):
                 while told.recv(4096) != b"READY=1":
                     continue
                 seconds = time.perf_counter() - began
-                yield Server(OURS, self._port, seconds, (process, *process.children()))
+                yield Server(OURS, self._port, seconds, (process, *process.children()), told)
 
     def bare(self) -> AbstractContextManager[Server]:
         """Run the published nats-server with the broker's TLS files; it is ready when its port accepts."""
@@ -139,7 +142,7 @@ class Site:
         """Run go-choria's broker on a port of its own; it is ready when that accepts."""
         port = free_port()
         path = self.folder / "go-choria.conf"
-        text = self._choria.read_text(encoding="utf-8")
+        text = self.choria.read_text(encoding="utf-8")
         text = text.replace(f"client_port = {self._port}\n", f"client_port = {port}\n")
         path.write_text(text.replace("broker.log", "go-choria.log"), encoding="utf-8")
         with running([program, "broker", "run", "--config", path], self.environment) as (process, began):

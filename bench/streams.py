@@ -15,13 +15,14 @@ from pathlib import Path
 import nats.errors
 
 from bench.building import MeasurementError
-from bench.flow import NO_TOOL, nats_bench, outcome, rate, written_rate
+from bench.nats_bench import NO_TOOL, nats_bench, outcome, rate, written_rate
 from bench.networks import Member, network
 from bench.results import LeftOut, Line, Pairs, in_turns
 from bench.servers import BARE, OURS, TWIN, Server
 from bench.workbench import Workbench
-from choria_broker.streams.standard import StreamConfiguration
-from topology import Node, Setting, client_of, nodes, peers
+from choria_broker.settings.streams import StandardStream
+from choria_broker.streams.standard import document
+from support.topology import Node, Setting, client_of, nodes, peers
 
 _NAME, _SUBJECT = "BENCH", "bench.stream"
 _CREATE = f"$JS.API.STREAM.CREATE.{_NAME}"
@@ -131,14 +132,14 @@ async def _create(context: ssl.SSLContext, members: Sequence[Member], replicas: 
     Raises:
         MeasurementError: the stream cannot be made.
     """
-    document = StreamConfiguration(_NAME, (_SUBJECT,), _DAY, replicas).document()
+    stream = StandardStream(name=_NAME, key="", subjects=(_SUBJECT,), keeps="", retention=_DAY, replicas=replicas)
     answer = None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DEADLINE), client_of(members[0].node, context) as client:
             while True:
                 # Until a cluster has a leader nobody answers, or with an error that passes.
                 with contextlib.suppress(nats.errors.Error):
-                    reply = await client.request(_CREATE, json.dumps(document).encode(), timeout=_ANSWER)
+                    reply = await client.request(_CREATE, json.dumps(document(stream)).encode(), timeout=_ANSWER)
                     answer = json.loads(reply.data)
                     if "error" not in answer:
                         leader = answer.get("cluster", {}).get("leader")

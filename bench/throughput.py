@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from bench.flow import NO_TOOL, Load, flow, written_cost, written_rate
+from bench.nats_bench import NO_TOOL, Load, flow, written_cost, written_rate
 from bench.results import LeftOut, Line, Pairs, in_turns
 from bench.servers import BARE, TWIN
 from bench.workbench import Workbench

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,14 +13,25 @@ import (
 	"reflect"
 	"runtime"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
 
 const (
 	kindInProcess = "in_process"
+	kindLeafnode  = "leafnode"
 	// globalAccount is where the library puts everybody it knows no other place for.
 	globalAccount = "$G"
+	// mostFields and mostLeafnodeFields are the most bytes that the texts of a CONNECT may take on the gate. Tokens of
+	// clients have one or two thousand; of leafnodes nothing is read but a user and a password.
+	mostFields         = 8 << 10
+	mostLeafnodeFields = 4 << 10
+	// mostOfCertificate is the most bytes of each text of a certificate: they are for people, and decide nothing.
+	mostOfCertificate = 256
+	// mostIntermediates is the most certificates between a leaf and its CA: each of them can be revoked, so the broker is
+	// told of all of them.
+	mostIntermediates = 8
 	// tokenLabel is shown as the user of a connection that sent a token and got no name in its verdict.
 	tokenLabel = "token"
 )
@@ -28,15 +40,21 @@ const (
 type registrant interface {
 	server.ClientAuthentication
 	RegisterNkeyUser(user *server.NkeyUser) error
-	Account() *server.Account
+	ForgetLogin(everything bool)
+	Measured() int
+	refusable
+	endable
+	LimitSubscriptions(most int32)
 }
 
 // authenticator puts every new connection to the broker. It is the library's CustomClientAuthentication.
 type authenticator struct {
-	gate    *gate
-	secret  [sha256.Size]byte
-	account func(name string) (*server.Account, error)
-	errorf  func(format string, args ...any)
+	gate     *gate
+	guesses  *throttle
+	sessions *sessions
+	secret   [sha256.Size]byte
+	account  func(name string) (*server.Account, error)
+	errorf   func(format string, args ...any)
 }
 
 // Check decides on a connection after its CONNECT. Whatever goes wrong refuses it.
@@ -58,6 +76,12 @@ func (a *authenticator) Check(c server.ClientAuthentication) (allowed bool) {
 	return why == causeNone
 }
 
+// refusedUnread tells the broker of a connection that was refused before its CONNECT was read to the end.
+func (a *authenticator) refusedUnread(c server.ClientAuthentication) {
+	q := &question{request: request{Connection: c.GetID(), Address: peerAddress(c.RemoteAddress())}}
+	a.gate.report(q, causeTooLarge)
+}
+
 // describePanic keeps to what cannot hold a secret: the library's own faults, else only the type of the value.
 func describePanic(fault any) string {
 	if err, ok := fault.(runtime.Error); ok {
@@ -74,44 +98,101 @@ func (a *authenticator) decide(c server.ClientAuthentication, q *question, start
 		return causeRegistration, fmt.Errorf("the library's connections (%T) cannot be registered", c)
 	}
 	describe(conn, q)
+	sentToken := q.Token != "" || q.TokenUnread
+	if why, err := a.unasked(conn, q); why != causeNone {
+		return why, err
+	}
+	if q.Password != "" && q.Kind != kindInProcess {
+		if why := holdBack(a.guesses, a.gate, conn, q.Address); why != causeNone {
+			return why, nil
+		}
+		start = time.Now()
+	}
+	return a.ask(conn, q, start, sentToken)
+}
+
+// ask puts the question and admits the connection as the verdict says. When the policy changed meanwhile it asks once
+// more: whoever may do the same by the new one stays, since nobody is to be refused for a reload.
+func (a *authenticator) ask(conn registrant, q *question, start time.Time, sentToken bool) (cause, error) {
+	var admitted *verdict
+	for {
+		known := a.gate.generation.Load()
+		frame, why := a.gate.ask(q, start)
+		if why != causeNone {
+			return why, nil
+		}
+		v, err := parseVerdict(frame)
+		switch {
+		case err != nil:
+			return causeMalformed, fmt.Errorf("malformed verdict: %w", err)
+		case !v.allow:
+			return causeDenied, nil
+		case v.generation < known, admitted != nil && !v.grantsAs(*admitted):
+			return causeStaleGeneration, nil
+		case admitted == nil:
+			if why, err := a.admit(conn, v, sentToken); why != causeNone {
+				return why, err
+			}
+			admitted = &v
+		}
+		// In the table before the generation is looked at: who asks for sessions after a new one was told sees every
+		// connection that is let in by an older one.
+		a.enter(conn, q, v)
+		if v.generation >= a.gate.generation.Load() {
+			return causeNone, nil
+		}
+	}
+}
+
+// enter takes a connection into the table of sessions.
+func (a *authenticator) enter(conn registrant, q *question, v verdict) {
+	if q.Kind == kindInProcess {
+		return
+	}
+	s := describeSession(conn)
+	s.Username, s.Generation, s.Holder = conn.GetOpts().Username, v.generation, v.holder
+	a.sessions.enter(conn, s)
+}
+
+// unasked refuses what needs no question, and has the library forget what nobody is to see.
+func (a *authenticator) unasked(conn registrant, q *question) (cause, error) {
+	large := tooLarge(conn) || q.Certificate != nil && len(q.Certificate.Intermediates) > mostIntermediates
+	// The library shows users of open and of refused connections on its pages, in its log and in its events, and somebody's
+	// user is his token. The user of the verdict takes the place of what was sent; of what is too large nothing stays.
+	conn.ForgetLogin(large)
 	if isRegistered(conn) {
 		// The library keeps the fields of the first CONNECT, among them the user we gave it.
 		return causeRegistration, errors.New("a second CONNECT on one connection")
 	}
 	if q.Kind == kindInProcess {
-		secret := q.Token
-		if secret == "" {
-			secret = q.Password // A client that names a user can send nothing else.
-		}
-		given := sha256.Sum256([]byte(secret))
+		known := a.knows(q.Token, q.Password)
 		q.Token, q.Password = "", ""
-		if subtle.ConstantTimeCompare(given[:], a.secret[:]) != 1 {
+		if !known {
 			return causeBridgeSecret, nil
 		}
 	}
-	if sent := conn.GetOpts(); sent.Nkey != "" || sent.Account != "" || sent.AccountNew {
+	if large {
+		return causeTooLarge, nil
+	}
+	if sent := conn.GetOpts(); q.Nkey != "" || sent.Account != "" || sent.AccountNew {
 		// The library would show the nkey in place of the verdict's user, and close the connection for an account.
 		return causeRegistration, errors.New("CONNECT has an nkey or an account, which no client of this broker sends")
 	}
-	frame, why := a.gate.ask(q, start)
-	if why != causeNone {
-		return why, nil
+	return causeNone, nil
+}
+
+// knows tells whether the bridge secret is the token of a CONNECT or, since a client that names a user can send
+// nothing else, its password where there is no token.
+func (a *authenticator) knows(token, password string) bool {
+	if token == "" {
+		token = password
 	}
-	v, err := parseVerdict(frame)
-	if err != nil {
-		return causeMalformed, fmt.Errorf("malformed verdict: %w", err)
-	}
-	if !v.allow {
-		return causeDenied, nil
-	}
-	if v.generation < a.gate.generation.Load() {
-		return causeStaleGeneration, nil
-	}
-	return a.admit(conn, v)
+	given := sha256.Sum256([]byte(token))
+	return subtle.ConstantTimeCompare(given[:], a.secret[:]) == 1
 }
 
 // admit gives a connection the account, permissions and name of its verdict and makes sure that it has them.
-func (a *authenticator) admit(conn registrant, v verdict) (cause, error) {
+func (a *authenticator) admit(conn registrant, v verdict, sentToken bool) (cause, error) {
 	if v.account == globalAccount {
 		return causeUnknownAccount, fmt.Errorf("the verdict names the library's own account %s", globalAccount)
 	}
@@ -119,9 +200,8 @@ func (a *authenticator) admit(conn registrant, v verdict) (cause, error) {
 	if err != nil || account == nil {
 		return causeUnknownAccount, fmt.Errorf("the verdict names account %q, which the configuration file does not have", v.account)
 	}
-	sent := conn.GetOpts()
 	username := v.username
-	if username == "" && sent.Token != "" {
+	if username == "" && sentToken {
 		username = tokenLabel
 	}
 	// RegisterUser would do it all, but forgets permissions and error when the account does not take the connection.
@@ -133,15 +213,16 @@ func (a *authenticator) admit(conn registrant, v verdict) (cause, error) {
 		return causeRegistration, fmt.Errorf("account %q does not take the connection: %w", v.account, err)
 	}
 	conn.RegisterUser(&server.User{Username: username, Permissions: v.permissions})
+	conn.LimitSubscriptions(v.maxSubs)
 
-	if conn.Account() != account || (username != "" && sent.Username != username) {
+	if conn.Account() != account || conn.GetOpts().Username != username {
 		return causeRegistration, errors.New("account or user of the verdict did not take effect")
 	}
 	if !hasPermissions(conn, v.permissions) {
 		return causeRegistration, errors.New("permissions of the verdict did not take effect")
 	}
-	if v.generation < a.gate.generation.Load() {
-		return causeStaleGeneration, nil
+	if still, err := a.account(v.account); err != nil || still != account {
+		return causeUnknownAccount, fmt.Errorf("account %q is gone since the verdict", v.account)
 	}
 	return causeNone, nil
 }
@@ -180,8 +261,8 @@ func describe(conn registrant, q *question) {
 	q.Address = peerAddress(address)
 	switch {
 	case conn.Kind() == server.LEAF:
-		q.Kind = "leafnode"
-	case address != nil && address.Network() == "pipe":
+		q.Kind = kindLeafnode
+	case isPipe(address):
 		q.Kind = kindInProcess
 	default:
 		q.Kind = "client"
@@ -189,8 +270,59 @@ func describe(conn registrant, q *question) {
 	q.TLS, q.Certificate = describeTLS(conn.GetTLSConnectionState())
 	q.Nonce = string(conn.GetNonce())
 	sent := conn.GetOpts()
-	q.User, q.Password, q.Token = sent.Username, sent.Password, sent.Token
-	q.Signature, q.JWT, q.Nkey, q.Name = sent.Sig, sent.JWT, sent.Nkey, sent.Name
+	q.User, q.Password, q.Name = sent.Username, sent.Password, sent.Name
+	q.Language, q.Version = sent.Lang, sent.Version
+	if q.Kind == kindLeafnode {
+		// Leafnodes are not known by tokens, so nothing of one is sent but that there is one.
+		q.TokenUnread = sent.Token != ""
+		return
+	}
+	q.Token, q.Signature, q.JWT, q.Nkey = sent.Token, sent.Sig, sent.JWT, sent.Nkey
+}
+
+// tooLarge tells whether the texts of a CONNECT take more bytes than anybody needs: those that would be sent on, as they
+// are sent, and all of them, as they came.
+func tooLarge(conn registrant) bool {
+	sent, most := conn.GetOpts(), mostFields
+	if conn.Kind() == server.LEAF {
+		most = mostLeafnodeFields
+	}
+	if conn.Measured() > most {
+		return true
+	}
+	size := 0
+	for _, text := range []string{
+		sent.Username, sent.Password, sent.Token, sent.Sig, sent.JWT, sent.Nkey, sent.Name, sent.Lang, sent.Version,
+		sent.Account, sent.RemoteAccount, sent.ProxySig,
+	} {
+		size += encodedLen(text)
+	}
+	for _, side := range []*server.SubjectPermission{sent.Import, sent.Export} {
+		if side != nil {
+			for _, list := range [][]string{side.Allow, side.Deny} {
+				for _, subject := range list {
+					size += encodedLen(subject)
+				}
+			}
+		}
+	}
+	return size > most
+}
+
+// encodedLen returns how many bytes a text takes in a frame, where some characters are written in two or six.
+func encodedLen(text string) int {
+	size := len(text)
+	for _, r := range text {
+		switch {
+		case r == '"', r == '\\', r == '\b', r == '\f', r == '\n', r == '\r', r == '\t':
+			size++
+		case r < ' ', r == utf8.RuneError:
+			size += 5
+		case r == '\u2028', r == '\u2029':
+			size += 3
+		}
+	}
+	return size
 }
 
 // peerAddress returns the bare address of a peer: IPv4 in its own form, no port, brackets or zone; empty when unknown.
@@ -206,22 +338,61 @@ func peerAddress(address net.Addr) string {
 }
 
 func describeTLS(state *tls.ConnectionState) (string, *certificate) {
-	if state == nil {
-		return "none", nil
-	}
-	class := "anon"
-	if len(state.VerifiedChains) > 0 {
-		class = "mtls"
-	}
-	if len(state.PeerCertificates) == 0 {
+	class := classOf(state)
+	if state == nil || len(state.PeerCertificates) == 0 {
 		return class, nil
 	}
 	leaf := state.PeerCertificates[0]
-	fingerprint := sha256.Sum256(leaf.Raw)
-	return class, &certificate{
-		CommonName:  leaf.Subject.CommonName,
-		Serial:      leaf.SerialNumber.Text(16),
-		Issuer:      leaf.Issuer.String(),
-		Fingerprint: hex.EncodeToString(fingerprint[:]),
+	described := &certificate{
+		CommonName:  clip(leaf.Subject.CommonName, mostOfCertificate),
+		Serial:      serialOf(leaf),
+		Issuer:      clip(leaf.Issuer.String(), mostOfCertificate),
+		Fingerprint: fingerprintOf(leaf),
+		NotAfter:    leaf.NotAfter.Unix(),
 	}
+	chain := chainOf(state)
+	if chain == nil {
+		return class, described
+	}
+	above := chain[1:]
+	if len(above) == 0 {
+		above = chain // The leaf itself is in the CA file.
+	}
+	last := above[len(above)-1]
+	described.Authority = &anchor{clip(last.Subject.String(), mostOfCertificate), fingerprintOf(last), keyOf(last)}
+	for _, each := range above[:min(len(above)-1, mostIntermediates+1)] {
+		described.Intermediates = append(described.Intermediates, intermediate{serialOf(each), clip(each.Issuer.String(), mostOfCertificate), fingerprintOf(each), keyOf(each)})
+	}
+	return class, described
+}
+
+// classOf names the transport security of a connection.
+func classOf(state *tls.ConnectionState) string {
+	switch {
+	case state == nil:
+		return noTLS
+	case len(state.VerifiedChains) > 0:
+		return verifiedTLS
+	}
+	return noCertificate
+}
+
+func serialOf(each *x509.Certificate) string {
+	return clip(each.SerialNumber.Text(16), mostOfCertificate)
+}
+
+func fingerprintOf(each *x509.Certificate) string {
+	sum := sha256.Sum256(each.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// keyOf names the public key of a certificate: the SHA-256 of its DER form, in the one spelling that it has. Names and
+// certificates of a CA change when it is renewed, its key is what has signed.
+func keyOf(each *x509.Certificate) string {
+	der, err := x509.MarshalPKIXPublicKey(each.PublicKey)
+	if err != nil {
+		return "" // Of a kind that has signed nothing.
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
 }

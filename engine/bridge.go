@@ -1,65 +1,57 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
+	"time"
 )
 
-// maxBridged is the most connections the bridge carries at one time.
-const maxBridged = 256
+const (
+	// maxBridged is the most connections that the bridge carries at one time.
+	maxBridged = 256
+	// farewellWithin is how long a peer has to take the library's last words.
+	farewellWithin = 2 * time.Second
+)
 
-// bridge leads connections to a port on 127.0.0.1 into the library's in-process side. Who comes this way has to
-// show the bridge secret in CONNECT; the library's time limit for authentication keeps others from staying.
-type bridge struct {
-	listener net.Listener
-	slots    chan struct{}
-	dial     func() (net.Conn, error)
-}
-
-func openBridge(dial func() (net.Conn, error)) (*bridge, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	b := &bridge{listener: listener, slots: make(chan struct{}, maxBridged), dial: dial}
-	go b.accept()
-	return b, nil
-}
-
-func (b *bridge) port() int { return b.listener.Addr().(*net.TCPAddr).Port }
-
-func (b *bridge) accept() {
+// serveBridge leads connections to a listener into the library's in-process side, where they are authenticated, until
+// the listener is closed. Only the broker's user gets to it, so connections beyond the bound just wait.
+func serveBridge(listener net.Listener, dial func() (net.Conn, error)) {
+	slots := make(chan struct{}, maxBridged)
 	for {
-		outside, err := b.listener.Accept()
-		if err != nil {
+		outside, err := listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		select {
-		case b.slots <- struct{}{}:
-			go b.carry(outside)
-		default:
-			outside.Close()
+		if err != nil {
+			time.Sleep(10 * time.Millisecond) // No descriptor is free, most likely.
+			continue
 		}
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots }()
+			carry(outside, dial)
+		}()
 	}
 }
 
-// carry copies both ways until either side ends.
-func (b *bridge) carry(outside net.Conn) {
-	defer func() { <-b.slots }()
+// carry copies both ways until either side ends. The library's last words still go out when the peer cannot say
+// anything more.
+func carry(outside net.Conn, dial func() (net.Conn, error)) {
 	defer outside.Close()
-	inside, err := b.dial()
+	inside, err := dial()
 	if err != nil {
 		return // The server is stopping.
 	}
-	var both sync.WaitGroup
-	both.Go(func() { pump(inside, outside) })
-	both.Go(func() { pump(outside, inside) })
-	both.Wait()
-}
-
-func pump(to, from net.Conn) {
-	io.Copy(to, from)
-	to.Close()
-	from.Close()
+	var inward sync.WaitGroup
+	inward.Go(func() {
+		io.Copy(inside, outside)
+		inside.Close()
+		outside.SetDeadline(time.Now().Add(farewellWithin))
+	})
+	io.Copy(outside, inside)
+	outside.Close()
+	inside.Close()
+	inward.Wait()
 }

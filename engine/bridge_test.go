@@ -2,9 +2,10 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,65 +84,96 @@ func TestSecretMeansNothingOnPublicPorts(t *testing.T) {
 func TestBridgeEndsSilentConnections(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t, plainConfig+"authorization { timeout: 0.2 }", nil)
-	raw := dialRaw(t, e.ports["bridge"])
-	if got := raw.line(); got != "-ERR 'Authentication Timeout'" {
-		t.Errorf("got %q", got)
+	told, err := io.ReadAll(e.own.dialed(t))
+	if err != nil || !strings.HasSuffix(string(told), "-ERR 'Authentication Timeout'\r\n") {
+		t.Errorf("got %q, %v", told, err)
 	}
-	if _, err := raw.reader.ReadByte(); !errors.Is(err, io.EOF) {
-		t.Errorf("the connection stays: %v", err)
+}
+
+// falseBridge is a bridge without a server behind it: the test has the inside of each connection.
+func falseBridge(t *testing.T) (private, chan net.Conn) {
+	t.Helper()
+	path, listener := privateSocket(t)
+	inside := make(chan net.Conn, 2*maxBridged)
+	go serveBridge(listener, func() (net.Conn, error) {
+		near, far := net.Pipe()
+		far.SetDeadline(time.Now().Add(patience))
+		inside <- far
+		return near, nil
+	})
+	return path, inside
+}
+
+func (p private) dialed(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := p.InProcessConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetDeadline(time.Now().Add(patience))
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func TestBridgeCarriesBothWaysUntilEitherEnds(t *testing.T) {
+	t.Parallel()
+	p, inside := falseBridge(t)
+	for name, end := range map[string]func(near, far net.Conn){
+		"the client":  func(near, far net.Conn) { near.Close() },
+		"the library": func(near, far net.Conn) { far.Close() },
+	} {
+		near := p.dialed(t)
+		far := receive(t, inside)
+		for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
+			go io.WriteString(way[0], "said")
+			if _, err := io.ReadFull(way[1], make([]byte, len("said"))); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		end(near, far)
+		for _, conn := range []net.Conn{near, far} {
+			if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s ended, and a connection stays: %v", name, err)
+			}
+		}
+	}
+}
+
+func TestTheLibrarysLastWordsGoOut(t *testing.T) {
+	t.Parallel()
+	p, inside := falseBridge(t)
+	near := p.dialed(t)
+	far := receive(t, inside)
+	go func() { io.WriteString(far, "-ERR 'no'\r\n"); far.Close() }()
+	if told, err := io.ReadAll(near); err != nil || string(told) != "-ERR 'no'\r\n" {
+		t.Errorf("got %q, %v", told, err)
 	}
 }
 
 func TestBridgeIsBounded(t *testing.T) {
 	t.Parallel()
-	inside := make(chan net.Conn, maxBridged+1)
-	b, err := openBridge(func() (net.Conn, error) {
-		near, far := net.Pipe()
-		inside <- far
-		return near, nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	p, inside := falseBridge(t)
+	first := p.dialed(t)
+	for range maxBridged {
+		p.dialed(t)
 	}
-	defer b.listener.Close()
-	dial := func() net.Conn {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", b.port()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn.SetDeadline(time.Now().Add(patience))
-		t.Cleanup(func() { conn.Close() })
-		return conn
+	for range maxBridged {
+		receive(t, inside)
 	}
-	conns := make([]net.Conn, maxBridged)
-	for i := range conns {
-		conns[i] = dial()
-		defer receive(t, inside).Close()
+	select {
+	case <-inside:
+		t.Fatal("one too many is carried")
+	case <-time.After(100 * time.Millisecond): // What must not happen has no event to wait for.
 	}
-	if _, err := dial().Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("a connection too many: %v", err)
-	}
-	conns[0].Close()
-	eventually(t, "the slot is free", func() bool { return len(b.slots) == maxBridged-1 })
-	dial()
-	receive(t, inside).Close()
-	eventually(t, "a connection whose inside ends is over", func() bool { return len(b.slots) == maxBridged-1 })
+	first.Close()
+	receive(t, inside)
 }
 
 func TestBridgeWithoutAServer(t *testing.T) {
 	t.Parallel()
-	b, err := openBridge(func() (net.Conn, error) { return nil, io.EOF })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.listener.Close()
-	conn, err := net.Dial("tcp", b.listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
-	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+	path, listener := privateSocket(t)
+	go serveBridge(listener, func() (net.Conn, error) { return nil, io.EOF })
+	if _, err := path.dialed(t).Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v", err)
 	}
 }

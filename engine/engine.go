@@ -2,15 +2,15 @@ package main
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
-	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/logger"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -18,41 +18,89 @@ const (
 	readyTimeout = 50 * time.Second
 	// lostTimeout bounds the shutdown after the loss of the gate, when no broker is left to bound it.
 	lostTimeout = 10 * time.Second
+	// lossesEvery bounds how often the broker is told of what it was not told.
+	lossesEvery = time.Second
 )
 
 // errNotReady is for what takes too long. A listener that cannot be opened ends the engine in the library, by name.
 var errNotReady = fmt.Errorf("the server was not ready within %s; its log says how far it came", readyTimeout)
 
-// engine is a server, the gate through which it asks, and the bridge to its in-process side.
+// engine is a server, and the gate through which it asks.
 type engine struct {
 	file  string
 	hello brokerHello
 	opts  *server.Options
 	srv   *server.Server
 	gate  *gate
+	auth  *authenticator
+	doors *doors
+	drain *drain
+	log   *journal
+	names lookups
+
+	revoked   *revocations
+	sessions  *sessions
+	origins   atomic.Pointer[origins]
+	accounts  accountsInFile
+	reloading sync.Mutex
+	inherited
 }
 
 // newEngine prepares everything and opens nothing.
-func newEngine(file string, conn net.Conn, hello brokerHello) (*engine, error) {
+func newEngine(file string, conn net.Conn, hello brokerHello, log *journal) (*engine, error) {
 	g := newGate(conn, hello)
-	a := &authenticator{gate: g, secret: sha256.Sum256([]byte(hello.BridgeSecret))}
+	table := newSessions()
+	a := &authenticator{gate: g, sessions: table, guesses: newThrottle(), secret: sha256.Sum256([]byte(hello.BridgeSecret))}
+	visitors, revoked := &doors{}, &revocations{}
+	opts, origins, err := readOptions(file, hello, a, visitors)
+	if err != nil {
+		return nil, err
+	}
+	set, err := readRevoked(hello.Revoked)
+	if err != nil {
+		return nil, err
+	}
+	revoked.current.Store(set)
+	revoked.guard(opts, hello.Authentication)
+	accounts, err := accountsOf(file, hello)
+	if err != nil {
+		return nil, err
+	}
+	visitors.open(opts, hello)
+	srv, err := newServer(opts)
+	if err != nil {
+		return nil, err
+	}
+	log.follow(opts)
+	e := &engine{file: file, hello: hello, opts: opts, srv: srv, gate: g, auth: a, doors: visitors, log: log, revoked: revoked, sessions: table, accounts: accounts}
+	e.origins.Store(origins)
+	srv.SetWebsocketGuard(func(r *http.Request) error { return e.origins.Load().check(r) })
+	srv.SetBeforeLogin(server.BeforeLogin{Line: lineBefore(hello), Refused: a.refusedUnread, Measure: textsIn})
+	srv.SetSessionHooks(server.SessionHooks{Admitted: table.admitted, Closed: table.leave})
+	srv.SetLoggerV2(log, opts.Debug, false, false)
+	g.lostLines = log.lost
+	g.debugf, a.errorf, a.account = srv.Debugf, srv.Errorf, srv.LookupAccount
+	e.drain = newDrain(srv, visitors, table.because, g.halted)
+	g.reload, g.revoke, g.authorities, g.drain = e.reload, e.takeRevoked, e.tellAuthorities, e.follow
+	g.list, g.end = e.tellSessions, e.endSessions
+	return e, nil
+}
+
+// readOptions reads the file and adds what the hello says; nothing of a server is touched.
+func readOptions(file string, hello brokerHello, a *authenticator, visitors *doors) (*server.Options, *origins, error) {
 	opts, err := loadOptions(file, hello.Authentication)
 	if err == nil {
 		err = applyHello(opts, hello, a)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	srv, err := newServer(opts)
-	if err != nil {
-		return nil, err
+	if cluster := opts.Cluster; cluster.Username != "" && !cluster.TLSMap && !cluster.TLSCheckKnownURLs {
+		opts.CustomRouterAuthentication = newRouteLogin(a.gate, a.guesses, cluster)
 	}
-	log := logger.NewStdLogger(opts.Logtime, opts.Debug, false, false, true, logger.LogUTC(opts.LogtimeUTC))
-	srv.SetLoggerV2(log, opts.Debug, false, false)
-	g.debugf, a.errorf, a.account = srv.Debugf, srv.Errorf, srv.LookupAccount
-	e := &engine{file: file, hello: hello, opts: opts, srv: srv, gate: g}
-	g.reload = e.reload
-	return e, nil
+	opts.Hooks = visitors
+	origins, err := newOrigins(hello, opts.Websocket.TLSConfig)
+	return opts, origins, err
 }
 
 // newServer makes a server whose remote gateways have TLS only where their own blocks say so. The library would have
@@ -97,55 +145,22 @@ func (e *engine) live(terminate <-chan os.Signal) (int, error) {
 
 // start returns when every listener is open and the broker has been told where.
 func (e *engine) start() error {
+	go e.doors.watch(e.gate.halted)
+	go tellChanges(e.gate, lossesEvery, crowd{Type: "crowd"}, e.doors.crowd)
+	go tellChanges(e.gate, movesEvery, e.drain.progress(), e.drain.progress)
 	e.srv.Start()
 	if !e.srv.ReadyForConnections(readyTimeout) {
 		return errNotReady
 	}
 	ports := boundPorts(e.srv, e.opts)
-	bridge, err := openBridge(e.srv.InProcessConn)
-	if err != nil {
-		return fmt.Errorf("cannot open the bridge: %w", err)
+	if e.bridge != nil {
+		go serveBridge(e.bridge, e.srv.InProcessConn)
 	}
-	ports["bridge"] = bridge.port()
-	if !e.gate.send(map[string]any{"type": "ready", "ports": ports}) {
+	if e.pages != nil {
+		go servePages(e.pages, e.srv)
+	}
+	if e.gate.send(ready{Type: "ready", Ports: ports}, inAnyCase) == nil {
 		return errors.New("cannot tell the broker that the engine is ready")
-	}
-	return nil
-}
-
-// reload takes over what changed in the file and tells the broker how that went.
-func (e *engine) reload(id json.RawMessage) {
-	problem := ""
-	if err := e.takeOver(); err != nil {
-		problem, _, _ = strings.Cut(err.Error(), ": old=") // The values that follow can be secrets.
-	}
-	e.gate.send(map[string]any{"type": "reloaded", "id": id, "problem": problem})
-}
-
-func (e *engine) takeOver() error {
-	if e.hello.Authentication != byOperator {
-		return errors.New("only the accounts of an operator can be reloaded")
-	}
-	opts, err := loadOptions(e.file, byOperator)
-	if err == nil {
-		err = applyHello(opts, e.hello, nil)
-	}
-	if err == nil {
-		opts.Gateway.AuthTimeout = e.opts.Gateway.AuthTimeout // The library has chosen it without TLS: see newServer.
-		err = e.srv.ReloadOptions(opts)
-	}
-	if err != nil {
-		return err
-	}
-	leafnodes, err := e.srv.Leafz(nil)
-	if err != nil {
-		return err
-	}
-	// The library ends the clients of an account that is gone, and leaves its leafnodes in what is left of it.
-	for _, leafnode := range leafnodes.Leafs {
-		if _, err := e.srv.LookupAccount(leafnode.Account); err != nil {
-			e.srv.DisconnectClientByID(leafnode.ID)
-		}
 	}
 	return nil
 }
@@ -154,6 +169,7 @@ func (e *engine) takeOver() error {
 // signal ends the engine at once.
 func (e *engine) shutdown(terminate <-chan os.Signal, signals int) (int, error) {
 	e.gate.halt()
+	e.names.end()
 	ended := make(chan struct{})
 	go func() { e.srv.Shutdown(); e.srv.WaitForShutdown(); close(ended) }()
 	var late <-chan time.Time

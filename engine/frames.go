@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -12,7 +13,7 @@ import (
 
 const (
 	// protocolVersion is the version of the gate protocol, sent and demanded in the first frame of both sides.
-	protocolVersion = 2
+	protocolVersion = 7
 	// maxFrame is the largest body of a frame, in bytes.
 	maxFrame = 1 << 20
 
@@ -46,27 +47,40 @@ func readFrame(r *bufio.Reader) ([]byte, error) {
 
 // encodeFrame returns a whole frame: the length and the JSON text of the message.
 func encodeFrame(message any) ([]byte, error) {
-	body, err := json.Marshal(message)
-	if err != nil {
+	frame := bytes.NewBuffer(make([]byte, 4, 512))
+	encoder := json.NewEncoder(frame)
+	encoder.SetEscapeHTML(false) // This is no page, and each "<" of a peer would take six bytes.
+	if err := encoder.Encode(message); err != nil {
 		return nil, err
 	}
-	if len(body) > maxFrame {
-		return nil, fmt.Errorf("a frame of %d bytes is larger than the limit of %d", len(body), maxFrame)
+	whole := bytes.TrimSuffix(frame.Bytes(), []byte("\n"))
+	size := len(whole) - 4
+	if size > maxFrame {
+		return nil, fmt.Errorf("a frame of %d bytes is larger than the limit of %d", size, maxFrame)
 	}
-	frame := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body)))
-	return append(frame, body...), nil
+	binary.BigEndian.PutUint32(whole, uint32(size))
+	return whole, nil
 }
 
 // incoming is a frame of the broker whose fields are not looked at yet: who reads the gate must not stop
 // because one verdict is malformed.
 type incoming struct {
-	Type        string          `json:"type"`
-	ID          json.RawMessage `json:"id"`
-	Generation  json.RawMessage `json:"generation"`
-	Allow       json.RawMessage `json:"allow"`
-	Account     json.RawMessage `json:"account"`
-	Username    json.RawMessage `json:"username"`
-	Permissions json.RawMessage `json:"permissions"`
+	Type       string          `json:"type"`
+	ID         json.RawMessage `json:"id"`
+	Generation json.RawMessage `json:"generation"`
+	// Hello of a reload takes the place of the broker's first frame.
+	Hello json.RawMessage `json:"hello"`
+	// Order of a drain.
+	Order *drainOrder `json:"order"`
+	// Revoked names the file that says which certificates are revoked.
+	Revoked json.RawMessage `json:"revoked"`
+	// Ended, After and Traffic say what of sessions is asked for, Connections and Reason which are to end, and why.
+	Ended       json.RawMessage `json:"ended"`
+	After       json.RawMessage `json:"after"`
+	Traffic     json.RawMessage `json:"traffic"`
+	Connections json.RawMessage `json:"connections"`
+	Reason      json.RawMessage `json:"reason"`
+	sentVerdict
 }
 
 func parseIncoming(body []byte) (incoming, error) {
@@ -97,8 +111,20 @@ type brokerHello struct {
 	BridgeSecret               string `json:"bridge_secret"`
 	AnswerWithinMS             int    `json:"answer_within_ms"`
 	MaxQuestions               int    `json:"max_questions"`
+	// MaxUnauthenticated is the most connections of each listener that have not logged in.
+	MaxUnauthenticated int `json:"max_unauthenticated"`
 	// Mappings are those of the file, source and destination of each, in the order in which they are to be tried.
 	Mappings [][2]string `json:"mappings"`
+	// WebsocketOrigins are origins of pages that may open websockets, besides this server's own; "any" for all.
+	WebsocketOrigins []string `json:"websocket_origins"`
+	// WebsocketHosts are names of this server besides those in its certificate.
+	WebsocketHosts []string `json:"websocket_hosts"`
+	// ClusterMembers is how many members a cluster that begins needs for a leader; 0 for as many as there are routes.
+	ClusterMembers int `json:"cluster_members"`
+	// ClusterHosts are hosts of members that may connect although there is no route to them.
+	ClusterHosts []string `json:"cluster_hosts"`
+	// Revoked is the file that says which certificates are revoked; empty for none.
+	Revoked string `json:"revoked"`
 }
 
 func parseHello(body []byte) (brokerHello, error) {
@@ -121,16 +147,37 @@ func parseHello(body []byte) (brokerHello, error) {
 		return brokerHello{}, protocolErrorf("field 'answer_within_ms' of the broker's hello must be 1 to 10000")
 	case hello.MaxQuestions < 1 || hello.MaxQuestions > 65_536:
 		return brokerHello{}, protocolErrorf("field 'max_questions' of the broker's hello must be 1 to 65536")
+	case hello.MaxUnauthenticated < 1:
+		return brokerHello{}, protocolErrorf("field 'max_unauthenticated' of the broker's hello must be 1 or more")
 	}
 	return hello, nil
 }
 
-// question is one connection put to the broker. The fields of CONNECT are absent when empty.
+// engineHello is the first frame of the engine.
+type engineHello struct {
+	Type     string `json:"type"`
+	Protocol int    `json:"protocol"`
+	Engine   string `json:"engine"`
+	NATS     string `json:"nats"`
+}
+
+// ready tells that every listener is open, and the port of each.
+type ready struct {
+	Type  string         `json:"type"`
+	Ports map[string]int `json:"ports"`
+}
+
+// question is one connection put to the broker.
 type question struct {
-	Type        string       `json:"type"`
-	ID          uint64       `json:"id"`
-	Connection  uint64       `json:"connection"`
-	Deadline    int64        `json:"deadline"`
+	Type     string `json:"type"`
+	ID       uint64 `json:"id"`
+	Deadline int64  `json:"deadline"`
+	request  `json:"request"`
+}
+
+// request is what is known of a connection. The fields of CONNECT are absent when empty.
+type request struct {
+	Connection  uint64       `json:"connection_id"`
 	Kind        string       `json:"kind"`
 	TLS         string       `json:"tls"`
 	Address     string       `json:"address"`
@@ -138,19 +185,41 @@ type question struct {
 	User        string       `json:"user,omitempty"`
 	Password    string       `json:"password,omitempty"`
 	Token       string       `json:"token,omitempty"`
+	TokenUnread bool         `json:"token_unread,omitempty"`
 	Signature   string       `json:"signature,omitempty"`
 	JWT         string       `json:"jwt,omitempty"`
 	Nkey        string       `json:"nkey,omitempty"`
 	Name        string       `json:"name,omitempty"`
+	Language    string       `json:"language,omitempty"`
+	Version     string       `json:"version,omitempty"`
 	Certificate *certificate `json:"certificate,omitempty"`
 }
 
-// certificate describes the leaf certificate of the peer.
+// certificate describes the leaf certificate of the peer. Its texts are cut, since a CA may sign any length.
 type certificate struct {
 	CommonName  string `json:"common_name"`
 	Serial      string `json:"serial"`
 	Issuer      string `json:"issuer"`
 	Fingerprint string `json:"fingerprint"`
+	NotAfter    int64  `json:"not_after"` // Unix seconds
+	// Intermediates are those of the verified chain, from the leaf up, and Authority is where it ends; absent without one.
+	Intermediates []intermediate `json:"intermediates,omitempty"`
+	Authority     *anchor        `json:"authority,omitempty"`
+}
+
+// intermediate is a certificate between the leaf and the CA.
+type intermediate struct {
+	Serial      string `json:"serial"`
+	Issuer      string `json:"issuer"`
+	Fingerprint string `json:"fingerprint"`
+	Key         string `json:"key"`
+}
+
+// anchor is the certificate of the broker's CA file in which a chain ends.
+type anchor struct {
+	Subject     string `json:"subject"`
+	Fingerprint string `json:"fingerprint"`
+	Key         string `json:"key"`
 }
 
 // cause says why the engine refused a connection by its own decision.
@@ -165,6 +234,8 @@ const (
 	causeRegistration    cause = "registration"
 	causePanic           cause = "panic"
 	causeBridgeSecret    cause = "bridge_secret"
+	causeTooLarge        cause = "too_large"
+	causeGuessing        cause = "guessing"
 	causeGone            cause = "gone"
 
 	// These are not reported: the connection is let in, or it was the broker's decision, or the engine stops.
@@ -176,7 +247,37 @@ const (
 type refusal struct {
 	Type       string `json:"type"`
 	ID         uint64 `json:"id"`
-	Connection uint64 `json:"connection"`
+	Connection uint64 `json:"connection_id"`
 	Address    string `json:"address"`
 	Cause      cause  `json:"cause"`
+}
+
+// losses tells how much was not told to the broker since the start of the engine, because it did not take it in time.
+type losses struct {
+	Type      string `json:"type"`
+	Questions uint64 `json:"questions"`
+	Reports   uint64 `json:"reports"`
+	LogLines  uint64 `json:"log_lines"`
+}
+
+// reloaded answers a reload; without a problem, what the file says is in force.
+type reloaded struct {
+	Type    string          `json:"type"`
+	ID      json.RawMessage `json:"id"`
+	Problem string          `json:"problem"`
+}
+
+// listedSessions answers a question for sessions.
+type listedSessions struct {
+	Type     string          `json:"type"`
+	ID       json.RawMessage `json:"id"`
+	Sessions []session       `json:"sessions"`
+	More     bool            `json:"more"`
+}
+
+// endedSessions tells how many sessions were ended of those that the broker named.
+type endedSessions struct {
+	Type     string          `json:"type"`
+	ID       json.RawMessage `json:"id"`
+	Sessions int             `json:"sessions"`
 }

@@ -50,7 +50,7 @@ func TestEncodeFrameIsWhatReadFrameReads(t *testing.T) {
 	if err := json.Unmarshal(body, &got); err != nil || got.ID != 3 || got.Address != "<é>" {
 		t.Errorf("got %v (%v)", got, err)
 	}
-	if _, err := encodeFrame(question{Token: strings.Repeat("x", maxFrame)}); err == nil {
+	if _, err := encodeFrame(question{request: request{Token: strings.Repeat("x", maxFrame)}}); err == nil {
 		t.Error("a frame over the limit was encoded")
 	}
 }

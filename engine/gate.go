@@ -1,11 +1,33 @@
 package main
 
+// The engine's side of the gate; choria_broker/engine/gate/gate.py is the other one.
+//
+// States. A gate goes one way only: hands are shaken (both send hello at once, before any listener opens), then it
+// carries frames, then it is halted (nothing more is asked, the socket stays open to tell of the broker's end), then lost.
+// Once the hello is there, the broker may send verdicts, generation, reload, authorities, drain, sessions and end in any
+// order; the engine questions, refusals, losses, crowd and moving, ready once, and an answer for each of the others. What
+// the broker must not send is a protocol error, which loses the gate and ends the engine.
+//
+// A question is open from ask until its answer, its deadline or the halt, whichever is first. Only the first well-formed
+// verdict in that time, of no older generation than the newest, can let its connection in:
+//
+//   - No answer by the deadline refuses the connection. A question that the writer has not taken by then is withdrawn, so
+//     that a broker that comes to itself finds only what still counts.
+//   - An answer that is late, the second, or for no question is counted and ignored. One that the reader took in time
+//     counts however late the goroutine that asked wakes up.
+//   - A report (refusal, losses, crowd) that is lost costs a line or a number, never a decision. Reports give way to
+//     questions, and are counted when they are dropped.
+//
+// Nobody waits for the broker without a limit but the writer. A broker that does not read is slow; only the end of the
+// socket, or an error on it, loses the gate. Without a gate there is nobody to ask, so the engine ends.
+
 import (
 	"bufio"
-	"encoding/json"
+	"container/list"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -18,10 +40,10 @@ import (
 
 const (
 	helloTimeout = 10 * time.Second
-	// writeTimeout bounds how long the broker may leave the gate unread before it counts as lost.
-	writeTimeout = 10 * time.Second
-	// spareFrames is the room in the outgoing queue besides the questions, and the most that refusals may take.
+	// spareFrames is the room in the outbox besides the questions, and the most that refusals may take.
 	spareFrames = 1024
+	// inAnyCase is room for the few frames that have to be sent whatever waits already.
+	inAnyCase = math.MaxInt
 	// countsEvery bounds the rate of the log line about what was ignored and dropped.
 	countsEvery = 10 * time.Second
 )
@@ -51,7 +73,7 @@ func shakeHands(conn net.Conn, reader *bufio.Reader, version string, timeout tim
 	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return brokerHello{}, err
 	}
-	frame, err := encodeFrame(map[string]any{"type": "hello", "protocol": protocolVersion, "engine": version, "nats": server.VERSION})
+	frame, err := encodeFrame(engineHello{Type: "hello", Protocol: protocolVersion, Engine: version, NATS: server.VERSION})
 	if err != nil {
 		return brokerHello{}, err
 	}
@@ -83,17 +105,23 @@ func closedOr(err error) error {
 }
 
 // gate carries questions to the broker and verdicts back. One goroutine reads, one writes; nobody else touches
-// the socket, and nobody waits for either of them without a limit.
+// the socket, and nobody waits for either of them without a limit. The one that writes may wait for ever: a broker that
+// does not read is slow, and only one that is gone is lost.
 type gate struct {
 	conn         net.Conn
 	maxQuestions int
 	answerWithin time.Duration
-	writeTimeout time.Duration
 	debugf       func(format string, args ...any)
-	reload       func(id json.RawMessage)
+	reload       func(order incoming)
+	revoke       func(order incoming)
+	authorities  func(order incoming)
+	drain        func(order incoming)
+	list         func(order incoming) // answers a question for sessions
+	end          func(order incoming) // ends sessions
+	lostLines    func() uint64        // lines of the log that were dropped so far
 
 	generation atomic.Uint64
-	outgoing   chan []byte
+	outbox     *outbox
 	halted     chan struct{} // closed when nothing more is asked
 	haltOnce   sync.Once
 	lost       chan struct{} // closed when the gate is lost
@@ -104,9 +132,10 @@ type gate struct {
 	lastID  uint64
 	pending map[uint64]*pendingQuestion
 
-	ignored  atomic.Uint64 // answers nobody waited for
-	dropped  atomic.Uint64 // frames that found the outgoing queue full
-	lastTold atomic.Int64  // Unix time in nanoseconds of the last log line about these
+	ignored   atomic.Uint64 // answers nobody waited for
+	dropped   atomic.Uint64 // reports that found the outbox full
+	withdrawn atomic.Uint64 // questions whose time was over before the broker took them
+	lastTold  atomic.Int64  // Unix time in nanoseconds of the last log line about these
 }
 
 type pendingQuestion struct {
@@ -119,8 +148,8 @@ func newGate(conn net.Conn, hello brokerHello) *gate {
 		conn:         conn,
 		maxQuestions: hello.MaxQuestions,
 		answerWithin: time.Duration(hello.AnswerWithinMS) * time.Millisecond,
-		writeTimeout: writeTimeout,
-		outgoing:     make(chan []byte, hello.MaxQuestions+spareFrames),
+		lostLines:    func() uint64 { return 0 },
+		outbox:       newOutbox(),
 		halted:       make(chan struct{}),
 		lost:         make(chan struct{}),
 		pending:      make(map[uint64]*pendingQuestion),
@@ -176,7 +205,17 @@ func (g *gate) receive(body []byte) error {
 		}
 		g.generation.Store(generation)
 	case "reload":
-		go g.reload(frame.ID)
+		go g.reload(frame)
+	case "revoked":
+		go g.revoke(frame)
+	case "authorities":
+		go g.authorities(frame)
+	case "drain":
+		go g.drain(frame)
+	case "sessions":
+		go g.list(frame)
+	case "end":
+		go g.end(frame)
 	default:
 		return protocolErrorf("a frame of the unknown type %.40q", frame.Type)
 	}
@@ -204,7 +243,7 @@ func (g *gate) count(counter *atomic.Uint64) {
 	counter.Add(1)
 	last, now := g.lastTold.Load(), time.Now().UnixNano()
 	if now-last >= int64(countsEvery) && g.lastTold.CompareAndSwap(last, now) {
-		g.debugf("Gate: so far %d answers were ignored (late, given twice, or to no question) and %d frames dropped", g.ignored.Load(), g.dropped.Load())
+		g.debugf("Gate: so far %d answers were ignored (late, given twice, or to no question) and %d reports dropped", g.ignored.Load(), g.dropped.Load())
 	}
 }
 
@@ -223,10 +262,16 @@ func (g *gate) ask(q *question, start time.Time) (incoming, cause) {
 	g.mu.Unlock()
 	defer g.forget(q.ID)
 
-	if !g.send(*q) {
+	place := g.send(*q, g.maxQuestions+spareFrames)
+	if place == nil {
 		q.ID = 0 // The broker will never see it.
 		return incoming{}, causeOverflow
 	}
+	defer func() {
+		if g.outbox.withdraw(place) {
+			g.withdrawn.Add(1)
+		}
+	}()
 	timer := time.NewTimer(time.Until(waiting.deadline))
 	defer timer.Stop()
 	select {
@@ -258,52 +303,76 @@ func (g *gate) report(q *question, why cause) {
 		return
 	}
 	r := refusal{Type: "refusal", ID: q.ID, Connection: q.Connection, Address: q.Address, Cause: why}
-	if len(g.outgoing) >= spareFrames || !g.send(r) {
+	if g.send(r, spareFrames) == nil {
 		g.count(&g.dropped)
 	}
 }
 
-// send queues a frame; false when that is not possible, which for a question has to be a refusal.
-func (g *gate) send(message any) bool {
+// send queues a frame unless most wait already, and returns its place; nil when that is not possible, which for a question
+// has to be a refusal.
+func (g *gate) send(message any, most int) *list.Element {
 	frame, err := encodeFrame(message)
 	if err != nil {
-		return false
+		return nil
 	}
 	select {
 	case <-g.halted:
-		return false
+		return nil
 	default:
 	}
-	select {
-	case g.outgoing <- frame:
-		return true
-	default:
-		return false
+	return g.outbox.put(frame, most)
+}
+
+// tellLosses tells the broker now and then how much it could not be told, until nothing more is asked.
+func (g *gate) tellLosses(every time.Duration) {
+	tellChanges(g, every, losses{Type: "losses"}, func() losses {
+		return losses{Type: "losses", Questions: g.withdrawn.Load(), Reports: g.dropped.Load(), LogLines: g.lostLines()}
+	})
+}
+
+// tellChanges sends what is measured, whenever it is not what the broker knows, until nothing more is asked.
+func tellChanges[T comparable](g *gate, every time.Duration, told T, measure func() T) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	var last *list.Element
+	for {
+		select {
+		case <-g.halted:
+			return
+		case <-ticker.C:
+		}
+		now := measure()
+		if now == told {
+			continue
+		}
+		if last != nil {
+			g.outbox.withdraw(last) // One that was not taken yet is out of date.
+		}
+		last, told = g.send(now, inAnyCase), now
 	}
 }
 
-// write sends what is queued, in as few writes as the queue allows.
+// write sends what is queued, in as few writes as the queue allows. A frame that was begun is always ended.
 func (g *gate) write() {
 	writer := bufio.NewWriterSize(g.conn, 1<<16)
 	for {
-		select {
-		case <-g.lost:
-			return
-		case frame := <-g.outgoing:
-			err := g.conn.SetWriteDeadline(time.Now().Add(g.writeTimeout))
-			if err == nil {
-				_, err = writer.Write(frame)
-			}
-			if err == nil && len(g.outgoing) == 0 {
-				err = writer.Flush()
-			}
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				err = protocolErrorf("the broker has not read its gate for %s", g.writeTimeout)
-			}
-			if err != nil {
-				g.lose(err)
+		frame := g.outbox.take()
+		var err error
+		switch {
+		case frame != nil:
+			_, err = writer.Write(frame)
+		case writer.Buffered() > 0:
+			err = writer.Flush()
+		default:
+			select {
+			case <-g.lost:
 				return
+			case <-g.outbox.filled:
 			}
+		}
+		if err != nil {
+			g.lose(err)
+			return
 		}
 	}
 }

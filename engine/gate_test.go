@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -32,10 +33,11 @@ type answer struct {
 	why   cause
 }
 
-func ask(g *gate) chan answer {
+func ask(g *gate, like ...question) chan answer {
+	q := append(like, question{})[0]
 	answers := make(chan answer, 1)
 	go func() {
-		frame, why := g.ask(&question{}, time.Now())
+		frame, why := g.ask(&q, time.Now())
 		answers <- answer{frame, why}
 	}()
 	return answers
@@ -67,7 +69,7 @@ func TestShakeHands(t *testing.T) {
 	}{
 		"silence":       {func(*fakeBroker) {}, "no hello from the broker within"},
 		"gone":          {func(b *fakeBroker) { b.conn.Close() }, "closed the gate"},
-		"wrong version": {func(b *fakeBroker) { b.send(wrong) }, "version 2"},
+		"wrong version": {func(b *fakeBroker) { b.send(wrong) }, fmt.Sprintf("version %d", protocolVersion)},
 		"no hello":      {func(b *fakeBroker) { b.send(frame{"type": "verdict", "id": 1}) }, "not a hello"},
 		"no JSON":       {func(b *fakeBroker) { b.text("hello") }, "not a hello"},
 		"empty frame":   {func(b *fakeBroker) { b.text("") }, "a frame of 0 bytes"},
@@ -185,16 +187,14 @@ func TestQuestionThatCannotBeSentIsAnOverflow(t *testing.T) {
 	conn, file := socketPair(t)
 	defer conn.Close()
 	g := newGate(engineEnd(t, file), brokerHello{Generation: 7, AnswerWithinMS: 10_000, MaxQuestions: 5}) // no writer
-	for range cap(g.outgoing) {
-		if !g.send(refusal{}) {
-			t.Fatal("the queue is smaller than it says")
-		}
+	for range g.maxQuestions + spareFrames {
+		g.send(refusal{}, inAnyCase)
 	}
 	q := &question{}
 	if _, why := g.ask(q, time.Now()); why != causeOverflow || q.ID != 0 || g.open() != 0 {
 		t.Errorf("full queue: got %v with id %d", why, q.ID)
 	}
-	big := &question{Name: strings.Repeat("x", maxFrame)}
+	big := &question{request: request{Name: strings.Repeat("x", maxFrame)}}
 	if _, why := g.ask(big, time.Now()); why != causeOverflow {
 		t.Errorf("too large: got %v", why)
 	}
@@ -209,14 +209,14 @@ func TestReportsLeaveRoomForQuestions(t *testing.T) {
 	for range 2 * spareFrames {
 		g.report(&question{}, causeTimeout)
 	}
-	if len(g.outgoing) != spareFrames || g.dropped.Load() != spareFrames {
-		t.Errorf("%d reports queued, %d dropped", len(g.outgoing), g.dropped.Load())
+	if g.outbox.len() != spareFrames || g.dropped.Load() != spareFrames {
+		t.Errorf("%d reports queued, %d dropped", g.outbox.len(), g.dropped.Load())
 	}
 	if told != 1 {
 		t.Errorf("the log was told %d times in a moment", told)
 	}
 	for range 5 {
-		if !g.send(question{}) {
+		if g.send(question{}, g.maxQuestions+spareFrames) == nil {
 			t.Error("there is no room for questions")
 		}
 	}
@@ -262,25 +262,81 @@ func TestEndOfFileIsNoProtocolError(t *testing.T) {
 		if !errors.Is(g.err, errGateClosed) {
 			t.Errorf("%s: the gate ended with %v", name, g.err)
 		}
-		if g.send(refusal{}) {
+		if g.send(refusal{}, inAnyCase) != nil {
 			t.Errorf("%s: a frame was taken after the end", name)
 		}
 	}
 }
 
-func TestBrokerThatDoesNotReadLosesTheGate(t *testing.T) {
+// TestBrokerThatDoesNotReadIsOnlySlow has a broker leave its gate unread for many times the time of a question.
+func TestBrokerThatDoesNotReadIsOnlySlow(t *testing.T) {
 	conn, file := socketPair(t)
-	defer conn.Close() // Nobody reads here.
-	g := newGate(engineEnd(t, file), brokerHello{Generation: 7, AnswerWithinMS: 50, MaxQuestions: 5})
-	g.writeTimeout = 50 * time.Millisecond
+	defer conn.Close()
+	g := newGate(engineEnd(t, file), brokerHello{Generation: 7, AnswerWithinMS: 30, MaxQuestions: 5})
+	g.debugf = t.Logf
 	go g.read(bufio.NewReader(g.conn))
 	go g.write()
-	for range 4 {
-		g.ask(&question{Name: strings.Repeat("x", maxFrame/2)}, time.Now())
+	go g.tellLosses(time.Millisecond)
+	stalled := time.Now()
+	for time.Since(stalled) < 300*time.Millisecond {
+		var answers []chan answer
+		for range 5 {
+			answers = append(answers, ask(g, question{request: request{Name: strings.Repeat("x", 100_000)}}))
+		}
+		for _, each := range answers {
+			if got := receive(t, each); got.why != causeTimeout && got.why != causeOverflow {
+				t.Fatalf("a question nobody read was answered with %+v", got)
+			}
+			g.report(&question{ID: 1}, causeTimeout)
+		}
+		if waiting := g.outbox.len(); waiting > 5+spareFrames+1 {
+			t.Fatalf("%d frames wait", waiting)
+		}
 	}
-	receive(t, g.lost)
-	if !errors.Is(g.err, errProtocol) || !strings.Contains(g.err.Error(), "has not read its gate") {
-		t.Errorf("the gate ended with %v", g.err)
+	select {
+	case <-g.lost:
+		t.Fatalf("the gate ended: %v", g.err)
+	default:
+	}
+	if g.withdrawn.Load() == 0 {
+		t.Error("no question was taken back though nobody waits for any of them")
+	}
+
+	// What comes after the stall is whole frames, and a question that is answered.
+	broker := newFakeBroker(t, conn)
+	g.answerWithin = patience
+	fresh := ask(g, question{request: request{Name: "fresh"}})
+	stale, told := 0, false
+	for answered := false; !answered || !told; {
+		switch f := receive(t, broker.frames); {
+		case f["type"] == "question" && f["name"] == "fresh":
+			broker.send(frame{"type": "verdict", "id": f["id"], "account": "a"})
+			answered = true
+		case f["type"] == "question":
+			stale++
+		case f["type"] == "losses":
+			told = told || f["questions"].(float64) > 0
+		}
+	}
+	if got := receive(t, fresh); got.why != causeNone {
+		t.Errorf("the question after the stall got %+v", got)
+	}
+	if stale > 20 {
+		t.Errorf("%d questions came that nobody waits for: more than what was on its way", stale)
+	}
+}
+
+func TestOutbox(t *testing.T) {
+	o := newOutbox()
+	first, second := o.put([]byte("1"), 2), o.put([]byte("2"), 2)
+	if first == nil || second == nil || o.put([]byte("3"), 2) != nil || o.put([]byte("4"), inAnyCase) == nil {
+		t.Error("the bound is not the one given")
+	}
+	if !o.withdraw(second) || o.withdraw(second) {
+		t.Error("a frame can be withdrawn once")
+	}
+	if string(o.take()) != "1" || o.withdraw(first) || string(o.take()) != "4" || o.take() != nil {
+		t.Error("frames come in their order, each once, and not those withdrawn")
 	}
 }
 

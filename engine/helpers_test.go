@@ -2,24 +2,15 @@ package main
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/binary"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
-	"math/big"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -90,6 +81,9 @@ func newFakeBroker(t testing.TB, conn net.Conn) *fakeBroker {
 			if err := json.Unmarshal(body, &f); err != nil {
 				return
 			}
+			request, _ := f["request"].(frame)
+			maps.Copy(f, request) // Tests look at one level only.
+			delete(f, "request")
 			b.frames <- f
 		}
 	}()
@@ -141,6 +135,25 @@ func (b *fakeBroker) expect(kind string) frame {
 	return nil
 }
 
+// expectAfterLosses is expect for an engine that may have lost something meanwhile.
+func (b *fakeBroker) expectAfterLosses(kind string) frame {
+	b.t.Helper()
+	for {
+		select {
+		case f, ok := <-b.frames:
+			if ok && f["type"] == "losses" {
+				continue
+			}
+			if !ok || f["type"] != kind {
+				b.t.Fatalf("wanted a %s, got %v", kind, f)
+			}
+			return f
+		case <-time.After(patience):
+			b.t.Fatalf("no %s on the gate", kind)
+		}
+	}
+}
+
 func (b *fakeBroker) expectRefusal(why cause, id any) frame {
 	b.t.Helper()
 	f := b.expect("refusal")
@@ -161,14 +174,14 @@ func (b *fakeBroker) expectNothing() {
 }
 
 func validHello() frame {
-	return frame{"type": "hello", "protocol": 2, "generation": 7, "authentication": "questions",
-		"optional_client_certificates": false, "bridge_secret": testSecret, "answer_within_ms": 10_000, "max_questions": 100}
+	return frame{"type": "hello", "protocol": protocolVersion, "generation": 7, "authentication": "questions",
+		"optional_client_certificates": false, "bridge_secret": testSecret, "answer_within_ms": 10_000, "max_questions": 100, "max_unauthenticated": 1000}
 }
 
 // allowing is a verdict that lets the connection in without limits, changed by the given fields.
 func allowing(question frame, changes ...frame) frame {
 	v := frame{"type": "verdict", "id": question["id"], "generation": 7, "allow": true, "account": "choria",
-		"username": "shown", "permissions": nil}
+		"username": "shown", "permissions": nil, "max_subscriptions": 20_000, "holder": frame{"method": "mtls"}}
 	for _, change := range changes {
 		for field, value := range change {
 			if value == absent {
@@ -189,6 +202,7 @@ type testEngine struct {
 	*engine
 	*fakeBroker
 	ports     map[string]int
+	own       private // the bridge's socket
 	terminate chan os.Signal
 	exited    chan struct{} // closed when the engine has ended
 	code      int           // its exit code
@@ -225,10 +239,11 @@ func prepareEngine(t testing.TB, config string, changes frame) (*testEngine, err
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.engine, err = newEngine(writeFile(t, "nats.conf", config), engineConn, parsed); err != nil {
+	if e.engine, err = newEngine(writeFile(t, "nats.conf", config), engineConn, parsed, newJournal(io.Discard)); err != nil {
 		return nil, err
 	}
 	e.srv.SetLoggerV2(nil, false, false, false)
+	e.own, e.bridge = privateSocket(t)
 	go e.gate.read(reader)
 	go e.gate.write()
 	e.expect("hello")
@@ -268,16 +283,11 @@ func (e *testEngine) waitExit() int {
 	return e.code
 }
 
-// connecting dials in the background, since a client waits for a verdict that the test has yet to give.
-type connecting struct {
-	t    testing.TB
-	done chan struct{}
-	conn *nats.Conn
-	err  error
-}
-
 func (e *testEngine) connect(url string, options ...nats.Option) *connecting {
 	c := &connecting{t: e.t, done: make(chan struct{})}
+	if url == bridged {
+		options = append(options, nats.InProcessServer(e.own))
+	}
 	go func() {
 		defer close(c.done)
 		c.conn, c.err = nats.Connect(url, append([]nats.Option{nats.NoReconnect(), nats.Timeout(patience)}, options...)...)
@@ -286,47 +296,14 @@ func (e *testEngine) connect(url string, options ...nats.Option) *connecting {
 }
 
 func (e *testEngine) url(listener string) string {
+	if listener == "bridge" {
+		return bridged
+	}
 	scheme := map[string]string{"websocket": "ws"}[listener]
 	if scheme == "" {
 		scheme = "nats"
 	}
 	return fmt.Sprintf("%s://127.0.0.1:%d", scheme, e.ports[listener])
-}
-
-func (c *connecting) wait() {
-	c.t.Helper()
-	select {
-	case <-c.done:
-	case <-time.After(patience):
-		c.t.Fatal("the client neither got in nor was refused")
-	}
-}
-
-func (c *connecting) in() *nats.Conn {
-	c.t.Helper()
-	c.wait()
-	if c.err != nil {
-		c.t.Fatalf("the client was refused: %v", c.err)
-	}
-	c.t.Cleanup(c.conn.Close)
-	return c.conn
-}
-
-// refused wants the one error a refused client may see.
-func (c *connecting) refused() {
-	c.t.Helper()
-	c.wait()
-	if c.err == nil {
-		c.conn.Close()
-		c.t.Fatal("the client was let in")
-	}
-	// A refusal can be quicker than the client's own writes, which then fail before it reads what it is told.
-	if errors.Is(c.err, syscall.EPIPE) || errors.Is(c.err, syscall.ECONNRESET) {
-		return
-	}
-	if c.err.Error() != "nats: Authorization Violation" {
-		c.t.Fatalf("the client was refused with %q", c.err)
-	}
 }
 
 // eventually waits for a state that nothing announces.
@@ -338,120 +315,4 @@ func eventually(t testing.TB, what string, happened func() bool) {
 		}
 	}
 	t.Fatalf("never: %s", what)
-}
-
-// rawClient speaks the client protocol by hand.
-type rawClient struct {
-	t testing.TB
-	net.Conn
-	reader *bufio.Reader
-	info   frame
-}
-
-func dialRaw(t testing.TB, port int) *rawClient {
-	t.Helper()
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
-	r := &rawClient{t: t, Conn: conn, reader: bufio.NewReader(conn)}
-	if err := json.Unmarshal([]byte(strings.TrimPrefix(r.line(), "INFO ")), &r.info); err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func (r *rawClient) say(text string) {
-	r.t.Helper()
-	if _, err := io.WriteString(r, text+"\r\n"); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-func (r *rawClient) line() string {
-	r.t.Helper()
-	line, err := r.reader.ReadString('\n')
-	if err != nil {
-		r.t.Fatalf("reading from the server: %v (after %q)", err, line)
-	}
-	return strings.TrimSpace(line)
-}
-
-// authority is a certificate authority and where its files are.
-type authority struct {
-	t    testing.TB
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-}
-
-func newAuthority(t testing.TB, name string) *authority {
-	t.Helper()
-	a := &authority{t: t, dir: t.TempDir(), pool: x509.NewCertPool()}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	a.key = newKey(t)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &a.key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.cert, err = x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.pool.AddCert(a.cert)
-	a.write("ca.pem", "CERTIFICATE", der)
-	return a
-}
-
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func (a *authority) write(name, kind string, der []byte) {
-	a.t.Helper()
-	text := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-	if err := os.WriteFile(a.path(name), text, 0o600); err != nil {
-		a.t.Fatal(err)
-	}
-}
-
-func (a *authority) path(name string) string { return filepath.Join(a.dir, name) }
-
-// issue makes a certificate for 127.0.0.1 and its files NAME.pem and NAME.key.
-func (a *authority) issue(name string) tls.Certificate {
-	a.t.Helper()
-	key := newKey(a.t)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(0xabc123), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	a.write(name+".pem", "CERTIFICATE", der)
-	a.write(name+".key", "EC PRIVATE KEY", keyDER)
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }

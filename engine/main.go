@@ -9,6 +9,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -26,14 +28,23 @@ func init() {
 	runtime.LockOSThread()
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	stderr := newJournal(os.Stderr)
+	log.SetOutput(stderr) // Where parts of the standard library complain.
+	log.SetFlags(0)
+	code := run(os.Args[1:], os.Stdout, stderr)
+	stderr.flush(lastWords)
+	os.Exit(code)
+}
 
 // run returns the exit code: 0 after an orderly end, 1 after a failure, 2 for a wrong command line.
-func run(args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdout io.Writer, stderr *journal) int {
 	flags := flag.NewFlagSet("engine", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	config := flags.String("config", "", "configuration `file` in the format of nats-server")
 	gateFD := flags.Int("gate-fd", -1, "inherited `descriptor` of the gate to the broker")
+	pagesFD := flags.Int("pages-fd", -1, "inherited listening `descriptor` for the monitoring pages; without it there are none")
+	bridgeFD := flags.Int("bridge-fd", -1, "inherited listening `descriptor` for the broker's own connections")
 	parent := flags.Int("parent-pid", 0, "process `id` of the broker; the engine ends when that is not its parent")
 	check := flags.Bool("check", false, "check the configuration file and exit")
 	showVersion := flags.Bool("version", false, "print versions as JSON and exit")
@@ -56,15 +67,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
-	code, err := serve(*config, *gateFD, *parent)
+	code, err := serve(*config, *gateFD, *parent, stderr, func() (inherited, error) { return inherit(*pagesFD, *bridgeFD) })
 	if err != nil {
-		fmt.Fprintf(stderr, "[%d] [FTL] %v\n", os.Getpid(), err)
+		stderr.log("FTL", "%v", []any{err})
 	}
 	return code
 }
 
 // serve runs the server until a signal, the loss of the gate or a failure.
-func serve(config string, gateFD, parent int) (int, error) {
+func serve(config string, gateFD, parent int, log *journal, inherit func() (inherited, error)) (int, error) {
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2)
 	terminate := make(chan os.Signal, 2)
 	signal.Notify(terminate, syscall.SIGTERM)
@@ -80,12 +91,17 @@ func serve(config string, gateFD, parent int) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	e, err := newEngine(config, conn, hello)
+	e, err := newEngine(config, conn, hello, log)
 	if err != nil {
 		return 1, err
 	}
+	if e.inherited, err = inherit(); err != nil {
+		return 1, err
+	}
+	e.names.follow(net.DefaultResolver)
 	go e.gate.read(reader)
 	go e.gate.write()
+	go e.gate.tellLosses(lossesEvery)
 	return e.live(terminate)
 }
 

@@ -4,10 +4,15 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/url"
+	"path/filepath"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
+
+// keptStreams is the folder, in that of the streams, for those that the library would delete unasked.
+const keptStreams = "kept"
 
 // loadOptions reads a configuration file of nats-server and refuses what would lead around the gate, or in operator
 // mode around the operator. Without a word on who authenticates, the file may be for either.
@@ -68,6 +73,13 @@ func applyHello(opts *server.Options, hello brokerHello, authenticator server.Au
 			}
 		}
 	}
+	if opts.StoreDir != "" {
+		opts.KeepDirectory = filepath.Join(opts.StoreDir, keptStreams)
+	}
+	opts.Cluster.Members = hello.ClusterMembers
+	for _, host := range hello.ClusterHosts {
+		opts.Cluster.Known = append(opts.Cluster.Known, &url.URL{Scheme: "nats", Host: net.JoinHostPort(host, "1")})
+	}
 	opts.AlwaysEnableNonce = true
 	// A PING two seconds after the start of a connection breaks clients that still wait for their verdict.
 	opts.DisableShortFirstPing = true
@@ -106,7 +118,7 @@ func boundPorts(srv *server.Server, opts *server.Options) map[string]int {
 		note("client", address.Port)
 	}
 	for name, address := range map[string]*net.TCPAddr{
-		"cluster": srv.ClusterAddr(), "gateway": srv.GatewayAddr(), "monitoring": srv.MonitorAddr(),
+		"cluster": srv.ClusterAddr(), "gateway": srv.GatewayAddr(),
 	} {
 		if address != nil {
 			note(name, address.Port)

@@ -41,6 +41,37 @@ func TestPermissionsAreEnforced(t *testing.T) {
 			map[string]bool{"a": true, "b.c.d": true, "c": false},
 			map[string]bool{"a.x": true, "a": false, "b": false, ">": false, "q workers": true, "q others": false, "q": false},
 		},
+		"one part": {
+			limits(frame{"subscribe.allow": []string{"a.*", "*.c", "b.c.*", "a.reply.>", "q.* workers"}}),
+			map[string]bool{"a": true},
+			map[string]bool{
+				"a.x": true, "a.*": true, "a.>": false, "a.x.>": false, "*.>": false, ">": false, "a.> q": false, "a.* q": true,
+				"a.reply.>": true, "a.reply.x.y": true, "b.c.>": false, "b.c.x": true, "b.c": true, "b.>": false, "x.c": true,
+				"q.> workers": false, "q.>": false, "q.x workers": true, "q.x others": false, "q.*": false,
+			},
+		},
+		"any one part": {
+			limits(frame{"subscribe.allow": []string{"*", "*.b.*", "x.y.z.>"}}),
+			map[string]bool{"a": true},
+			map[string]bool{
+				"a": true, "*": true, ">": false, "a.>": false, "*.b.>": false, "a.b.>": false, "a.b.c": true, "a.b.*": true,
+				"x.y.z.>": true, "x.y.>": false, "a.b.c.d": false,
+			},
+		},
+		"allowed anyway": {
+			limits(frame{"subscribe.allow": []string{"a.*", "a.>", "*.b.*", "x.b.>", "*.*.* workers", "y.*.> workers", "c.* q.1", "c.> q.*", "d.*", "d.> q"}}),
+			map[string]bool{"a": true},
+			map[string]bool{
+				"a.>": true, "a.x.y": true, "x.b.>": true, "*.b.>": false, "z.b.>": false, "z.b.c": true, "c.> q.1": true, "c.> q.2": true,
+				"c.>": false, "c.x": false, "y.z.> workers": true, "y.z.> others": false, "z.z.> workers": false, "z.z.z workers": true,
+				"d.>": false, "d.> q": true, "d.x": true, "d.> r": false,
+			},
+		},
+		"one part and denied": {
+			limits(frame{"subscribe.allow": []string{"a.*"}, "subscribe.deny": []string{"a.x", "b"}}),
+			map[string]bool{"a": true},
+			map[string]bool{"a.x": false, "a.y": true, "a.>": false, "b": false},
+		},
 		"denied only": {
 			limits(frame{"publish.deny": []string{"a"}, "subscribe.deny": []string{"a", "q workers"}}),
 			map[string]bool{"a": false, "b": true},
@@ -96,6 +127,34 @@ func TestPermissionsAreEnforced(t *testing.T) {
 				sub.Unsubscribe()
 			}
 		})
+	}
+}
+
+func TestOnePartAndWhatLiesBelow(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, plainConfig, nil)
+	observer, _ := admitted(e, nil)
+	client, complaints := admitted(e, limits(frame{"subscribe.allow": []string{"a.*", "a.*.b", "*.reply.x.>"}}))
+	var subs []*nats.Subscription
+	for _, subject := range []string{"a.*", "a.*.b", "a.reply.x.*", "a.>"} {
+		sub, err := client.SubscribeSync(subject)
+		if err != nil || client.Flush() != nil {
+			t.Fatal(err)
+		}
+		subs = append(subs, sub)
+	}
+	for _, subject := range []string{"a.c", "a.c.b", "a.c.d", "a.reply.x.1", "a.reply.y.1"} {
+		if err := observer.Publish(subject, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if observer.Flush() != nil || client.Flush() != nil {
+		t.Fatal("no answer")
+	}
+	for i, want := range []int{1, 1, 1, 0} {
+		if pending, _, err := subs[i].Pending(); err != nil || pending != want {
+			t.Errorf("%s received %d messages (%v), complaints %q", subs[i].Subject, pending, err, complaints())
+		}
 	}
 }
 

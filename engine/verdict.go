@@ -4,10 +4,28 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
+
+// mostOfHolder is the most bytes that may be said about whose a connection is.
+const mostOfHolder = 16 << 10
+
+// sentVerdict holds the fields of a verdict as they came.
+type sentVerdict struct {
+	Allow       json.RawMessage `json:"allow"`
+	Account     json.RawMessage `json:"account"`
+	Username    json.RawMessage `json:"username"`
+	Permissions json.RawMessage `json:"permissions"`
+	// Subscriptions is the most a connection may hold.
+	Subscriptions json.RawMessage `json:"max_subscriptions"`
+	// Holder says whose the connection is; only the broker looks into it.
+	Holder json.RawMessage `json:"holder"`
+}
 
 // verdict is the broker's well-formed answer to a question. Without allow the other fields are empty.
 type verdict struct {
@@ -16,6 +34,14 @@ type verdict struct {
 	account     string
 	username    string
 	permissions *server.Permissions // nil: no limits
+	maxSubs     int32
+	holder      json.RawMessage
+}
+
+// grantsAs tells whether two verdicts let a connection in as the same and let it do the same.
+func (v verdict) grantsAs(other verdict) bool {
+	v.generation, v.holder = other.generation, other.holder // What is said about it is not what it may do.
+	return reflect.DeepEqual(v, other)
 }
 
 // parseVerdict checks the fields of an answer. A field that limits what the connection may do has to be there:
@@ -38,6 +64,16 @@ func parseVerdict(frame incoming) (verdict, error) {
 	if len(frame.Username) > 0 && json.Unmarshal(frame.Username, &v.username) != nil {
 		return verdict{}, errors.New("field 'username' is not a text")
 	}
+	most, ok := positive(frame.Subscriptions)
+	if !ok || most > math.MaxInt32 {
+		return verdict{}, errors.New("field 'max_subscriptions' is not an integer of 1 or more")
+	}
+	v.maxSubs = int32(most)
+	// Without it nobody could find the connection again.
+	if len(frame.Holder) == 0 || frame.Holder[0] != '{' || len(frame.Holder) > mostOfHolder {
+		return verdict{}, fmt.Errorf("field 'holder' is not an object of %d bytes at most", mostOfHolder)
+	}
+	v.holder = slices.Clone(frame.Holder) // Of a buffer that is the whole frame's.
 	var err error
 	v.permissions, err = parsePermissions(frame.Permissions)
 	return v, err

@@ -6,14 +6,14 @@ import dataclasses
 import logging
 from collections.abc import Iterator
 
-from choria_broker.access.verdict import CHORIA_ACCOUNT
-from choria_broker.config.settings import Operator, Provider, Settings
+from choria_broker.settings.accounts import CHORIA_ACCOUNT
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.hostnames import authority
+from choria_broker.settings.links import DEFAULT_PEER_PORT
+from choria_broker.settings.operator import Operator
+from choria_broker.settings.security import Provider
 
-DEFAULT_PEER_PORT = 5222
-"""Port of the cluster listener when peers are set and no port is."""
-
-_SECOND = 1000
-"""Milliseconds."""
+_NETWORK = "plugin.choria.network."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,14 +47,14 @@ def _tls(settings: Settings) -> Iterator[Announcement]:
     if not settings.tls.enabled:
         yield _warn("Skipping broker TLS set up")
         if not (settings.network.unverified_account or settings.network.operator):
-            yield _warn("Clear text connections are always refused: nobody can log in to this broker without TLS")
+            yield _warn("Nobody can log in to this broker: clear text connections are always refused and TLS is off")
     elif not settings.tls.verify_clients and settings.security.provider is not Provider.CHORIA:
         yield _warn("Disabling client certificate verification due to configuration or CLI override")
 
 
 def _cluster(settings: Settings) -> Iterator[Announcement]:
     cluster = settings.network.cluster
-    if not cluster.peers:
+    if not cluster.joined:
         yield _info("Skipping clustering configuration without any peers")
         return
     if not settings.origin("plugin.choria.network.peer_port").line:
@@ -63,17 +63,17 @@ def _cluster(settings: Settings) -> Iterator[Announcement]:
         yield _info(f"Adding {route} as network peer")
     if settings.tls.everywhere and not cluster.tls:
         yield _warn(
-            "Cluster traffic is clear text because plugin.choria.network.peer_tls is false; "
-            "set it to true on every peer once all of them run this broker"
+            "Cluster traffic is not encrypted because plugin.choria.network.peer_tls is false; set it to true "
+            "on every peer once all of them run this broker"
         )
 
 
 def _gateways(settings: Settings) -> Iterator[Announcement]:
-    network = settings.network
-    gateway = network.gateway
-    if not gateway.port or not gateway.remotes:
+    gateway = settings.network.gateway
+    listener = settings.listener(f"{_NETWORK}gateway_port")
+    if not listener:
         return
-    yield _info(f"Starting Broker Gateway {gateway.name} listening on {network.listen_address}:{gateway.port}")
+    yield _info(f"Starting Broker Gateway {gateway.name} listening on {listener.place}")
     for remote in gateway.remotes:
         yield _info(f"Adding gateway {remote.name}")
         if remote.tls.disabled:
@@ -82,17 +82,22 @@ def _gateways(settings: Settings) -> Iterator[Announcement]:
             yield _info(f"Using custom TLS config for remote Gateway {remote.name}")
         yield _info(f"Added remote Gateway {remote.name} with servers {', '.join(map(str, remote.urls))}")
     if settings.tls.everywhere and not gateway.tls:
-        yield _warn("Gateway traffic is clear text because plugin.choria.network.gateway_tls is false")
+        yield _warn("Gateway traffic is not encrypted because plugin.choria.network.gateway_tls is false")
 
 
 def _services(settings: Settings) -> Iterator[Announcement]:
     network = settings.network
     if network.streams.store:
         yield _info(f"Configuring Choria Streams in {network.streams.store}")
-    if network.websocket.port:
-        yield _info(f"Starting Broker WebSocket support on port {network.websocket.port}")
-    if network.leafnodes.port:
-        yield _info(f"Starting Broker Leafnode support listening on {network.listen_address}:{network.leafnodes.port}")
+    if listener := settings.listener(f"{_NETWORK}websocket_port"):
+        yield _info(f"Starting Broker WebSocket support on port {listener.port}")
+        if "any" in network.websocket.origins:
+            yield _warn(
+                "Allowing web pages of any site to open websockets because "
+                "plugin.choria.network.websocket_origins is any"
+            )
+    if listener := settings.listener(f"{_NETWORK}leafnode_port"):
+        yield _info(f"Starting Broker Leafnode support listening on {listener.place}")
     elif network.leafnodes.remotes:
         yield _info(f"Starting Broker Leafnode support with {len(network.leafnodes.remotes)} remote connection(s)")
     for remote in network.leafnodes.remotes:
@@ -104,8 +109,8 @@ def _services(settings: Settings) -> Iterator[Announcement]:
 
 def _operator(operator: Operator) -> Iterator[Announcement]:
     yield _info(
-        f"Serving the accounts of operator {operator.name}, {len(operator.accounts)} in number; nats-server decides on "
-        "connections, by the tokens of users"
+        f"Serving the accounts of operator {operator.name} ({len(operator.accounts)} accounts); nats-server decides on "
+        "connections by the users' tokens"
     )
 
 
@@ -117,17 +122,18 @@ def _access(settings: Settings) -> Iterator[Announcement]:
             yield _info(f"Placing connections of Organization Issuer {issuer.name} in account {issuer.account}")
     if network.unverified_account:
         yield _warn(
-            f"Allowing clients without certificate and token into account {network.unverified_account}, also in clear "
-            "text, because plugin.choria.network.unverified_account is set"
+            f"Allowing clients without certificate and token into account {network.unverified_account}, even "
+            "in clear text, because plugin.choria.network.unverified_account is set"
         )
     if not settings.tls.enabled:
         return
     if network.client_anon_tls:
         yield _warn(
-            "Asking nobody for certificates and refusing servers because plugin.choria.network.client_anon_tls is "
-            "true; signers alone, without it, serve connections with certificates and with tokens"
+            "Requesting no client certificates and refusing servers because "
+            "plugin.choria.network.client_anon_tls is true; with signers and without this setting the broker "
+            "serves connections with certificates and with tokens"
         )
-    if network.provisioning.client_password and (network.provisioning.signer or issuers):
+    if network.provisioning.enabled and (network.provisioning.signer or issuers):
         yield _warn("Allowing unverified TLS connections for provisioning purposes")
     if issuers:
         yield _warn("Allowing unverified TLS connections for Organization Issuer issued connections")
@@ -135,7 +141,7 @@ def _access(settings: Settings) -> Iterator[Announcement]:
         yield _warn("Allowing unverified TLS connections for AAA signed clients")
     if network.server_signers and not network.client_anon_tls:
         yield _warn("Allowing unverified TLS connections for Provisioner signed servers")
-    if network.provisioning.client_password:
+    if network.provisioning.enabled:
         yield _warn(_provisioner(settings))
     if issuers and settings.security.choria_ca:
         yield _warn(
@@ -154,18 +160,5 @@ def _provisioner(settings: Settings) -> str:
 def greeting(settings: Settings, nats: str) -> str:
     """Say which engine starts, and where; ``nats`` is the version of its nats-server library."""
     network = settings.network
-    place = f"{network.listen_address}:{network.client_port}"
+    place = authority(network.listen_address, network.client_port)
     return f"Starting new Network Broker with NATS version {nats} on {place} using config file {settings.source}"
-
-
-def go_duration(seconds: float) -> str:
-    """Write a duration as the original program's log does: ``1m0s``, ``1.5s``, ``300ms``."""
-    milliseconds = round(seconds * 1000)
-    if 0 < milliseconds < _SECOND:
-        return f"{milliseconds}ms"
-    minutes, rest = divmod(milliseconds, 60 * _SECOND)
-    hours, minutes = divmod(minutes, 60)
-    shown = f"{rest // _SECOND}.{rest % _SECOND:03}".rstrip("0").rstrip(".") + "s"
-    if hours:
-        return f"{hours}h{minutes}m{shown}"
-    return f"{minutes}m{shown}" if minutes else shown

@@ -9,57 +9,63 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import os
-import secrets
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
 from aiohttp import web
 from nats.aio.client import Client
-from prometheus_client import CollectorRegistry
 
-from choria_broker import dumps
-from choria_broker.access.build import policy_from
-from choria_broker.access.policy import Policy
-from choria_broker.access.request import ConnectRequest
-from choria_broker.access.verdict import CHORIA_ACCOUNT, Verdict
-from choria_broker.announcements import announcements, go_duration, greeting
-from choria_broker.audit import Audit
-from choria_broker.config.facts import Overrides
-from choria_broker.config.findings import Finding, refusals
-from choria_broker.config.load import load, reload_operator
-from choria_broker.config.resolve_operator import findings_after
-from choria_broker.config.settings import Settings, authority
+from choria_broker.access.decision import Decider
+from choria_broker.announcements import announcements
+from choria_broker.audit.trail import Audit
+from choria_broker.config.load import Loaded, load
+from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.control import server as control
-from choria_broker.control.status import EngineProcess, Teller
-from choria_broker.engine import binary, frames
-from choria_broker.engine.counters import GateCounters
+from choria_broker.control.peer_credentials import Peer
+from choria_broker.control.protocol import DrainRequest, ReloadRequest, RevokeRequest, UpgradeRequest
+from choria_broker.control.session_acts import session_acts
+from choria_broker.drains import Drains
+from choria_broker.enforcement.keeper import Enforcement
+from choria_broker.engine.events import Ports
+from choria_broker.engine.life import EngineLife
 from choria_broker.engine.ports import occupied
-from choria_broker.engine.render import Rendered, render
-from choria_broker.engine.renewal import Renewal
-from choria_broker.engine.rundir import RunDirectory
-from choria_broker.engine.running import Hearers, Limits, Orders, hello_for, running
-from choria_broker.errors import ConfigurationError, ForcedShutdownError, NotReadyError, ReloadError, root_cause
-from choria_broker.host import prepare
-from choria_broker.log import component
-from choria_broker.logins import connected, login_to
-from choria_broker.signature_memory import SignatureMemory
-from choria_broker.signers import read_signers
-from choria_broker.stats.collector import FamilyCollector
+from choria_broker.engine.running import Limits
+from choria_broker.engine_handlers import handlers
+from choria_broker.errors import BrokerError, ConfigurationError, NotReadyError, UpgradeError, root_cause
+from choria_broker.host.limits import prepare
+from choria_broker.host.succession import Succession
+from choria_broker.log.structured import component
+from choria_broker.reload.desired import Desired
+from choria_broker.reload.in_force import InForce
+from choria_broker.reload.plan import pending, pending_restarts
+from choria_broker.reload.reloads import Reloads
+from choria_broker.reload.watcher import FileWatcher
+from choria_broker.revoking import revoke
+from choria_broker.sessions.desk import SessionDesk
+from choria_broker.sessions.followup import Followup
+from choria_broker.sessions.neighbours import Neighbours
+from choria_broker.settings.accounts import CHORIA_ACCOUNT
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.findings import Finding
 from choria_broker.stats.poller import INTERVAL
-from choria_broker.stats.service import BrokerStatistics
+from choria_broker.stats.service import BrokerStatistics, Parts
+from choria_broker.status.document import UpgradeBegun, UpgradeReport
+from choria_broker.status.drains import DrainReport, counted
+from choria_broker.status.overview import Acts, StatusReporter
+from choria_broker.status.reloads import PendingRestart, ReloadReport, Trigger
+from choria_broker.status.revocation import RevokeReport
 from choria_broker.streams.keeper import Timers
 from choria_broker.streams.service import ChoriaStreams
 from choria_broker.streams.standard import stream_accounts
-from choria_broker.web import serving
-from choria_broker.web.app import create_app
-from choria_broker.web.instance import Processes, document
-from choria_broker.web.status import status_pages
+from choria_broker.upgrade.hand_over import HandOver
+from choria_broker.web.app import broker_app
+from choria_broker.web.serving import statistics_port
+
+_FROM_OUTSIDE = frozenset({"client", "websocket", "leafnode"})
+
+_log = component("network")
 
 
 class NetworkBroker:
@@ -69,82 +75,93 @@ class NetworkBroker:
     ``broker.stop()`` is called. A broker runs once.
 
     Attributes:
-        settings: what it was told.
-        ports: ports the engine listens on; all 0 before it is ready.
         audit: the trail of decisions.
+        reloads: the one owner of its reloads.
+        watcher: watches the files that the configuration names.
+        drains: the one owner of its drains.
+        sessions, departed, end_sessions: list who is connected and who was, and end some; as of ``engine.port.Engine``.
+        enforcement: ends the sessions of those who are revoked.
         registry: its metrics.
         streams: the standard streams, and what is wrong with their store.
         statistics: what it measures.
+        upgrade: runs the installed program in its place, asked by somebody; whoever owns the process sets it.
+        hand_over: how it goes on with what another program has left, and leaves its own.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first are for tests, and for other ways to start than the usual one
         self,
         settings: Settings,
         *,
         findings: tuple[Finding, ...] = (),
-        debug: bool = False,
+        overrides: Overrides | None = None,
         limits: Limits | None = None,
         timers: Timers | None = None,
-        srv_lookups: int = 0,
         poll_interval: float = INTERVAL,
+        loaded: Loaded | None = None,
+        succession: Succession | None = None,
     ) -> None:
         """Validate everything that can be validated without opening a port.
 
         Args:
             settings: what the broker is to be.
             findings: what was found while the settings were read.
-            debug: have the engine log at debug level.
+            overrides: choices of the command line with which the settings were read.
             limits: other deadlines and bounds than the usual ones.
             timers: other deadlines than the usual ones for the standard streams.
-            srv_lookups: SRV records that were asked for while the settings were read.
             poll_interval: seconds between two readings of the engine's statistics.
+            loaded: what the settings were made from; without it no file is watched.
+            succession: has what the program before left, after an upgrade, and takes what this one leaves.
 
         Raises:
             ConfigurationError: something keeps the broker from starting.
             EngineMissingError: there is no engine.
         """
-        if refusals(findings):
-            raise ConfigurationError(findings)
-        self.settings = settings
-        self.ports = frames.Ports()
-        self.registry = CollectorRegistry()
-        self.audit = Audit(self.registry, settings.identity, asked=settings.network.operator is None)
-        self.streams = ChoriaStreams(settings, self.registry, self.connect, timers=timers)
-        self._engine_binary = binary.locate()
-        self._policy = _build_policy(settings)
-        self._debug = debug
-        self._monitoring = bool(settings.statistics.port)
-        self._limits = limits or Limits()
-        self._log = component("network")
-        self._bridge_secret = secrets.token_urlsafe(32)
-        self._started = asyncio.Event()
-        self._stop = asyncio.Event()
+        succession = succession or Succession()
+        self._engine_waits: tuple[PendingRestart, ...] = ()
+        self.upgrade: Callable[[str], Awaitable[UpgradeBegun]] = _not_alone
+        self._in_force = InForce(
+            settings, findings, overrides or Overrides(), self._tell_parts, loaded, succession=succession
+        )
+        self._started, self._stop = asyncio.Event(), asyncio.Event()
+        self._connections = 0
         self._life: contextlib.AsyncExitStack | None = None
-        self._nats_version = "unknown"
-        self._engine_began = (0, 0.0)
-        self._processes = Processes(())
-        self._renewal: Renewal | None = None
-        self._findings = findings
-        self._gate_counters = GateCounters()
-        self._engine_alive: Callable[[], bool] = lambda: False
+        self._engine = EngineLife(limits, has_pages=bool(settings.statistics.port), succession=succession)
+        self.reloads = Reloads(self._in_force, self._engine, self._reloaded)
+        self.watcher = FileWatcher(self._in_force, self.reloads)
+        self.drains = Drains(self._engine)
+        self.enforcement = Enforcement(self._engine, lambda: self._in_force.state.policy.revocations)
+        self.audit = Audit(asked=settings.network.operator is None)
+        self.streams = ChoriaStreams(settings, self._in_force.state.standard_streams, self.connect, timers=timers)
         self.statistics = BrokerStatistics(
-            self.registry,
             settings,
-            findings,
-            monitoring_port=self._monitoring_port,
-            gate=lambda: self._gate_counters,
-            srv_lookups=srv_lookups,
+            Parts(
+                audit=self.audit.counts,
+                streams=self.streams.ledger.counts,
+                reloads=self.reloads,
+                engine=self._engine,
+                health=lambda: self._reporter.health().condition,
+                ended=self.enforcement.ended,
+            ),
+            srv_lookups=loaded.srv_lookups if loaded else 0,
             interval=poll_interval,
         )
-        self._teller = Teller(
-            lambda: self.settings,
-            lambda: self._findings,
-            self._engine_process,
+        self.registry = self.statistics.registry
+        self._reporter = StatusReporter(
+            settings,
+            self._engine,
             audit=self.audit,
             ledger=self.streams.ledger,
             statistics=self.statistics,
+            acts=Acts(self.reloads, self.drains),
         )
-        self.registry.register(FamilyCollector(self._teller.families))
+        self.sessions, self.departed = self._engine.sessions, self._engine.departed
+        self.end_sessions = self._engine.end_sessions
+        self._desk = SessionDesk(self._engine, lambda: tuple(self.audit.recent), settings.identity)
+        self._followup = Followup(self._engine)
+        self._neighbours = Neighbours(self._desk.look, self.connect, lambda: self.settings)
+        self._in_force.enter(self._in_force.state)
+        parts = (self.audit, self.reloads, self.drains, self.streams.ledger, self.statistics, self._reporter)
+        self.hand_over = HandOver(self._engine, self._in_force, parts, succession)
 
     @classmethod
     def from_file(cls, path: Path | str, overrides: Overrides | None = None) -> Self:
@@ -156,9 +173,29 @@ class NetworkBroker:
         """
         overrides = overrides or Overrides()
         loaded = load(Path(path), overrides)
+        return cls.from_loaded(loaded, overrides)
+
+    @classmethod
+    def from_loaded(cls, loaded: Loaded, overrides: Overrides, succession: Succession | None = None) -> Self:
+        """Make the broker that a configuration describes which was read with some choices of the command line.
+
+        Args:
+            loaded: what was read.
+            overrides: the choices.
+            succession: has what the program before left, after an upgrade, and takes what this one leaves.
+
+        Raises:
+            ConfigurationError: it keeps the broker from starting.
+            EngineMissingError: there is no engine.
+        """
         if loaded.settings is None:
             raise ConfigurationError(loaded.findings)
-        return cls(loaded.settings, findings=loaded.findings, debug=overrides.debug, srv_lookups=loaded.srv_lookups)
+        return cls(loaded.settings, findings=loaded.findings, overrides=overrides, loaded=loaded, succession=succession)
+
+    @property
+    def settings(self) -> Settings:
+        """What the broker was told, as far as it is in force."""
+        return self._in_force.state.settings
 
     @property
     def is_tls(self) -> bool:
@@ -176,9 +213,19 @@ class NetworkBroker:
         return self._started.is_set()
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> Decider:
         """The policy in force."""
-        return self._policy
+        return Decider(self._in_force.state.policy)
+
+    @property
+    def engine_pages(self) -> str:
+        """Address of the engine's monitoring pages in this process, a Unix socket; empty while there are none."""
+        return self._engine.pages
+
+    @property
+    def ports(self) -> Ports:
+        """Ports the engine listens on; all 0 before it is ready."""
+        return self._engine.ports
 
     async def wait_ready(self, timeout: float) -> None:  # noqa: ASYNC109 - part of the promised interface
         """Wait until every listener is open.
@@ -191,6 +238,40 @@ class NetworkBroker:
         """
         async with asyncio.timeout(timeout):
             await self._started.wait()
+
+    @property
+    def summary(self) -> str:
+        """How it is, in a sentence or two."""
+        if not self.started:
+            return "It does not serve."
+        return f"{counted(self._connections, 'connection')}. {self._reporter.health().sentence}"
+
+    async def answers(self, within: float) -> None:
+        """Have the engine answer, as a sign that it lives.
+
+        Args:
+            within: seconds it has.
+
+        Raises:
+            NotReadyError: it did not, or is not running.
+        """
+        try:
+            async with asyncio.timeout(within):
+                counts = await self._engine.authorities()
+        except TimeoutError:
+            raise NotReadyError(f"the engine did not answer within {within:.0f} s") from None
+        self._connections = sum(each.count for each in counts if each.kind in _FROM_OUTSIDE)
+
+    @property
+    def succession(self) -> Succession:
+        """What it has from the program before, and leaves to the next one."""
+        return self.hand_over.succession
+
+    def leave(self) -> None:
+        """Ask a running broker to stop and to leave its engine to the next program; returns at once."""
+        self.succession.leaving = True
+        self.reloads.farewell = "the broker is being upgraded; what is installed by now reloads it then, see its log"
+        self._stop.set()
 
     @property
     def stopping(self) -> bool:
@@ -221,7 +302,7 @@ class NetworkBroker:
     async def __aenter__(self) -> Self:
         """Start; raises what ``run`` raises."""
         if self._life is not None:
-            raise RuntimeError("a broker runs once")
+            raise RuntimeError("a broker can be run only once")
         self._life = contextlib.AsyncExitStack()
         await self._life.enter_async_context(self._living())
         return self
@@ -239,44 +320,29 @@ class NetworkBroker:
 
         The engine's own pages answer when the settings turn statistics on, or when this was called before the start.
         """
-        self._monitoring = True
-        statistics = self.settings.statistics
-        public = (statistics.address, statistics.port) if statistics.port else None
-        pages = status_pages(
-            self._overview,
-            self._teller.health,
-            everywhere=lambda: self.settings.statistics.ui,
-            names=(self.settings.identity, statistics.address),
-        )
-        return create_app(self._instance, self.registry, self._monitoring_port, public=public, pages=pages)
+        self._engine.has_pages = True
+        return broker_app(lambda: self.settings, self._engine, self.statistics, self._reporter)
 
     async def reload(self) -> tuple[Finding, ...]:
-        """Put in force what the operator's store holds by now; connections of accounts that stay are kept.
+        """Read everything again and put it in force as far as that is possible; connections are kept.
 
-        Only the store is read again, so this is for operator mode. An account whose file turned bad stays as it was.
+        Where something turned bad, nothing changes; in operator mode the account of a bad file stays as it was, and
+        the rest changes. Settings that only a restart changes stay as they are. One reload waits for another, and
+        those that are asked for meanwhile are one.
 
         Returns:
-            What was found in the store.
+            What was found; of what there was to say before, only what asks for a look.
 
         Raises:
-            ConfigurationError: nothing of the store can be used; nothing has changed.
-            ReloadError: there is no operator, or the engine refuses the change; nothing has changed.
+            ConfigurationError: the broker could not start with what was read, or not with all that it has; nothing
+                has changed.
+            ReloadError: the engine refuses the change; nothing has changed.
             NotReadyError: the broker is not running, or the engine did not answer in time.
         """
-        renewal = self._renewal
-        if self.settings.network.operator is None:
-            raise ReloadError("Reload is not in this version; restart the broker to apply a changed configuration")
-        if renewal is None:
-            raise NotReadyError("the broker is not running")
-        async with renewal.alone(self.statistics.reloads):
-            loaded = await asyncio.to_thread(reload_operator, self.settings)
-            if loaded.settings is None:
-                raise ConfigurationError(loaded.findings)
-            await renewal.put_in_force(self._rendered(loaded.settings).text)
-            self.settings = loaded.settings
-            self._findings = findings_after(self._findings, loaded.findings)
-            self.statistics.configured(self.settings, self._findings)
-        return loaded.findings
+        outcome = await self.reloads.ask(Trigger("program"))
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.findings
 
     async def connect(self, account: str = CHORIA_ACCOUNT, **options: Any) -> Client:
         """Connect a NATS client to this broker, without limits in its account.
@@ -292,127 +358,125 @@ class NetworkBroker:
         Raises:
             NotReadyError: the broker is not running, or has no credentials for the account.
         """
-        if not self.ports.bridge:
-            raise NotReadyError("the broker is not running")
-        login = login_to(account, self.settings.network.operator, self._policy.accounts, self._bridge_secret)
-        return await connected(self.ports.bridge, {**login, **options})
+        operator, accounts = self.settings.network.operator, self._in_force.state.policy.accounts
+        return await self._engine.connect(account, operator, accounts, options)
 
     @contextlib.asynccontextmanager
     async def _living(self) -> AsyncIterator[None]:
         """From nothing bound to everything stopped."""
+        succession = self.succession
+        prepare(self.settings)
+        if not succession.follows:
+            await self._begin()
+        acts: dict[type, control.Act] = {
+            ReloadRequest: self._reload_asked,
+            DrainRequest: self._drain_asked,
+            RevokeRequest: self._revoke_asked,
+            UpgradeRequest: self._upgrade_asked,
+            **session_acts(self._desk, self._neighbours),
+        }
+        sources = control.Sources(self._reporter.status, self.audit.find, acts)
+        try:
+            async with (
+                control.serve(self.settings.source, sources, succession=succession),
+                self.audit.summing_up(lambda: succession.leaving),
+                self.hand_over.engine_running(
+                    handlers(self._in_force, self.audit, self.streams, self.enforcement, self.statistics),
+                    self.audit,
+                    self._stop,
+                ),
+                self.statistics.live(),
+                statistics_port(self.http_app, self.settings, succession),
+                self.streams.kept(ready=self.ports.listening),
+                self._neighbours.answering(),
+                self.enforcement.kept(),
+                self._followup.served(),
+                self.reloads.served(),
+                self.watcher.watching(),
+                self.drains.served(lambda: succession.leaving),
+            ):
+                if succession.follows:
+                    self._started.set()
+                    await self.hand_over.arrive()
+                elif not self._stop.is_set():
+                    self._started.set()
+                    for account in stream_accounts(self.settings):
+                        _log.info(f"Enabling Choria Streams for account {account}")
+                yield
+        except BaseExceptionGroup as group:
+            raise root_cause(group) from None
+        finally:
+            self._started.clear()
+            if succession.leaving:
+                self.hand_over.remember()
+            else:
+                self.streams.engine_ended()
+                _log.warning("Choria Network Broker shut down")
+
+    async def _begin(self) -> None:
+        """Look whether there is anything in the way, and say what is about to start."""
         taken = occupied(self.settings)
         if taken:
             raise ConfigurationError(taken)
-        prepare(self.settings)
-        await self.streams.before_engine()
-        self._log.info("Starting Network Broker")
+        self._in_force.add(await self.streams.before_engine(self._in_force.state.findings))
+        _log.info("Starting Network Broker")
         for line in announcements(self.settings):
-            self._log.log(line.level, line.text)
-        with RunDirectory() as directory:
-            try:
-                async with (
-                    control.serve(self.settings.source, control.Sources(self._teller.status, self.audit.find)),
-                    self.audit.summing_up(),
-                    self._engine(directory),
-                    self.statistics.live(polling=self._monitoring),
-                    self._statistics(),
-                    self.streams.kept(ready=bool(self.ports.bridge)),
-                ):
-                    if not self._stop.is_set():
-                        self._started.set()
-                        for account in stream_accounts(self.settings):
-                            self._log.info(f"Enabling Choria Streams for account {account}")
-                    yield
-            except BaseExceptionGroup as group:
-                raise root_cause(group) from None
-            finally:
-                self._started.clear()
-                self.ports = frames.Ports()
-                self._log.warning("Choria Network Broker shut down")
+            _log.log(line.level, line.text)
 
-    @contextlib.asynccontextmanager
-    async def _engine(self, directory: RunDirectory) -> AsyncIterator[None]:
-        rendered = self._rendered(self.settings)
-        hello = hello_for(self.settings, rendered, self._bridge_secret, self._limits)
-        grace = self.settings.network.soft_shutdown_timeout
-        write = functools.partial(directory.write, "engine.conf")
-        orders = Orders(self._engine_binary, write(rendered.text), hello, grace)
-        hearers = Hearers(
-            self._decide, self._engine_greeted, self._engine_refused, self._engine_line, self._ending, self._dump
-        )
-        async with running(orders, hearers, self._limits) as engine:
-            self._processes = Processes((os.getpid(), engine.pid))
-            self._engine_began = (engine.pid, time.time())
-            self._gate_counters, self._engine_alive = engine.gate.counters, engine.alive
-            self.ports = await engine.ready(self._limits.ready, self._stop)
-            if self.ports.bridge:
-                await self.streams.engine_ready()
-            self._renewal = Renewal(engine.gate, write, rendered.text, self._limits.reload)
-            yield
-            self._renewal = None
-        if not engine.ended_in_time:
-            raise ForcedShutdownError(f"Forced shutdown triggered after {go_duration(grace)}: the engine was killed")
+    async def look_at_engine(self) -> bool:
+        """Find out whether the engine is older than the installed one; that is a pending restart then."""
+        self._engine_waits = await self.hand_over.older_engine()
+        self._tell_parts(self._in_force.state)
+        return bool(self._engine_waits)
 
-    def _monitoring_port(self) -> int:
-        return self.ports.monitoring if self._engine_alive() else 0
+    def tell_upgrade(self, report: UpgradeReport) -> None:
+        """Have the status tell of an upgrade."""
+        self._reporter.upgrade = report
 
-    def _rendered(self, settings: Settings) -> Rendered:
-        return render(settings, monitoring=self._monitoring, debug=self._debug)
+    def _tell_parts(self, state: Desired) -> None:
+        """Tell the parts of a state that comes into force."""
+        self.streams.apply(state.standard_streams)
+        self._followup.apply(state.policy, state.generation, state.settings.network.reload_sessions)
+        waiting = (*pending_restarts(pending(state)), *self._engine_waits)
+        self.statistics.apply(state.settings, state.findings, tuple(each.key for each in waiting), state.files)
+        self._reporter.apply(state.settings, state.findings, waiting)
 
-    def _ending(self) -> None:
-        self._log.warning("Choria Network Broker shutting down")
-        if self.settings.network.streams.store:
-            self._log.warning("Disabling Choria Streams")
+    async def _reloaded(self) -> int:
+        """Follow a reload that changed something; sessions of people who are revoked by now are ended first."""
+        ended = await self.enforcement.after_reload()
+        await self.statistics.read_certificates()
+        self._neighbours.apply()
+        self._followup.reloaded()
+        return ended
 
-    def _dump(self) -> None:
-        with contextlib.suppress(OSError):
-            path = dumps.write_thread_dump(asyncio.get_running_loop())
-            self._log.warning("Wrote the stacks of all threads", path=str(path))
+    async def _upgrade_asked(self, _request: UpgradeRequest, peer: Peer) -> UpgradeBegun:
+        try:
+            return await self.upgrade(str(peer))
+        except (BrokerError, OSError) as error:
+            raise control.ActError(str(error)) from error
 
-    @contextlib.asynccontextmanager
-    async def _statistics(self) -> AsyncIterator[None]:
-        statistics = self.settings.statistics
-        if not statistics.port:
-            self._log.info("Statistics gathering disabled, set plugin.choria.stats_port")
-            yield
-            return
-        async with serving.statistics_port(self.http_app(), statistics, self.settings.identity):
-            place = f"http://{authority(statistics.address, statistics.port)}/choria/"
-            self._log.info(f"Starting statistic reporting Prometheus statistics on {place}")
-            yield
+    async def _reload_asked(self, request: ReloadRequest, peer: Peer) -> ReloadReport:
+        trigger = Trigger("command", await asyncio.to_thread(str, peer))
+        try:
+            return (await self.reloads.ask(trigger, dry_run=request.dry_run)).report
+        except BrokerError as error:
+            raise control.ActError(str(error)) from error
 
-    def _decide(self, request: ConnectRequest) -> Verdict:
-        begun = time.perf_counter()
-        verdict = self._policy.decide(request, time.time())
-        self.audit.record(request, verdict, time.perf_counter() - begun)
-        return verdict
+    async def _drain_asked(self, request: DrainRequest, peer: Peer) -> DrainReport:
+        try:
+            match request.act:
+                case "begin":
+                    return await self.drains.begin(request.over, str(peer))
+                case "cancel":
+                    return await self.drains.cancel(str(peer))
+                case _:
+                    return self.drains.report
+        except BrokerError as error:
+            raise control.ActError(str(error)) from error
 
-    def _engine_greeted(self, hello: frames.EngineHello) -> None:
-        self._nats_version = hello.nats
-        self._log.info(greeting(self.settings, hello.nats))
-
-    def _engine_refused(self, refusal: frames.Refusal) -> None:
-        self.audit.engine_refused(refusal.cause, refusal.connection, refusal.address)
-
-    def _engine_line(self, level: int, text: str) -> bool:
-        self.streams.ledger.hear(text)
-        return self.audit.engine_line(level, text)
-
-    def _engine_process(self) -> EngineProcess:
-        return EngineProcess(self._nats_version, *self._engine_began, self.ports, self._engine_alive())
-
-    def _overview(self) -> bytes:
-        return msgspec.json.encode(self._teller.overview())
-
-    def _instance(self) -> Mapping[str, object]:
-        return document(
-            self._processes,
-            source=self.settings.source,
-            identity=self.settings.identity,
-            nats=self._nats_version,
-            max_connections=self.settings.network.max_connections,
-        )
+    async def _revoke_asked(self, request: RevokeRequest, peer: Peer) -> RevokeReport:
+        return await revoke(request, peer, lambda: self.settings.network.revocation, self._engine, self.reloads)
 
 
-def _build_policy(settings: Settings) -> Policy:
-    return policy_from(settings, read_signers(settings), SignatureMemory(time.monotonic).signed_by)
+async def _not_alone(_by: str) -> UpgradeBegun:
+    raise UpgradeError("the broker runs inside another program, which has to be replaced in its own way")

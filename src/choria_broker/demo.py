@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from choria_broker.host.private_file import replace_file
+
 BROKER = "broker.demo.example.net"
 """Identity of the demonstration broker."""
 
@@ -68,12 +70,12 @@ def lay_out(folder: Path, *, port: int, stats_port: int) -> Demo:
         client_certificate=folder / "client.pem",
         client_key=folder / "client.key",
     )
-    _write(demo.ca, authority.pem)
+    replace_file(demo.ca, authority.pem)
     for name, stem in ((BROKER, "broker"), (CLIENT, "client")):
         certificate, key = authority.issue(name)
-        _write(folder / f"{stem}.pem", certificate)
-        _write(folder / f"{stem}.key", key)
-    _write(demo.config, _configuration(demo, port, stats_port).encode())
+        replace_file(folder / f"{stem}.pem", certificate)
+        replace_file(folder / f"{stem}.key", key)
+    replace_file(demo.config, _configuration(demo, port, stats_port))
     return demo
 
 
@@ -165,10 +167,3 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 def _subject(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file by one that only its owner reads."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(content)

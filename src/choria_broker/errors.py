@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from choria_broker.config.findings import Finding, refusals
+from choria_broker.settings.findings import Finding, blocking
 
 
 class BrokerError(Exception):
@@ -18,7 +18,7 @@ class ConfigurationError(BrokerError):
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         """Take all findings; the message has the refusals, one a line."""
-        super().__init__("\n".join(str(finding) for finding in refusals(findings)))
+        super().__init__("\n".join(str(finding) for finding in blocking(findings)))
         self.findings = findings
 
 
@@ -48,6 +48,23 @@ class NotReadyError(BrokerError):
 
 class ReloadError(BrokerError):
     """What was to come into force did not; everything is as it was."""
+
+
+class DrainError(BrokerError):
+    """A drain could not begin, or could not be taken back; everything is as it was."""
+
+
+class UpgradeError(BrokerError):
+    """The installed program cannot take over; everything is as it was.
+
+    Attributes:
+        detail: lines that explain it.
+    """
+
+    def __init__(self, problem: str, detail: tuple[str, ...] = ()) -> None:
+        """Take what is known; the message is one sentence without its full stop."""
+        super().__init__(problem)
+        self.detail = detail
 
 
 class ForcedShutdownError(BrokerError):

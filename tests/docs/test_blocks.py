@@ -36,14 +36,14 @@ import click
 import pytest
 
 from choria_broker.cli import check, main
-from choria_broker.config.facts import Overrides
-from choria_broker.config.findings import Severity
 from choria_broker.config.load import load
+from choria_broker.config.surroundings.facts import Overrides
+from choria_broker.settings.finding_codes import Severity
 from choria_broker.web.relay import PAGES
 from choria_broker.web.status import HEALTH, STATUS
-from docs.pages import ROOT, Block, blocks, pages
-from docs.surroundings import Machine
-from testbed import free_port
+from support.pages import ROOT, Block, blocks, pages
+from support.surroundings import Machine
+from support.testbed import free_port
 
 LANGUAGES = {"", "ini", "python", "console", "sh", "text"}
 BIN = Path(sys.executable).parent

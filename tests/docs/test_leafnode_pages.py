@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from docs.pages import ROOT, blocks
-from docs.surroundings import Machine
-from leaflinks import meet
-from stock import OperatorHub
-from testbed import Authority, client, free_port
+from support.leaflinks import meet
+from support.nats_server import OperatorHub
+from support.pages import ROOT, blocks
+from support.surroundings import Machine
+from support.testbed import Authority, client, free_port
 
 PAGES = ROOT / "docs/how-to"
 DEADLINE = 30.0

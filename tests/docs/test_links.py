@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.pages import ROOT, anchors, links, pages
+from support.pages import ROOT, anchors, links, pages
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages()])

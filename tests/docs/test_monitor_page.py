@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from docs.pages import ROOT, blocks, names, rows
-from testbed import Authority, client
-from topology import Node, formed, running, shows
+from support.pages import ROOT, blocks, names, rows
+from support.testbed import Authority, client
+from support.topology import Node, formed, running, shows
 
 PAGE = ROOT / "docs/how-to/monitor.md"
 RULES = ROOT / "deploy/prometheus/choria-broker-rules.yml"
@@ -70,6 +70,8 @@ async def test_the_status_of_the_page_is_that_of_a_broker(tmp_path: Path, author
     for key in ("accepted", "refused"):  # Counts of this run; what they look like is the same.
         assert set(found[key]) <= set(told[key])
         del found[key], told[key]
+    for each in (found, told):  # Which member dials the other is chance.
+        del each["authorities"]["authorities"][0]["connections"]
     assert shape(found) == shape(told)
     assert list(found) == list(told)
     for key in ("remotes", "left_out", "pending_restart"):

@@ -7,11 +7,11 @@ import functools
 import shutil
 
 from choria_broker.broker import NetworkBroker
-from docs.pages import ROOT, blocks
-from docs.surroundings import Machine
-from leaflinks import ears, say
-from stores import Store, credentials
-from testbed import Authority, client
+from support.leaflinks import ears, say
+from support.pages import ROOT, blocks
+from support.stores import Store, credentials
+from support.surroundings import Machine
+from support.testbed import Authority, client
 
 PAGE = ROOT / "docs/how-to/operator-mode.md"
 DEADLINE = 30.0

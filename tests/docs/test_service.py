@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import configparser
 import contextlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from docs.pages import ROOT, names, rows
-from testbed import Authority, configuration
+from choria_broker.broker import NetworkBroker
+from support.pages import ROOT, names, rows
+from support.testbed import Authority, configuration
 
 UNIT = ROOT / "deploy/choria-broker.service"
 DEADLINE = 40.0
@@ -49,7 +51,7 @@ def test_what_the_broker_depends_on_is_set() -> None:
     assert int(found["LimitNOFILE"]) >= 50_000 + 1_024
     assert int(found["TimeoutStopSec"]) > 60
     assert found["RuntimeDirectoryMode"] == "0700"
-    assert "ExecReload" not in found
+    assert int(found["WatchdogSec"]) >= 10
 
 
 def test_the_page_explains_options_the_unit_has() -> None:
@@ -107,3 +109,30 @@ async def test_it_misses_nothing_of_what_the_unit_takes_away(tmp_path: Path, aut
             process.kill()
         await process.wait()
     assert not list(run.iterdir())
+
+
+async def test_a_reload_by_the_unit_waits_and_fails_when_it_is_refused(tmp_path: Path, authority: Authority) -> None:
+    config = configuration(tmp_path, authority)
+    command = shlex.split(options()["ExecReload"].replace("$$", "$"))
+    assert command[:2] == ["/bin/sh", "-c"]
+    script = command[2].replace("/opt/choria-broker/bin/choria-broker", str(PROGRAM))
+    assert script.count("/etc/choria/broker.conf") == 1
+
+    async def reloaded() -> int:
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh",
+            "-c",
+            script.replace("/etc/choria/broker.conf", str(config)),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(DEADLINE):
+            return await process.wait()
+
+    async with NetworkBroker.from_file(config):
+        good = config.read_text(encoding="utf-8")
+        found = []
+        for more in ("", "plugin.choria.network.websocket_port = 1\n", "plugin.choria.network.client_port = many\n"):
+            config.write_text(good + more, encoding="utf-8")
+            found.append(await reloaded())
+        assert found == [0, 0, 1]

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from choria_broker.broker import NetworkBroker
-from docs.pages import ROOT, blocks
-from testbed import Authority, client
-from topology import Node, carried, formed, joined, nodes, running
+from support.pages import ROOT, blocks
+from support.testbed import Authority, client
+from support.topology import Node, carried, formed, joined, nodes, running
 
 PRINTED = "broker1.example.net"
 """The broker that pages show the configuration of."""

@@ -1,18 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from leaks import no_secret_is_logged  # noqa: F401 - a fixture for every test here
-from testbed import Authority
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """The CA that the broker under test knows."""
-    return Authority(tmp_path)
+from support.blocking import nothing_blocks_the_loop  # noqa: F401 - as below
+from support.leaks import no_secret_is_logged  # noqa: F401 - a fixture for every test here
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -13,9 +13,10 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from choria_broker.audit import Decision
+from choria_broker.audit.trail import Decision
 from choria_broker.broker import NetworkBroker
-from testbed import Authority, client, configuration, settled
+from support.nats_socket import ClosedError, wire
+from support.testbed import Authority, bridge, client, configuration, settled
 
 DEADLINE = 5.0
 
@@ -112,7 +113,7 @@ async def test_clear_text_is_refused(tmp_path: Path, authority: Authority) -> No
 
 
 async def test_without_tls_nobody_gets_in(tmp_path: Path, authority: Authority) -> None:
-    from choria_broker.config.facts import Overrides
+    from choria_broker.config.surroundings.facts import Overrides
 
     path = configuration(tmp_path, authority)
     async with NetworkBroker.from_file(path, Overrides(disable_tls=True)) as broker:
@@ -210,10 +211,10 @@ async def test_the_brokers_own_connection_meets_the_fleet(tmp_path: Path, author
 @pytest.mark.parametrize("secret", [None, "", "wrong"])
 async def test_the_bridge_opens_only_with_its_secret(tmp_path: Path, authority: Authority, secret: str | None) -> None:
     async with NetworkBroker.from_file(configuration(tmp_path, authority)) as broker:
-        with pytest.raises((nats.errors.Error, OSError)):
-            async with client(broker, None, port=broker.ports.bridge, token=secret) as stranger:
-                # The client takes a connection that ends without a word for one that stands, until it is used.
-                await settled(stranger)
+        fields = {} if secret is None else {"auth_token": secret}
+        async with wire(bridge(broker)) as stranger:
+            with pytest.raises(ClosedError):
+                await stranger.connect(**fields)
         assert not broker.audit.recent
 
 

@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from choria_broker.audit import Decision
+from choria_broker.audit.trail import Decision
 from choria_broker.broker import NetworkBroker
-from choria_broker.config.facts import Overrides
-from testbed import Authority, configuration, free_port
-from unit.security.minting import (
+from choria_broker.config.surroundings.facts import Overrides
+from support.minting import (
     HOLDER,
     ORGANIZATION,
     OTHER_ORGANIZATION,
@@ -31,7 +30,8 @@ from unit.security.minting import (
     provisioning,
     server,
 )
-from wire import ClosedError, Wire, signature, wire
+from support.nats_socket import ClosedError, Wire, signature, wire
+from support.testbed import Authority, configuration, free_port
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 SEED = json.loads((VECTORS / "keys.json").read_text())["keys"]["client"]["seed_hex"]

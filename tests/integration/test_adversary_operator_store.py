@@ -10,11 +10,12 @@ import aiohttp
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.config.findings import Finding, Severity
 from choria_broker.control.client import ask_status
-from choria_broker.logins import login_with
-from stores import Store
-from testbed import Authority, client, configuration, free_port, settled
+from choria_broker.engine.bridge import login_with
+from choria_broker.settings.finding_codes import Severity
+from choria_broker.settings.findings import Finding
+from support.stores import Store
+from support.testbed import Authority, client, configuration, free_port, settled
 
 DEADLINE = 10.0
 

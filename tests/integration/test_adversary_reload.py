@@ -11,8 +11,8 @@ import nats.errors
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from stores import Store
-from testbed import Authority, client, configuration
+from support.stores import Store
+from support.testbed import Authority, client, configuration
 
 
 async def test_a_full_disk_does_not_keep_later_reloads_from_working(

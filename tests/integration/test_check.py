@@ -6,15 +6,18 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from choria_broker.cli import main
-from choria_broker.config.secret import MASK
-from stock import Operator
-from testbed import IDENTITY, Authority, configuration
+from choria_broker.settings.secret import MASK
+from support.nats_server import Operator
+from support.testbed import IDENTITY, Authority, configuration
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 SHAPES = sorted(path.name.removesuffix(".choria.conf") for path in (GOLDEN / "samples").glob("*.choria.conf"))
@@ -71,8 +74,11 @@ def provide(folder: Path, identity: str, text: str) -> None:
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names do not resolve, so that findings are the same on every host."""
+    found = socket.getaddrinfo
 
-    def refuse(*_: object, **__: object) -> list[object]:
+    def refuse(host: Any, port: Any, *, flags: int = 0, **more: Any) -> list[Any]:
+        if host == "localhost" or flags & socket.AI_NUMERICHOST:
+            return found(host, port, flags=flags, **more)  # What every host knows by itself.
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
@@ -101,7 +107,8 @@ def test_no_secret_of_the_configuration_is_shown(shape: str, tmp_path: Path) -> 
         result = CliRunner().invoke(main, [*arguments, "--config", str(config)])
         for secret in secrets:
             assert secret not in result.output
-        assert (MASK in result.output) is (shape == "cluster")
+        shown = json.loads(result.stdout)["engine_configuration"] if "--json" in arguments else result.stdout
+        assert (MASK in shown) is (shape == "cluster")
 
 
 def test_findings_are_shown_together_the_worst_first(tmp_path: Path) -> None:
@@ -119,6 +126,30 @@ def test_findings_are_shown_together_the_worst_first(tmp_path: Path) -> None:
     assert "plugin.choria.network.websocket_port" in lines[2]
     assert lines[-1] == "The broker would not start."
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("plugin.choria.network.gateway_name = a\x1b[31m\u202e\x07b", "plugin.choria.adapters = \x9b2J\x1b]0;x\x07"),
+        ("plugin.choria.network.gateway_name = nats://u:hunter2@h", "plugin.security.vault.token = hunter2"),
+        ("plugin.choria.network.peers = nats://u:hunter2", "plugin.choria.nats.pass hunter2=="),
+        ("identity = https://a/?token=hunter2", "plugin.choria.network.peers = hunter2@a:5222, b:5222"),
+        ("plugin.choria.network.leafnode_remotes = u:hunter2@a:1", "loglevel = hunter2-hunter2"),
+        ("identity = broker.example.net plugin.choria.network.peer_password = hunter2",),
+    ],
+)
+def test_hostile_and_misplaced_values_reach_no_terminal(
+    tmp_path: Path, authority: Authority, lines: tuple[str, ...], *, as_json: bool
+) -> None:
+    path = configuration(tmp_path, authority)
+    for end in ("\n", "\r"):
+        path.write_text(end.join([*path.read_text().splitlines(), *lines]) + end, newline="")
+        result = CliRunner().invoke(main, ["check", "--config", str(path), *(["--json"] if as_json else [])])
+        assert isinstance(result.exception, SystemExit | None)
+        assert result.output.replace("\n", "").isprintable()
+        assert "hunter2" not in result.output
 
 
 def test_lenient_reading_starts_where_the_original_program_does(tmp_path: Path) -> None:
@@ -141,3 +172,21 @@ def test_a_missing_engine_is_a_finding(tmp_path: Path, monkeypatch: pytest.Monke
     result = CliRunner().invoke(main, ["check", "--config", str(config)])
     assert result.exit_code == 1
     assert "/nowhere/engine" in result.stderr
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    line = ["bash", "-c", command]
+    return subprocess.run(line, capture_output=True, text=True, timeout=40, check=False)  # noqa: S603 - our own
+
+
+def test_limits_of_the_host_are_told_with_the_line_to_write(tmp_path: Path, authority: Authority) -> None:
+    path = configuration(tmp_path, authority, network__max_connections=4000)
+    program = Path(sys.executable).with_name("choria-broker")
+    done = shell(f"ulimit -n 2000; exec {program} check --json --config {path}")
+    assert done.returncode == 0, done.stderr
+    told = {finding["code"]: finding for finding in json.loads(done.stdout)["findings"]}
+    if shell("ulimit -n 2000; ulimit -n 5024").returncode:  # Who may raise the limit has no trouble.
+        assert "LimitNOFILE=5024 " in told["few-open-files"]["remedy"]
+        assert told["few-open-files"]["key"] == "plugin.choria.network.max_connections"
+    somaxconn = Path("/proc/sys/net/core/somaxconn")
+    assert ("short-listen-queue" in told) is (somaxconn.exists() and int(somaxconn.read_text()) < 4000)

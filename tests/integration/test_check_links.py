@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from choria_broker.cli import check, main
-from choria_broker.config.discovery import Discovery, lookup_srv
 from choria_broker.config.load import load
+from choria_broker.config.surroundings.discovery import Discovery, lookup_srv
 from choria_broker.errors import ConfigurationError
-from nameserver import name_server
-from testbed import Authority
-from topology import Node, Setting, broker, configure, gateways, peers
+from support.nameserver import name_server
+from support.testbed import Authority
+from support.topology import Node, Setting, broker, configure, gateways, peers
 
 DOMAIN = "choria.test"
 RECORD = f"_mcollective-broker._tcp.{DOMAIN}"
@@ -51,11 +51,11 @@ SIX = ", ".join(f"192.0.2.{number}:5222" for number in range(1, 7))
 @pytest.mark.parametrize(
     ("value", "severity", "subject", "problem"),
     [
-        ("localhost:5222, broker2", "refuse", "peers = broker2: ", "no usable port"),
-        ("broker2, http://broker3:5222", "refuse", "peers = http://broker3:5222: ", "an unknown scheme"),
+        ("localhost:5222, broker2", "skip", "peers = broker2: ", "no usable port"),
+        ("broker2, http://broker3:5222", "skip", "peers = http://broker3:5222: ", "an unknown scheme"),
         ("localhost:5222, nowhere.invalid:5222", "info", "peers = ", "peer nowhere.invalid:5222 cannot be resolved"),
         ("192.0.2.1:5222, 192.0.2.1:5222", "warn", "peers = 192.0.2.1:5222: ", "192.0.2.1:5222 is in the list twice"),
-        (SIX, "warn", "peers = ", "6 peers, where 5 are supported"),
+        (SIX, "warn", "peers = ", "6 peers; at most 5 are supported"),
     ],
 )
 def test_a_finding_about_a_peer_names_it(
@@ -64,15 +64,21 @@ def test_a_finding_about_a_peer_names_it(
     config = configure(tmp_path, authority, ONE, network__peers=value)
     result = checked(config)
     told(result, severity, at(config, NETWORK + subject), problem)
-    assert result.exit_code == int(severity == "refuse")
-
-
-def test_malformed_peers_run_alone_when_the_operator_asks_for_leniency(tmp_path: Path, authority: Authority) -> None:
-    config = configure(tmp_path, authority, ONE, network__peers="localhost:5222, broker2")
-    result = checked(config, "--lenient-config")
-    told(result, "warn", at(config, f"{NETWORK}peers = broker2"), "runs alone")
     assert result.exit_code == 0
-    assert "routes" not in result.output
+
+
+@pytest.mark.parametrize("options", [(), ("--lenient-config",)])
+@pytest.mark.parametrize("store", [False, True])
+def test_a_malformed_peer_does_not_make_a_lone_broker(
+    tmp_path: Path, authority: Authority, options: tuple[str, ...], *, store: bool
+) -> None:
+    streams: dict[str, Setting] = {"network__stream__store": tmp_path / "store"} if store else {}
+    config = configure(tmp_path, authority, ONE, network__peers="localhost:5222, broker2", **streams)
+    result = checked(config, *options)
+    told(result, "skip", at(config, f"{NETWORK}peers = broker2"), "stays a member of its cluster")
+    assert result.exit_code == 0
+    assert "port: 5222" in result.output
+    assert "verify_cert_and_check_known_urls: true" in result.output
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,7 @@ def test_malformed_peers_run_alone_when_the_operator_asks_for_leniency(tmp_path:
         (
             {f"{RECORD} SRV": ["10 0 5222 nowhere.invalid."]},
             "info",
-            "srv_domain = choria.test: ",
+            f"SRV record {RECORD}: plugin.choria.srv_domain: ",
             "peer nowhere.invalid:5222 cannot be resolved",
         ),
     ],
@@ -109,7 +115,8 @@ def test_a_finding_about_dns_names_record_and_peers(
         ways = Discovery(srv=functools.partial(lookup_srv, resolver=server.resolver()), limit=1.0)
         monkeypatch.setattr(check, "load", functools.partial(load, discovery=ways))
         result = checked(config)
-    told(result, severity, at(config, f"plugin.choria.{subject}"), text)
+    place = subject if subject.startswith("SRV record") else at(config, f"plugin.choria.{subject}")
+    told(result, severity, place, text)
     assert result.exit_code == 0
 
 
@@ -119,11 +126,16 @@ PARIS = "network__gateway_remote__Paris__"
 @pytest.mark.parametrize(
     ("paris", "severity", "subject", "text"),
     [
-        ({}, "skip", "urls: ", "not set; gateway remote Paris is left out"),
-        ({"urls": "paris"}, "skip", "urls = paris: ", "no usable port in the address"),
-        ({"urls": "paris:7001, http://p:1"}, "skip", "urls = http://p:1: ", "an unknown scheme in the address"),
-        ({"urls": "u:hunter2@paris:7001"}, "warn", "urls = *****@paris:7001: ", "the login is left out"),
-        ({"urls": "paris:7001/x"}, "warn", "urls = paris:7001/x: ", "the path is left out"),
+        ({}, "skip", "urls: ", "not set; gateway remote Paris is not used"),
+        (
+            {"urls": "paris"},
+            "skip",
+            "urls = paris: ",
+            "in the address; gateway remote Paris is not used",
+        ),
+        ({"urls": "paris:0, http://p:1"}, "skip", "urls = http://p:1: ", "an unknown scheme in the address"),
+        ({"urls": "u:hunter2@paris:7001"}, "warn", "urls = *****@paris:7001: ", "the login is ignored"),
+        ({"urls": "paris:7001/x"}, "warn", "urls = paris:7001...: ", "the path is ignored"),
         ({"urls": "paris:7001", "tls__ca": "/no/ca.pem"}, "skip", "tls.ca = /no/ca.pem: ", "no such file or directory"),
         ({"urls": "paris:7001", "tls__key": "/no/key.pem"}, "skip", "tls.key = ", "tls.cert is not set"),
         ({"urls": "paris:7001", "tls__verify": "no"}, "warn", "tls.verify = no: ", "is not verified"),
@@ -168,10 +180,10 @@ LIST, PORT, URLS = (
             "stream.store = /",
             f"Remedy: list this broker and one more in {NETWORK}peers, or remove {NETWORK}stream.store",
         ),
-        (GATEWAYS | {"network__gateway_name": "New York"}, "refuse", "gateway_name = New York", "blanks"),
+        (GATEWAYS | {"network__gateway_name": "New York"}, "refuse", "gateway_name = New York", "spaces"),
         (GATEWAYS | {PORT: ONE.client}, "refuse", "gateway_port = ", "are both port 4222"),
         (peers(ONE) | {"network__peer_port": ONE.client}, "refuse", "peer_port = ", "are both port 4222"),
-        (peers(ONE) | {"network__peer_user": "u"}, "refuse", "peer_user = u", f"{NETWORK}peer_password is not set"),
+        (peers(ONE) | {"network__peer_user": "u"}, "refuse", "peer_user = *****", f"{NETWORK}peer_password is not set"),
         (peers(ONE) | {"network__peer_password": "s3cret"}, "refuse", "peer_password = *****", "peer_user is not set"),
         (GATEWAYS | {"network__gateway_tls": False}, "warn", "gateway_tls = false", "not encrypted"),
         (peers(ONE, TWO) | {"network__peer_tls": False}, "warn", "peer_tls = false", "not encrypted"),

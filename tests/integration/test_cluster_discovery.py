@@ -6,9 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-import os
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -17,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.config.discovery import Discovery, lookup_srv
 from choria_broker.config.load import Loaded, load
-from nameserver import NameServer, name_server
-from testbed import Authority, client
-from topology import Node, Setting, carried, client_of, configure, formed, nodes, peers, running
+from choria_broker.config.surroundings.discovery import Discovery, lookup_srv
+from support.nameserver import NameServer, name_server
+from support.own_machine import NAME_SERVER, on_own_machine, possible
+from support.testbed import Authority, client
+from support.topology import Node, Setting, carried, client_of, configure, formed, nodes, peers, running
 
 DOMAIN = "choria.test"
 RECORD = f"_mcollective-broker._tcp.{DOMAIN}"
@@ -65,34 +63,22 @@ async def test_srv_records_beat_the_setting(tmp_path: Path, authority: Authority
             await formed(*members)
 
 
-NAME_SERVER = f"127.77.{os.getpid() // 256 % 256}.{os.getpid() % 256}"
-"""An address of loopback for this process alone: name servers have no choice of ports."""
-BOUND = 15.0
+BOUND = 40.0
 """Seconds: five for discovery, the others for a busy machine to start two programs."""
-PRIVATE_FILES = 'mount --bind "$0" /etc/resolv.conf && mount --bind "$1" /etc/hosts && shift && exec "$@"'
 
 
 @pytest.fixture(scope="module")
 def own_resolver() -> None:
-    """Skip where a process cannot be given an ``/etc/resolv.conf`` of its own and a name server to be in it."""
-    probe = ["unshare", "--mount", "sh", "-c", PRIVATE_FILES, "/etc/hosts", "/etc/hosts", "true"]
-    try:
-        subprocess.run(probe, check=True, capture_output=True, timeout=10)  # noqa: S603 - fixed words
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-            server.bind((NAME_SERVER, 53))
-    except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"needs mount namespaces and port 53 of loopback: {error}")
+    """Skip where programs cannot have a name server of their own."""
+    possible()
 
 
 @contextlib.asynccontextmanager
-async def on_own_machine(config: Path, hosts: Path) -> AsyncIterator[None]:
-    """Run ``choria-broker`` where ``/etc/resolv.conf`` names our server and ``/etc/hosts`` is another file."""
-    resolver = config.parent / "resolv.conf"
-    resolver.write_text(f"nameserver {NAME_SERVER}\n", encoding="ascii")
+async def running_on_own_machine(config: Path, hosts: str) -> AsyncIterator[None]:
+    """Run ``choria-broker`` where ``/etc/resolv.conf`` names our server and ``/etc/hosts`` has another text."""
     program = Path(sys.executable).parent / "choria-broker"
-    process = await asyncio.create_subprocess_exec(
-        "unshare", "--mount", "sh", "-c", PRIVATE_FILES, resolver, hosts, program, "run", "--config", config
-    )
+    command = (*on_own_machine(config.parent, hosts), program, "run", "--config", config)
+    process = await asyncio.create_subprocess_exec(*command)
     try:
         yield
     finally:
@@ -113,14 +99,12 @@ async def test_programs_find_each_other_by_name_in_dns(tmp_path: Path, authority
     members = nodes(3, site=DOMAIN)
     zone = {f"{node.identity} A": ["127.0.0.1"] for node in members}
     zone[f"{RECORD} SRV"] = [f"10 0 {node.peer} {node.identity}." for node in members]
-    hosts = tmp_path / "hosts"
-    hosts.write_text("", encoding="ascii")
     bob = authority.context(authority.issue("bob.mcollective"))
     with name_server(zone, address=NAME_SERVER, port=53) as server:
         async with contextlib.AsyncExitStack() as stack:
             for node in members:
                 config = member(tmp_path, authority, node, plugin__choria__use_srv=True)
-                await stack.enter_async_context(on_own_machine(config, hosts))
+                await stack.enter_async_context(running_on_own_machine(config, ""))
             await formed(*members)
             here = await stack.enter_async_context(client_of(members[0], bob))
             there = await stack.enter_async_context(client_of(members[2], bob))
@@ -135,14 +119,13 @@ async def test_programs_find_each_other_by_name_in_dns(tmp_path: Path, authority
 @pytest.mark.usefixtures("own_resolver")
 async def test_a_silent_name_server_holds_a_program_up_for_a_bounded_time(tmp_path: Path, authority: Authority) -> None:
     members = tuple(dataclasses.replace(node, host=node.identity) for node in nodes(2, site=DOMAIN))
-    hosts = tmp_path / "hosts"
-    hosts.write_text("".join(f"127.0.0.1 {node.identity}\n" for node in members), encoding="ascii")
+    hosts = "".join(f"127.0.0.1 {node.identity}\n" for node in members)
     with name_server({}, silent=True, address=NAME_SERVER, port=53) as server:
         begin = time.monotonic()
         async with contextlib.AsyncExitStack() as stack:
             for node in members:
                 config = member(tmp_path, authority, node, plugin__choria__use_srv=True, **peers(*members))
-                await stack.enter_async_context(on_own_machine(config, hosts))
+                await stack.enter_async_context(running_on_own_machine(config, hosts))
             await formed(*members)
         assert time.monotonic() - begin < BOUND
         assert server.asked

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from program import started
-from testbed import Authority, configuration
+from support.command import started
+from support.testbed import Authority, configuration
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_a_hang_up_and_user_signals_leave_it_running(config: Path, log: Pa
         await program.told("READY=1")
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
             program.send(number)
-        assert "restart the broker" in str((await program.logs("Reload is not in this version"))["msg"])
+        await program.logs("Reloaded, nothing had changed")
         program.send(signal.SIGTERM)
         assert await program.ended() == 0
 
@@ -157,27 +157,35 @@ async def test_a_configuration_file_is_required(arguments: tuple[str, ...], log:
 async def test_signals_are_heeded_from_the_first_moment(
     tmp_path: Path, authority: Authority, log: Path, number: signal.Signals
 ) -> None:
-    fifo = tmp_path / "facts"
+    fifo = tmp_path / "pipe.conf"
     os.mkfifo(fifo)
-    config = configuration(tmp_path, authority, logfile=log, network__client_signer_cert=fifo)
-    async with started("run", "--config", config, log=log, environment={"TMPDIR": str(tmp_path)}) as program:
-        with await opened(fifo) as signer:  # The program is now reading its configuration.
+    config = configuration(tmp_path, authority, logfile=log)
+    async with started("run", "--config", fifo, log=log, environment={"TMPDIR": str(tmp_path)}) as program:
+        with await opened(fifo) as text:  # The program is now reading its configuration.
             program.send(number)
-            signer.write(authority.issue("signer", rsa=True).certificate.read_bytes())
+            text.write(config.read_bytes())
         program.send(signal.SIGTERM)
         assert await program.ended() == 0
 
 
-async def test_a_request_to_stop_while_it_reads_its_configuration_ends_it_in_order(
-    tmp_path: Path, authority: Authority, log: Path
-) -> None:
-    fifo = tmp_path / "facts"
+async def test_a_request_to_stop_while_it_reads_its_configuration_ends_it_in_order(tmp_path: Path, log: Path) -> None:
+    fifo = tmp_path / "pipe.conf"
     os.mkfifo(fifo)
-    config = configuration(tmp_path, authority, logfile=log, network__client_signer_cert=fifo)
-    async with started("run", "--config", config, log=log) as program:
+    async with started("run", "--config", fifo, log=log) as program:
         with await opened(fifo):
             program.send(signal.SIGTERM)
             assert await program.ended() == 0
+
+
+async def test_a_reload_waits_for_no_pipe(config: Path, log: Path) -> None:
+    async with started("run", "--config", config, log=log) as program:
+        await program.told("READY=1")
+        config.unlink()
+        os.mkfifo(config)
+        program.send(signal.SIGHUP)
+        await program.logs("Reload refused")
+        program.send(signal.SIGTERM)
+        assert await program.ended() == 0
 
 
 async def test_signals_during_the_last_moments_change_nothing(config: Path, log: Path) -> None:
@@ -195,13 +203,16 @@ async def test_signals_during_the_last_moments_change_nothing(config: Path, log:
 
 async def opened(fifo: Path) -> io.BufferedWriter:
     """Open a pipe for writing; this waits until the program reads from it."""
-    async with asyncio.timeout(10):
-        return await asyncio.to_thread(fifo.open, "wb")
+    async with asyncio.timeout(40):
+        while True:
+            with contextlib.suppress(OSError):  # Nobody reads yet.
+                return os.fdopen(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK), "wb")
+            await asyncio.sleep(0.01)
 
 
 async def test_a_service_manager_that_does_not_listen_is_only_a_warning(config: Path, log: Path) -> None:
     async with started("run", "--config", config, log=log, environment={"NOTIFY_SOCKET": "/nowhere"}) as program:
-        await program.logs("Cannot tell the service manager READY=1")
+        await program.logs("Cannot notify the service manager of READY=1")
         program.send(signal.SIGTERM)
         assert await program.ended() == 0
 

@@ -18,20 +18,22 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from choria_broker.audit import Decision
+from choria_broker.audit.throttle import Refused
+from choria_broker.audit.trail import Decision
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
-from choria_broker.control import place, server
+from choria_broker.control import server
+from choria_broker.control import socket_path as place
 from choria_broker.control.client import NotRunningError, UnansweredError, ask_decision, ask_status
-from choria_broker.control.peer import trusted, uid_of_peer
-from choria_broker.control.protocol import LONGEST_REQUEST, Status
+from choria_broker.control.peer_credentials import trusted, uid_of_peer
+from choria_broker.control.protocol import LONGEST_REQUEST
 from choria_broker.errors import ConfigurationError
-from choria_broker.refusals import Refused
-from program import started
-from testbed import Authority, client, configuration
-from unit.security.minting import HOLDER, ORGANIZATION, encoded, hex_of, mint
-from unit.security.minting import client as client_claims
-from wire import ClosedError, wire
+from choria_broker.status.document import AuthoritiesReport, AuthorityReport, Status
+from support.command import started
+from support.minting import HOLDER, ORGANIZATION, encoded, hex_of, mint
+from support.minting import client as client_claims
+from support.nats_socket import ClosedError, wire
+from support.testbed import Authority, client, configuration
 
 STATUS = Status(
     identity="broker.example.net",
@@ -117,11 +119,11 @@ async def test_requests_are_answered_one_a_line(socket_path: Path) -> None:
     ("request_", "told"),
     [
         (b'{"request":"decision","connection":7}\n', "connection 7 is not among the recent decisions"),
-        (b'{"request":"decision"}\n', "not a request this broker knows"),
-        (b'{"request":"stop"}\n', "not a request this broker knows"),
-        (b"[]\n", "not a request this broker knows"),
-        (b"\xff\n", "not a request this broker knows"),
-        (b"x" * (LONGEST_REQUEST + 1), "a request has 4096 bytes at most"),
+        (b'{"request":"decision"}\n', "not a valid request"),
+        (b'{"request":"stop"}\n', "not a valid request"),
+        (b"[]\n", "not a valid request"),
+        (b"\xff\n", "not a valid request"),
+        (b"x" * (LONGEST_REQUEST + 1), "a request may have at most 4096 bytes"),
     ],
 )
 async def test_what_cannot_be_answered_is_said(socket_path: Path, request_: bytes, told: str) -> None:
@@ -136,7 +138,7 @@ async def test_a_fault_in_an_answer_ends_nothing(
     async with server.serve(tmp_path / "broker.conf", sources, environ=environ) as path:
         for _ in range(2):
             answer = await exchange(path, b'{"request":"status"}\n')
-            assert json.loads(answer) == {"error": "the broker could not answer, its log says why"}
+            assert json.loads(answer) == {"error": "the broker failed to answer, see its log"}
 
 
 async def test_conversations_are_bounded_in_number_and_time(tmp_path: Path, environ: Mapping[str, str]) -> None:
@@ -178,7 +180,7 @@ async def test_another_user_is_not_answered(socket_path: Path, monkeypatch: pyte
 def killed(tmp_path: Path, environ: Mapping[str, str]) -> Iterator[tuple[int, Path]]:
     """What a broker leaves that is killed while it has its place; the process waits until the fixture ends it."""
     code = (
-        "import socket, sys; from pathlib import Path; from choria_broker.control.place import claim, reachable\n"
+        "import socket, sys; from pathlib import Path; from choria_broker.control.socket_path import claim, reachable\n"
         f"with claim(Path({str(tmp_path / 'broker.conf')!r}), {dict(environ)!r}) as path, reachable(path) as name:\n"
         "    sock = socket.socket(socket.AF_UNIX); sock.bind(name); sock.listen()\n"
         "    print(path, flush=True); sys.stdin.read()\n"
@@ -198,7 +200,7 @@ async def test_a_live_socket_is_respected_and_a_stale_one_replaced(
     with pytest.raises(ConfigurationError) as caught:
         async with server.serve(tmp_path / "broker.conf", SOURCES, environ=environ):
             pass
-    assert f"another broker runs on this configuration, process {pid}" in str(caught.value)
+    assert f"another broker runs with this configuration, process {pid}" in str(caught.value)
     assert "Remedy: " in str(caught.value)
     assert path.exists()
 
@@ -337,6 +339,7 @@ async def test_an_answer_of_another_user_is_not_believed(
         await asyncio.to_thread(ask_status, tmp_path / "broker.conf", environ)
 
 
+SHORT = "0c" * 8
 HOSTILE = "x\x1b[31m\x9b2J\u202e\n"
 
 
@@ -361,35 +364,69 @@ async def test_what_is_told_about_peers_is_no_command_for_the_terminal(
     assert json.loads(as_json.stdout)["refused_addresses"][0]["address"] == HOSTILE
 
 
+BY_ENGINE = {"authentication": 2, "tls-handshake": 1}
 REFUSED = (Refused("192.0.2.7", 1, 0.0, {"authentication": 1}),)
 
 
 @pytest.mark.parametrize(
-    ("operator", "refused", "addresses", "line"),
+    ("operator", "refused", "engine", "addresses", "line"),
     [
-        ("", {}, (), "Refused: nobody yet"),
-        ("", {"certificate-required": 1}, REFUSED, "Refused: certificate-required 1"),
-        ("", {}, REFUSED, "Refused: by nats-server"),
-        ("OPS", {}, REFUSED, "Refused: by nats-server"),
-        ("OPS", {}, (), None),
+        ("", {}, {}, (), "Refused: none"),
+        ("", {"certificate-required": 1}, {}, REFUSED, "Refused: certificate-required 1"),
+        ("", {}, BY_ENGINE, REFUSED, "Refused: by nats-server 3 (authentication 2, tls-handshake 1)"),
+        ("OPS", {}, BY_ENGINE, REFUSED, "Refused: by nats-server 3 (authentication 2, tls-handshake 1)"),
+        (
+            "",
+            {"certificate-required": 1},
+            BY_ENGINE,
+            REFUSED,
+            "Refused: certificate-required 1; by nats-server 3 (authentication 2, tls-handshake 1)",
+        ),
+        ("OPS", {}, {}, (), None),
     ],
 )
 def test_addresses_that_were_refused_stand_below_a_line_that_says_so(
     monkeypatch: pytest.MonkeyPatch,
     operator: str,
     refused: dict[str, int],
+    engine: dict[str, int],
     addresses: tuple[Refused, ...],
     line: str | None,
 ) -> None:
     told = msgspec.structs.replace(
         STATUS, operator=operator, refused=refused, refused_addresses=addresses, unverified_account="EDGE"
     )
+    told = msgspec.structs.replace(told, engine_refused=engine)
     monkeypatch.setattr("choria_broker.cli.status.ask_status", lambda _config: told)
     lines = CliRunner().invoke(main, ["status", "--config", "broker.conf"]).stdout.splitlines()
     assert [each for each in lines if each.startswith("Refused")] == ([line] if line else [])
     shown = [number for number, each in enumerate(lines) if each.startswith("  192.0.2.7: once")]
     assert len(shown) == len(addresses)
     assert [lines[number - 1] for number in shown] == [line] * len(addresses)
+
+
+def test_connections_by_authority_are_told_with_what_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = AuthoritiesReport(
+        (
+            AuthorityReport("CN=new", "0a" * 32, 2e9, 9.0, ("/ca.pem",), {"client": 2, "to_leafnode": 1}),
+            AuthorityReport("CN=old", "0b" * 32, 1e9, -1.0, ("/ca.pem",), {}),
+            AuthorityReport("", "0c" * 32, 2e9, 9.0, (), {"leafnode": 1}),
+        ),
+        without_certificate={"client": 3},
+        clear_text={"websocket": 1},
+        time=1.7e9,
+    )
+    told = msgspec.structs.replace(STATUS, authorities=found)
+    monkeypatch.setattr("choria_broker.cli.status.ask_status", lambda _config: told)
+    lines = CliRunner().invoke(main, ["status", "--config", "broker.conf"]).stdout.splitlines()
+    begin = lines.index("Connections by CA, 2023-11-14 22:13:20 UTC:")
+    assert lines[begin + 1 : begin + 6] == [
+        "  CN=new (0a0a0a0a0a0a0a0a), expires 2033-05-18 03:33:20 UTC: client 2, to leafnode 1; /ca.pem",
+        "  CN=old (0b0b0b0b0b0b0b0b), expired 2001-09-09 01:46:40 UTC: none; /ca.pem",
+        f"  unnamed ({SHORT}), expires 2033-05-18 03:33:20 UTC: leafnode 1; in no CA file any more, cannot come back",
+        "  no certificate: client 3; with which CA these verify this broker is not known here",
+        "  no TLS: websocket 1",
+    ]
 
 
 @pytest.mark.parametrize("command", [["status"], ["explain", "--connection", "1"]])
@@ -440,7 +477,7 @@ async def test_a_running_broker_tells_its_status(tmp_path: Path, authority: Auth
 
     gone = await run("status", "--config", config)
     assert gone.exit_code == 1
-    assert f"no broker runs on {config}" in gone.stderr
+    assert f"no broker runs with {config}" in gone.stderr
 
 
 async def test_a_running_broker_explains_a_decision(tmp_path: Path, authority: Authority) -> None:
@@ -480,7 +517,7 @@ async def test_a_running_broker_explains_a_decision(tmp_path: Path, authority: A
 
         result = await run(*explain, "1", "--user", "bob")
         assert result.exit_code == 2
-        assert "--connection and --user exclude each other" in result.stderr
+        assert "--connection cannot be used with --user" in result.stderr
 
         with pytest.raises(UnansweredError):
             await asyncio.to_thread(ask_decision, config, 999_999)
@@ -492,7 +529,7 @@ async def test_two_brokers_do_not_share_a_configuration(tmp_path: Path, authorit
     config = configuration(tmp_path, authority)
     async with NetworkBroker.from_file(config):
         with pytest.raises(
-            ConfigurationError, match=f"another broker runs on this configuration, process {os.getpid()}"
+            ConfigurationError, match=f"another broker runs with this configuration, process {os.getpid()}"
         ):
             async with NetworkBroker.from_file(config):
                 pass

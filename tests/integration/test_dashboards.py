@@ -14,9 +14,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from testbed import Authority, client
-from topology import DEADLINE, Node, broker, peers
+from choria_broker.reload.watcher import Pace
+from support.minting import ORGANIZATION
+from support.revoking import crl
+from support.testbed import Authority, client, free_port
+from support.topology import DEADLINE, Node, broker, peers
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy/grafana/choria-broker.json"
@@ -69,9 +73,17 @@ def hub() -> Node:
 
 
 async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, authority: Authority, hub: Node) -> None:
-    """The hub has streams, a peer, a leafnode, a remote, and has accepted and refused; its remote a damaged stream."""
+    """The hub has streams, a peer, a leafnode, a remote, and has accepted and refused; its remote a damaged stream.
+
+    A setting of the hub waits for a restart, and a file was changed that cannot be used.
+    """
     peer, spoke, far = (Node(f"{name}.example.net") for name in ("broker2", "spoke", "far"))
     cluster = peers(hub, peer)
+    signer = tmp_path / "signer.pem"
+    public = ORGANIZATION.public_key()
+    signer.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    revoked = tmp_path / "revoked.pem"
+    revoked.write_bytes(crl(authority._ca))
     damaged = tmp_path / "damaged"
     (damaged / "jetstream/choria/streams/DAMAGED").mkdir(parents=True)
     outer = broker(
@@ -93,7 +105,10 @@ async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, autho
         network__leafnode_remote__far__url=f"localhost:{far.leafnode}",
         network__stream__store=tmp_path / "store",
         network__stream__event_retention="0",
+        network__provisioning__signer_cert=signer,
+        network__crl=revoked,
     )
+    one.watcher.pace = Pace(look=0.05, patience=0.1)
     one.statistics.poller._interval = 0.1
     two = broker(tmp_path, authority, peer, **cluster)
     leaf = broker(
@@ -112,6 +127,10 @@ async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, autho
         with pytest.raises(Exception, match=r".+"):
             async with client(one, authority.context()):
                 pass
+        with one.settings.source.open("a", encoding="utf-8") as config:
+            config.write(f"plugin.choria.network.websocket_port = {free_port()}\n")
+        await one.reload()
+        signer.unlink()
         shown = await everything((hub, far), wanted)
 
     assert len(wanted) > 30

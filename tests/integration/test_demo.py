@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from choria_broker.demo import CLIENT, lay_out
-from testbed import client, free_port
+from support.testbed import client, free_port
 
 
 def test_it_makes_a_network_that_passes_the_check(tmp_path: Path) -> None:

@@ -10,17 +10,21 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from testbed import Authority, configuration, free_port
+from support.testbed import Authority, bridge, configuration, free_port
 
 ATTEMPTS = 30
 PATIENT = 20.0
 PORTS = ("websocket_port", "peer_port", "leafnode_port")
 
-Attempt = Callable[[dict[str, int], ssl.SSLContext, int], Coroutine[object, object, None]]
+Ports = dict[str, Any]
+"""Ports of loopback by setting or listener; of the bridge the path of its socket."""
+
+Attempt = Callable[[Ports, ssl.SSLContext, int], Coroutine[object, object, None]]
 
 
 @contextlib.asynccontextmanager
@@ -57,19 +61,19 @@ def frame(content: bytes) -> bytes:
     return bytes((0x82, 0x80 | len(content))) + bytes(4) + content
 
 
-async def no_tls_for_websocket(ports: dict[str, int], _context: ssl.SSLContext, _number: int) -> None:
+async def no_tls_for_websocket(ports: Ports, _context: ssl.SSLContext, _number: int) -> None:
     async with opened(ports["websocket_port"]) as (reader, writer):
         writer.write(b"hello\n")
         await ended(reader)
 
 
-async def no_websocket(ports: dict[str, int], context: ssl.SSLContext, _number: int) -> None:
+async def no_websocket(ports: Ports, context: ssl.SSLContext, _number: int) -> None:
     async with opened(ports["websocket_port"], context) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         await ended(reader)
 
 
-async def forwarded(ports: dict[str, int], context: ssl.SSLContext, number: int) -> None:
+async def forwarded(ports: Ports, context: ssl.SSLContext, number: int) -> None:
     async with opened(ports["websocket_port"], context) as (reader, writer):
         writer.write(upgrade("/", f"X-Forwarded-For: 10.0.0.{number}\r\n"))
         await reader.readuntil(b"\r\n\r\n")
@@ -77,7 +81,7 @@ async def forwarded(ports: dict[str, int], context: ssl.SSLContext, number: int)
         await ended(reader)
 
 
-async def leafnode_over_websocket(ports: dict[str, int], context: ssl.SSLContext, _number: int) -> None:
+async def leafnode_over_websocket(ports: Ports, context: ssl.SSLContext, _number: int) -> None:
     async with opened(ports["websocket_port"], context) as (reader, writer):
         writer.write(upgrade("/leafnode"))
         await reader.readuntil(b"\r\n\r\n")
@@ -85,13 +89,13 @@ async def leafnode_over_websocket(ports: dict[str, int], context: ssl.SSLContext
         await ended(reader)
 
 
-async def no_tls_for_routes(ports: dict[str, int], _context: ssl.SSLContext, _number: int) -> None:
+async def no_tls_for_routes(ports: Ports, _context: ssl.SSLContext, _number: int) -> None:
     async with opened(ports["peer_port"]) as (reader, writer):
         writer.write(b"CONNECT {}\r\n")
         await ended(reader)
 
 
-async def no_leafnode(ports: dict[str, int], context: ssl.SSLContext, _number: int) -> None:
+async def no_leafnode(ports: Ports, context: ssl.SSLContext, _number: int) -> None:
     async with opened(ports["leafnode_port"]) as (reader, writer):
         await reader.readuntil(b"\r\n")
         await writer.start_tls(context, server_hostname="127.0.0.1")
@@ -99,14 +103,15 @@ async def no_leafnode(ports: dict[str, int], context: ssl.SSLContext, _number: i
         await ended(reader)
 
 
-async def no_bridge(ports: dict[str, int], _context: ssl.SSLContext, _number: int) -> None:
-    async with opened(ports["bridge"]) as (reader, writer):
+async def no_bridge(ports: Ports, _context: ssl.SSLContext, _number: int) -> None:
+    reader, writer = await asyncio.open_unix_connection(ports["bridge"])
+    with contextlib.closing(writer):
         await reader.readuntil(b"\r\n")
         writer.write(f"CONNECT {json.dumps({'user': 'mistaken', 'auth_token': 'x'})}\r\nPING\r\n".encode())
         await ended(reader)
 
 
-async def forbidden_field(ports: dict[str, int], context: ssl.SSLContext, _number: int) -> None:
+async def forbidden_field(ports: Ports, context: ssl.SSLContext, _number: int) -> None:
     async with opened(ports["client"]) as (reader, writer):
         await reader.readuntil(b"\r\n")
         await writer.start_tls(context, server_hostname="127.0.0.1")
@@ -134,8 +139,8 @@ async def test_a_flood_of_attempts_is_a_few_lines(
     config = configuration(tmp_path, authority, **listeners, network__peers=f"nats://127.0.0.1:{free_port()}")
     context = authority.context()
     async with NetworkBroker.from_file(config) as broker:
-        ports = {name.removeprefix("network__"): port for name, port in listeners.items()}
-        ports |= {"client": broker.ports.client, "bridge": broker.ports.bridge}
+        ports: Ports = {name.removeprefix("network__"): port for name, port in listeners.items()}
+        ports |= {"client": broker.ports.client, "bridge": bridge(broker)}
         before = len(caplog.records)
         for number in range(ATTEMPTS):
             await attempt(ports, context, number)

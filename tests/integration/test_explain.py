@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -15,9 +16,9 @@ from click.testing import CliRunner, Result
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
-from testbed import Authority, configuration
-from unit.security.minting import HOLDER, ORGANIZATION, STRANGER, client, encoded, hex_of, mint, server
-from wire import ClosedError, wire
+from support.minting import HOLDER, ORGANIZATION, STRANGER, client, encoded, hex_of, mint, server
+from support.nats_socket import ClosedError, wire
+from support.testbed import Authority, configuration
 
 ALWAYS = {"iat": 1_700_000_000, "nbf": 1_700_000_000, "exp": 4_102_444_800}
 ISSUER = {
@@ -66,7 +67,7 @@ def test_a_certificate_of_a_foreign_ca_does_not_survive_the_handshake(tmp_path: 
     document = explained(config, "--certificate", mallory.certificate)
 
     assert document["verdict"]["rule"] == "tls-handshake"
-    assert "CA file issued it; its issuer is" in document["verdict"]["reason"]
+    assert "It was not issued by a CA in the broker's CA file; its issuer is" in document["verdict"]["reason"]
     assert document["trail"][-1]["says"]
 
 
@@ -103,9 +104,9 @@ def test_a_token(issuing: Path, tmp_path: Path, form: str) -> None:
     assert "Accepted by client-token" in result.stdout
     assert "Username: 'up=alice'" in result.stdout
     assert "may publish to c.node.n1: allowed by *.node.>" in result.stdout
-    assert "may not publish to c.reply.x: no entry of the allow list takes it in" in result.stdout
+    assert "may not publish to c.reply.x: not in the allow list" in result.stdout
     assert "there is no nonce to sign offline" in result.stdout
-    assert "taken for granted: the holder of the token has its private key" in result.stdout
+    assert "assumed: the peer holds the token's private key" in result.stdout
     assert text not in result.output
 
 
@@ -113,13 +114,16 @@ def test_a_token_without_its_key(issuing: Path) -> None:
     assert explained(issuing, "--token", token(), "--nonce-proof", "missing")["verdict"]["rule"] == "token-nonce"
 
 
-def test_a_bad_token_gives_both_reasons(issuing: Path) -> None:
+def test_a_bad_token_gives_both_reasons_where_there_is_provisioning(
+    issuing: Path, tmp_path: Path, authority: Authority
+) -> None:
     document = explained(issuing, "--token", mint(client(**ALWAYS), STRANGER))
+    assert [step["rule"] for step in document["trail"]] == ["token-signature"]
 
+    config = configuration(tmp_path, authority, **ISSUER, network__provisioning__client_password="s3cret")
+    document = explained(config, "--token", mint(client(**ALWAYS), STRANGER))
     assert document["verdict"]["rule"] == "token-signature"
-    assert [step["rule"] for step in document["trail"]] == [
-        "token-signature", "provisioning-disabled", "token-signature",
-    ]  # fmt: skip
+    assert [step["rule"] for step in document["trail"]] == ["token-signature", "token-purpose", "token-signature"]
     assert document["subjects"] == []
 
 
@@ -172,7 +176,7 @@ def test_a_certificate_nobody_asks_for_is_not_sent(issuing: Path, authority: Aut
         (("--certificate", "/nowhere/cert.pem"), "--certificate: cannot be read: no such file or directory"),
         (("--certificate", __file__), "no PEM certificate in the file"),
         (("--certificate", __file__, "--tls", "anon"), "contradict each other"),
-        (("--publish", "a.>"), "not a subject that messages can be sent to"),
+        (("--publish", "a.>"), "not a subject to which messages can be sent"),
         (("--subscribe", "a..b"), "not a subject"),
         (("--token", "-", "--password-stdin"), "both read standard input"),
         (("--kind", "router"), "router"),
@@ -202,19 +206,26 @@ def test_a_token_is_not_repeated_in_errors(issuing: Path) -> None:
 
 
 PUBLISH = ("a.b", "c.node.n1", "c.reply.x", "c.broadcast.agent.x.y", "$SYS.REQ.USER.INFO", "extra.one", "extra.one.two")
-SUBSCRIBE = ("a.b", "extra.*", "extra.>", "extra.one", "extra.a.b", "*.one", ">", "jobs.x q1", "jobs.x q2", "jobs.x")
+TRIED = """
+a.b extra.* extra.> extra.one extra.a.b *.one > jobs.x,q1 jobs.x,q2 jobs.x * *.* *.> a.> a.>,q2 extra.*.> extra.>,q1
+jobs.>,q1 jobs.>,q2 jobs.>,q.1 jobs.> a.one.> a.one.b *.one.> a.*.> a.b.c.> a.b.c.d c.reply.>
+"""
+SUBSCRIBE = [entry.replace(",", " ") for entry in TRIED.split()]
 
 
 @pytest.mark.parametrize(
     "claims",
     [
         client(**ALWAYS, pub_subjects=["extra.*"], sub_subjects=["extra.*", "jobs.* q1"]),
+        client(**ALWAYS, sub_subjects=["*", "extra.*", "extra.a.b", "*.one.*", "a.> q2", "jobs.> q2"]),
+        client(**ALWAYS, sub_subjects=["extra.*", "extra.>", "jobs.* q1", "jobs.> q.*", "*.*.*.*", "*.one"]),
+        client(**ALWAYS, sub_subjects=["*.*", "extra.>"]),
         client(**ALWAYS, permissions={"org_admin": True}),
         client(**ALWAYS, permissions={"fleet_management": True}),
         server(**ALWAYS, collectives=["c"], pub_subjects=["extra.>"]),
         server(**ALWAYS, collectives=[]),
     ],
-    ids=["extra-subjects", "admin", "fleet", "server", "denied"],
+    ids=["extra-subjects", "one-part", "anyway", "all-below", "admin", "fleet", "server", "denied"],
 )
 async def test_its_answers_are_the_engines(tmp_path: Path, authority: Authority, claims: dict[str, Any]) -> None:
     config = configuration(tmp_path, authority, **ISSUER, network__client_hosts="192.0.2.1")
@@ -234,6 +245,36 @@ async def test_its_answers_are_the_engines(tmp_path: Path, authority: Authority,
         assert await peer.publish(PUBLISH, "x") == refused["publish"]
         assert await peer.subscribe(SUBSCRIBE) == refused["subscribe"]
         assert document["verdict"]["rule"] == broker.audit.recent[-1].rule
+
+
+async def test_what_is_granted_is_heard_and_no_more(tmp_path: Path, authority: Authority) -> None:
+    """A grant of one part opens neither what lies below nor takes away what another grant opens there."""
+    config = configuration(tmp_path, authority, **ISSUER)
+    digest = hashlib.md5(b"up=alice", usedforsecurity=False).hexdigest()
+    claims = client(**ALWAYS, sub_subjects=["extra.*", "extra.*.b", "jobs.* q"])
+    wishes = [
+        "extra.>",
+        "extra.*",
+        "extra.*.b",
+        f"extra.reply.{digest}.>",
+        "jobs.> q",
+        "jobs.* q",
+        "jobs.* other",
+        "jobs.>",
+    ]
+    sent = ["extra.a", "extra.a.b", "extra.a.c", f"extra.reply.{digest}.1.2", "extra.reply.x.1", "jobs.a", "jobs.a.b"]
+    async with NetworkBroker.from_file(config) as broker, wire(broker.ports.client, authority.context()) as peer:
+        await peer.connect(auth_token=mint(claims), sig=encoded(HOLDER.sign(peer.nonce.encode())))
+        assert await peer.subscribe(wishes) == {"extra.>", "jobs.> q", "jobs.* other", "jobs.>"}
+        inside = await broker.connect()
+        try:
+            for subject in sent:
+                await inside.publish(subject, b"x")
+            await inside.flush()
+            await peer.flush()
+        finally:
+            await inside.close()
+        assert peer.received("x") == {"extra.a", "extra.a.b", f"extra.reply.{digest}.1.2", "jobs.a"}
 
 
 async def test_a_certificate_it_refuses_is_refused_by_the_engine(tmp_path: Path, authority: Authority) -> None:

@@ -22,13 +22,14 @@ from click.testing import CliRunner
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import check, main
-from choria_broker.config.discovery import Discovery
-from choria_broker.config.facts import Overrides, SrvAnswer
-from choria_broker.config.findings import Finding, Severity
 from choria_broker.config.load import Loaded, load
+from choria_broker.config.surroundings.discovery import Discovery
+from choria_broker.config.surroundings.facts import Overrides, SrvAnswer
 from choria_broker.errors import ConfigurationError
-from testbed import Authority, client, configuration, free_port
-from unit.security.minting import ORGANIZATION, hex_of
+from choria_broker.settings.finding_codes import Severity
+from choria_broker.settings.findings import Finding
+from support.minting import ORGANIZATION, hex_of
+from support.testbed import Authority, client, configuration, free_port
 
 NET = "plugin.choria.network."
 SEC = "plugin.security."
@@ -172,7 +173,7 @@ TRUST = (
         "a password of the provisioner and no signer",
         net(provisioning__client_password="s3cret"),
         ((WARN, "half-provisioning", f"{NET}provisioning.client_password"),),
-        says=("only the provisioner gets in",),
+        says=("only the provisioner can log in",),
     ),
     Row(
         "a password of the provisioner on a network with issuers, where that is all",
@@ -198,13 +199,21 @@ LINKS = (
     Row(
         "a malformed peer",
         net(peers="broker2.example.net:5222, broker3.example.net"),
-        ((REFUSE, "bad-peer", f"{NET}peers"),),
-        lenient=True,
+        (
+            (INFO, "peer-unresolvable", f"{NET}peers"),
+            (WARN, "not-in-peers", f"{NET}peers"),
+            (SKIP, "bad-peer", f"{NET}peers"),
+        ),
+    ),
+    Row(
+        "peers of which none can be read",
+        net(peers="broker3.example.net:0", peer_port="PORT"),
+        ((WARN, "not-in-peers", f"{NET}peers"), (SKIP, "bad-peer", f"{NET}peers")),
     ),
     Row(
         "a peer whose name is not known",
         net(peers="nowhere.example.net:5222", peer_port="PORT"),
-        ((INFO, "peer-unresolvable", f"{NET}peers"),),
+        ((INFO, "peer-unresolvable", f"{NET}peers"), (WARN, "not-in-peers", f"{NET}peers")),
         says=("nowhere.example.net",),
     ),
     Row(
@@ -290,7 +299,7 @@ FEATURES = (
             (SKIP, "bad-mapping", f"{NET}mapping.half.destination"),
             (SKIP, "bad-mapping", f"{NET}mapping.wrong.destination"),
         ),
-        says=("mapping half is left out", "mapping wrong is left out"),
+        says=("mapping half is ignored", "mapping wrong is ignored"),
     ),
     Row(
         "websockets that cannot be set up",
@@ -404,11 +413,10 @@ async def test_a_port_in_use_is_refused_with_its_key_and_owner(name: str, tmp_pa
     assert f"process {os.getpid()}" in finding.problem
 
 
-async def test_an_address_of_another_host_is_refused(tmp_path: Path, authority: Authority) -> None:
+def test_an_address_of_another_host_is_refused(tmp_path: Path, authority: Authority) -> None:
     settings = net(listen_address="192.0.2.1", websocket_port=str(free_port()))
-    broker = NetworkBroker.from_file(configuration(tmp_path, authority, **settings))
     with pytest.raises(ConfigurationError) as caught:
-        await broker.run()
+        NetworkBroker.from_file(configuration(tmp_path, authority, **settings))
     assert {(finding.code, finding.key) for finding in caught.value.findings} == {
         ("address-unavailable", f"{NET}listen_address")
     }

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.config.findings import Severity
 from choria_broker.config.load import load
 from choria_broker.errors import ConfigurationError
-from testbed import Authority, client
-from topology import (
+from choria_broker.settings.finding_codes import Severity
+from support.tap_relay import Wiretap, tapped
+from support.testbed import Authority, client
+from support.topology import (
     Node,
     Setting,
     answered,
@@ -27,7 +28,6 @@ from topology import (
     peers,
     running,
 )
-from wiretap import Wiretap, tapped
 
 HANDSHAKE, CONNECT = 0x16, ord("C")
 """First byte from who opens a connection: with TLS, and in clear text."""
@@ -143,7 +143,7 @@ async def test_a_name_that_is_not_in_the_certificate_keeps_a_gateway_away(
     second = broker(tmp_path, authority, two, **gateways(two, "London", Tokyo=[one]))
     async with first, second:
         line = await logged(caplog, "TLS gateway handshake error", "doesn't contain any IP SANs")
-        assert "plugin.choria.network.gateway_tls" in line
+        assert "list it by its name, or add the address to the certificate" in line
         assert not (await page(one, "/gatewayz"))["outbound_gateways"]
 
 
@@ -212,8 +212,9 @@ async def test_a_fleet_nodes_certificate_does_not_make_a_gateway(
     first = broker(tmp_path, authority, one, **gateways(one, "Tokyo", London=[two]))
     second = broker(tmp_path, authority, two, **gateways(two, "London", Tokyo=[one]), **disguise)
     async with first, second:
-        line = await logged(caplog, "gid:", "authentication error")
-        assert "plugin.choria.network.gateway_tls" in line
+        line = await logged(caplog, "gid:", "link refused")
+        assert 'no name in its certificate is listed here; names: "web17.example.net"' in line
+        assert "plugin.choria.network.gateway_remote" in line
         assert not (await page(one, "/gatewayz"))["inbound_gateways"]
 
 
@@ -284,7 +285,7 @@ async def test_one_bad_remote_is_left_out_and_the_other_joins(
     (finding,) = [each for each in loaded.findings if each.severity is Severity.SKIP]
     assert finding.code == code
     assert finding.key.startswith("plugin.choria.network.gateway_remote.Paris.")
-    assert "gateway remote Paris is left out" in finding.effect
+    assert "gateway remote Paris is not used" in finding.effect
     first = NetworkBroker(loaded.settings, findings=loaded.findings)
     second = broker(tmp_path, authority, two, **gateways(two, "London", Tokyo=[one]))
     async with first, second:

@@ -13,12 +13,12 @@ from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
-from leaflinks import ears, hub, meet, remote, say, spoke
-from testbed import Authority, client, free_port
-from topology import Node, Setting, configure, leafnodes, page
-from unit.security.minting import HOLDER, ORGANIZATION, hex_of, mint, proof
-from unit.security.minting import client as claims
-from wire import wire
+from support.leaflinks import ears, hub, meet, remote, say, spoke
+from support.minting import HOLDER, ORGANIZATION, hex_of, mint, proof
+from support.minting import client as claims
+from support.nats_socket import wire
+from support.testbed import Authority, client, free_port
+from support.topology import Node, Setting, configure, leafnodes, page
 
 HQ, SITE = "hq.example.net", "site.example.net"
 SUBJECTS = ("probe", "mcollective.node.node1.example.net")
@@ -141,7 +141,7 @@ async def test_bad_remotes_are_left_out_and_named_and_the_good_one_links(tmp_pat
     checked = CliRunner().invoke(main, ["check", "--config", str(path)])
     assert checked.exit_code == 0
     for name in bad:
-        assert f"leafnode remote {name} is left out" in checked.stderr
+        assert f"leafnode remote {name} is not used" in checked.stderr
     assert "unlisted is not in plugin.choria.network.leafnode_remotes" in checked.stderr
     context = authority.context(authority.issue("bob.mcollective"))
     async with (

@@ -11,12 +11,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from choria_broker.broker import NetworkBroker
-from leaflinks import ears, hub, meet, remote, say, spoke
-from testbed import Authority, client, settled
-from topology import Node, Setting, formed, leafnodes, logged, page, peers
-from unit.security.minting import ORGANIZATION, hex_of, mint
-from unit.security.minting import client as claims
-from wire import ClosedError, wire
+from support.leaflinks import ears, hub, meet, remote, say, spoke
+from support.minting import ORGANIZATION, hex_of, mint
+from support.minting import client as claims
+from support.nats_socket import ClosedError, wire
+from support.testbed import Authority, client, settled
+from support.topology import Node, Setting, formed, leafnodes, logged, page, peers
 
 HQ, SITE = "hq.example.net", "site.example.net"
 FLEET = "mcollective.node.node1.example.net"

@@ -9,19 +9,19 @@ import pytest
 from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.config.facts import Overrides
 from choria_broker.config.load import load
-from leaflinks import ears, hub, meet, remote, say, spoke
-from stock import OperatorHub, plain, stock, tls_block
-from testbed import Authority, Identity, client, free_port
-from topology import Node, configure, leafnodes
+from choria_broker.config.surroundings.facts import Overrides
+from support.leaflinks import ears, hub, meet, remote, say, spoke
+from support.nats_server import OperatorHub, plain, stock, tls_block
+from support.testbed import Authority, Identity, client, free_port
+from support.topology import Node, configure, leafnodes, logged
 
 HQ, SITE = "hq.example.net", "site.example.net"
 SUBJECTS = ("probe", "mcollective.node.node1.example.net")
 
 
-def leaf(authority: Authority, hq: Node, port: int, own: Identity | None) -> str:
-    remote = f'{{ urls: ["nats-leaf://127.0.0.1:{hq.leafnode}"], {tls_block(authority, own)} }}'
+def leaf(authority: Authority, hq: Node, port: int, own: Identity | None, more: str = "") -> str:
+    remote = f'{{ urls: ["nats-leaf://127.0.0.1:{hq.leafnode}"], {tls_block(authority, own)}{more} }}'
     return f'server_name: leaf\nlisten: "127.0.0.1:{port}"\nleafnodes {{ remotes: [ {remote} ] }}\n'
 
 
@@ -47,6 +47,26 @@ async def test_a_stock_server_joins_with_a_certificate(tmp_path: Path, authority
         assert (decision.account, decision.common_name) == ("choria", "leaf.example.net")
 
 
+async def test_long_deny_lists_of_a_stock_server_have_room(tmp_path: Path, authority: Authority) -> None:
+    hq, port = Node(HQ), free_port()
+    denied = ", ".join(f'"site.secret{number}.department.>"' for number in range(50))
+    lists = f", deny_exports: [{denied}], deny_imports: [{denied}]"
+    configuration = leaf(authority, hq, port, authority.issue("leaf.example.net"), lists)
+    context = authority.context(authority.issue("bob.mcollective"))
+    async with (
+        hub(tmp_path, authority, hq) as above,
+        stock(tmp_path / "leaf", configuration),
+        client(above, context) as here,
+        plain(port) as there,
+    ):
+        await meet(here, there)
+        at_hub = await ears(here, "site.>", "probe")
+        await meet(here, there)
+        await say(there, "up", "site.secret49.department.x", "probe")
+        await meet(here, there)
+        assert await at_hub.of("up") == {"probe"}
+
+
 async def test_a_stock_server_without_a_certificate_does_not_join(tmp_path: Path, authority: Authority) -> None:
     hq = Node(HQ)
     async with (
@@ -56,6 +76,26 @@ async def test_a_stock_server_without_a_certificate_does_not_join(tmp_path: Path
         await server.logs("Leafnode Error 'Authorization Violation'")
         assert above.audit.recent[-1].rule == "certificate-required"
         await leafnodes(hq, 0)
+
+
+@pytest.mark.parametrize(("client_hosts", "joins"), [("127.0.0.1", True), ("192.0.2.1", False)])
+async def test_only_a_stock_server_without_limits_may_be_the_hub(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture, client_hosts: str, *, joins: bool
+) -> None:
+    hq, port = Node(HQ), free_port()
+    configuration = leaf(authority, hq, port, authority.issue("leaf.example.net"), ", hub: true")
+    context = authority.context(authority.issue("bob.mcollective"))
+    async with (
+        hub(tmp_path, authority, hq, network__client_hosts=client_hosts) as above,
+        stock(tmp_path / "leaf", configuration) as server,
+    ):
+        if joins:
+            async with client(above, context) as here, plain(port) as there:
+                await meet(here, there)
+        else:
+            await server.logs("Leafnode Error 'Leafnode with limited permissions asks for the role of the hub")
+            await logged(caplog, "Leafnode with limited permissions asks for the role of the hub")
+            await leafnodes(hq, 0)
 
 
 async def test_the_certificate_leads_into_an_account_of_a_stock_hub(tmp_path: Path, authority: Authority) -> None:
@@ -95,7 +135,7 @@ async def reaches_only(inside: Client, outside: Client, there: Client) -> None:
     ("files", "told"),
     [
         ({"credentials": "OPS"}, []),
-        ({"credential": "OPS"}, ["it is used, where go-choria does not read it"]),
+        ({"credential": "OPS"}, ["it is used, although go-choria does not read it"]),
         ({"credential": "LAB", "credentials": "OPS"}, ["it is ignored"]),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.errors import ConfigurationError
-from testbed import Authority, client, configuration
+from support.testbed import Authority, client, configuration
 
 FEATURES: dict[str, str | bool] = {
     "plugin__choria__broker_federation": True,
@@ -28,7 +28,19 @@ async def test_the_network_broker_runs_without_them_and_counts_them(tmp_path: Pa
         assert broker.registry.get_sample_value("choria_broker_config_errors", labels) == 2
 
 
+async def test_faults_in_their_settings_do_not_stop_it(tmp_path: Path, authority: Authority) -> None:
+    faults: dict[str, str | bool] = {
+        "plugin__choria__federation_middleware_hosts": "hub.example.net",
+        "plugin__choria__adapter__discovery__type": "kafka",
+        "plugin__choria__adapter__discovery__queue_len": "many",
+    }
+    context = authority.context(authority.issue("bob.mcollective"))
+    path = configuration(tmp_path, authority, **(FEATURES | faults))
+    async with NetworkBroker.from_file(path) as broker, client(broker, context) as bob:
+        await bob.flush()
+
+
 def test_alone_they_are_refused(tmp_path: Path, authority: Authority) -> None:
     path = configuration(tmp_path, authority, **FEATURES, plugin__choria__broker_network=False)
-    with pytest.raises(ConfigurationError, match="federation broker is not in this version"):
+    with pytest.raises(ConfigurationError, match="federation broker is not available in this version"):
         NetworkBroker.from_file(path)

@@ -12,11 +12,11 @@ import psutil
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.config.facts import Overrides
 from choria_broker.config.load import load
+from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.engine.running import Limits
 from choria_broker.errors import ConfigurationError, EngineDiedError, NotReadyError
-from testbed import Authority, configuration
+from support.testbed import Authority, configuration
 
 DEADLINE = 20.0
 
@@ -133,7 +133,8 @@ async def test_the_engines_configuration_is_private_and_goes_with_the_broker(
     async with NetworkBroker.from_file(path):
         (file,) = (tmp_path / "run").glob("*/engine.conf")
         assert file.parent.stat().st_mode & 0o777 == 0o700
-        assert list(file.parent.iterdir()) == [file]
+        assert {each.name for each in file.parent.iterdir()} == {"engine.conf", "bridge", "revoked"}
+        assert (file.parent / "bridge").is_socket()
         assert file.stat().st_mode & 0o777 == 0o600
     assert not list((tmp_path / "run").iterdir())
 

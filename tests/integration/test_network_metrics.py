@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import logging
 import re
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,15 @@ import pytest
 from aiohttp import web
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.config.discovery import Discovery, lookup_srv
 from choria_broker.config.load import load
+from choria_broker.config.surroundings.discovery import Discovery, lookup_srv
 from choria_broker.errors import EngineDiedError
 from choria_broker.stats.poller import Poller
 from choria_broker.web.serving import serve
-from leaflinks import hub, remote, spoke
-from nameserver import name_server
-from testbed import IDENTITY, Authority, client, configuration, free_port
-from topology import DEADLINE, Node, Setting, broker, configure, gateways, leafnodes, linked, nodes, page, peers
+from support.leaflinks import hub, remote, spoke
+from support.nameserver import name_server
+from support.testbed import IDENTITY, Authority, client, configuration, free_port
+from support.topology import DEADLINE, Node, Setting, broker, configure, gateways, leafnodes, linked, nodes, page, peers
 
 OFTEN = 0.05
 SELDOM = 3600.0
@@ -58,10 +59,14 @@ EXPECTED = {
     "choria_broker_gate_seconds": ("histogram", {"identity"}),
     "choria_broker_gate_expired_total": ("counter", {"identity"}),
     "choria_broker_gate_oversized_total": ("counter", {"identity"}),
+    "choria_broker_dropped_total": ("counter", {"identity", "what"}),
+    "choria_broker_turned_away_total": ("counter", {"identity", "listener"}),
     "choria_broker_config_findings": ("gauge", {"identity", "severity"}),
     "choria_broker_config_errors": ("gauge", {"identity"}),
     "choria_broker_unverified_account": ("gauge", {"identity"}),
     "choria_broker_certificate_expiry_timestamp_seconds": ("gauge", {"identity", "role", "file", "subject"}),
+    "choria_broker_connections_by_authority": ("gauge", {"identity", "authority", "fingerprint", "listed", "kind"}),
+    "choria_broker_connections_without_certificate": ("gauge", {"identity", "kind"}),
     "choria_broker_reloads_total": ("counter", {"identity", "outcome"}),
     "choria_broker_peers_configured": ("gauge", {"identity"}),
     "choria_broker_peers_connected": ("gauge", {"identity"}),
@@ -247,11 +252,11 @@ async def test_the_readings_are_renewed(tmp_path: Path, authority: Authority) ->
 
 async def test_nothing_is_polled_without_a_statistics_port(tmp_path: Path, authority: Authority) -> None:
     async with polled(NetworkBroker.from_file(configuration(tmp_path, authority))) as made:
-        assert made.ports.monitoring == 0
+        assert made.engine_pages == ""
         assert made.statistics.poller.latest is None
         (engine,) = psutil.Process().children()
         listening = {each.laddr.port for each in engine.net_connections() if each.status == psutil.CONN_LISTEN}
-        assert listening == {made.ports.client, made.ports.bridge}
+        assert listening == {made.ports.client}
     assert made.registry.get_sample_value("choria_network_connections", {"identity": IDENTITY}) is None
 
 
@@ -274,8 +279,8 @@ async def test_a_dead_engine_leaves_no_samples(tmp_path: Path, authority: Author
         engine.kill()
         stale = False
         async with asyncio.timeout(DEADLINE):
-            while made.ports.monitoring:
-                stale |= not made._engine_alive() and made.statistics.poller.latest is not None
+            while made.ports.listening:
+                stale |= not made._engine.alive and made.statistics.poller.latest is not None
                 await asyncio.sleep(0)
         assert not stale, "readings of a dead engine while the broker takes leave"
         seen = await becomes(node, lambda now: not now.network())
@@ -313,7 +318,7 @@ async def test_certificates_findings_and_reloads(tmp_path: Path, authority: Auth
         assert (seen.value("choria_broker_config_findings", severity="skip") or 0) >= 1
         assert seen.value("choria_broker_config_findings", severity="refuse") == 0
         outcomes = {dict(labels)["outcome"] for each, labels in seen.samples if each == "choria_broker_reloads_total"}
-        assert outcomes == {"applied", "partial", "refused"}
+        assert outcomes == {"applied", "unchanged", "partial", "refused"}
 
 
 @pytest.mark.parametrize(("use", "count"), [(True, 1), (False, 0)])
@@ -324,7 +329,7 @@ def test_srv_records_asked_for_are_counted(tmp_path: Path, authority: Authority,
         found = load(config, discovery=Discovery(srv=functools.partial(lookup_srv, resolver=server.resolver())))
         assert len(server.asked) == count
     assert found.settings is not None
-    made = NetworkBroker(found.settings, findings=found.findings, srv_lookups=found.srv_lookups)
+    made = NetworkBroker(found.settings, findings=found.findings, loaded=found)
     for name, expected in (("lookups", count), ("cachemiss", count), ("cachehits", 0)):
         value = made.registry.get_sample_value(f"choria_dns_srv_{name}", {"identity": IDENTITY})
         assert value == (expected if count else None)
@@ -335,7 +340,7 @@ class FalseEngine:
     """Serves pages like an engine, or fails to."""
 
     pages: dict[str, Any]
-    port: int = 0
+    address: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         found = self.pages.get(request.path)
@@ -347,8 +352,15 @@ class FalseEngine:
     async def running(self) -> AsyncIterator[None]:
         app = web.Application()
         app.router.add_get("/{page}", self.answer)
-        async with serve(app, "127.0.0.1", 0) as self.port:
-            yield
+        runner = web.AppRunner(app)
+        await runner.setup()
+        with tempfile.TemporaryDirectory() as folder:
+            self.address = f"{folder}/pages"
+            await web.UnixSite(runner, self.address).start()
+            try:
+                yield
+            finally:
+                await runner.cleanup()
 
 
 async def newer(poller: Poller, than: float) -> None:
@@ -364,8 +376,8 @@ async def test_a_page_that_fails_keeps_what_was_read_before(
     good = {"/varz": {"connections": 7}, "/leafz": {"leafs": [{"ip": "::1"}]}, "/jsz": {"streams": 3}}
     engine = FalseEngine(dict(good))
     async with engine.running():
-        assert Poller(lambda: engine.port).latest is None
-        poller = Poller(lambda: engine.port, interval=0.01)
+        assert Poller(lambda: engine.address).latest is None
+        poller = Poller(lambda: engine.address, interval=0.01)
         async with poller.polling():
             first = poller.latest
             assert first is not None
@@ -405,7 +417,7 @@ async def test_an_engine_that_hangs_holds_back_no_more_than_a_deadline() -> None
 
     engine = Hanging({"/varz": {"connections": 7}, "/jsz": {}})
     async with engine.running():
-        poller = Poller(lambda: engine.port, interval=SELDOM, deadline=0.1)
+        poller = Poller(lambda: engine.address, interval=SELDOM, deadline=1)
         async with asyncio.timeout(DEADLINE), poller.polling():
             assert poller.latest is not None
             assert poller.latest.leafnodes is None

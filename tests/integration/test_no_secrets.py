@@ -15,9 +15,8 @@ from click.testing import CliRunner
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
-from leaks import PASSWORDS, leaks
-from testbed import Authority, configuration, free_port
-from unit.security.minting import (
+from support.leaks import PASSWORDS, leaks
+from support.minting import (
     HOLDER,
     ORGANIZATION,
     STRANGER,
@@ -28,7 +27,8 @@ from unit.security.minting import (
     provisioning,
     server,
 )
-from wire import ClosedError, wire
+from support.nats_socket import ClosedError, wire
+from support.testbed import Authority, configuration, engine_pages, free_port
 
 ALWAYS = {"iat": 1_700_000_000, "nbf": 1_700_000_000, "exp": 4_102_444_800}
 GOOD = mint(client(**ALWAYS, permissions={"provisioner": True, "system_user": True}))
@@ -74,17 +74,13 @@ async def throw_everything(broker: NetworkBroker, authority: Authority) -> None:
 
 
 async def pages(broker: NetworkBroker, port: int) -> str:
-    monitoring = f"http://127.0.0.1:{broker.ports.monitoring}"
     found = []
-    async with aiohttp.ClientSession() as session:
-        for url in (
-            *(
-                f"http://127.0.0.1:{port}{path}"
-                for path in ("/metrics", "/choria/", "/varz", "/connz?auth=1&subs=1&state=any")
-            ),
-            *(f"{monitoring}{path}" for path in ("/connz?auth=1&subs=1&state=any", "/accountz?acc=choria", "/varz")),
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as public, engine_pages(broker) as engine:
+        for session, path in (
+            *((public, path) for path in ("/metrics", "/choria/", "/varz", "/connz?auth=1&subs=1&state=any")),
+            *((engine, path) for path in ("/connz?auth=1&subs=1&state=any", "/accountz?acc=choria", "/varz")),
         ):
-            async with session.get(url) as answer:
+            async with session.get(path) as answer:
                 assert answer.status == 200
                 found.append(await answer.text())
     return "\n".join(found)
@@ -134,7 +130,7 @@ async def test_nothing_secret_comes_out(tmp_path: Path, authority: Authority, ca
     results = {decision.rule for decision in broker.audit.recent}
 
     assert {"client-token", "server-token", "provisionee", "provisioner", "system-user", "token-nonce"} <= results
-    assert not leaks(written, *TOKENS.values(), broker._bridge_secret)
+    assert not leaks(written, *TOKENS.values(), broker._engine.bridge_secret)
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,26 @@ from nats.aio.msg import Msg
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
-from choria_broker.config.facts import Overrides
+from choria_broker.client_end import let_go
+from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.control.client import ask_status
+from choria_broker.engine.own_transport import OwnTransport
 from choria_broker.errors import ConfigurationError, NotReadyError
-from leaflinks import Ears, ears, say
-from leaks import leaks
-from stores import STREAMS, Store, copy_of_nscs, credentials
-from testbed import Authority, client, configuration, free_port, ignore_error, settled
-from unit.security.minting import mint
-from wire import ClosedError, wire
+from support.leaflinks import Ears, ears, say
+from support.leaks import leaks
+from support.minting import mint
+from support.nats_socket import ClosedError, wire
+from support.stores import STREAMS, Store, copy_of_nscs, credentials
+from support.testbed import (
+    Authority,
+    OrderedClient,
+    bridge,
+    client,
+    configuration,
+    free_port,
+    ignore_error,
+    settled,
+)
 
 DEADLINE = 10.0
 
@@ -104,7 +115,10 @@ def strangers(folder: Path) -> Mapping[str, dict[str, Any]]:
 
 @contextlib.asynccontextmanager
 async def attempt(url: str, context: ssl.SSLContext | None, **options: Any) -> AsyncIterator[Client]:
-    connection = Client()
+    """Connect to a URL, or to the path of a socket of the engine."""
+    connection = OrderedClient()
+    if url.startswith("/"):
+        connection._transport, url = OwnTransport(url), "nats://bridge"
     try:
         await connection.connect(
             url, tls=context, connect_timeout=5, allow_reconnect=False, error_cb=ignore_error, **options
@@ -112,7 +126,7 @@ async def attempt(url: str, context: ssl.SSLContext | None, **options: Any) -> A
         yield connection
     finally:
         if connection._flush_queue:
-            await connection.close()
+            await let_go(connection)
 
 
 @pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float':DeprecationWarning")
@@ -121,13 +135,15 @@ async def test_nobody_gets_in_without_a_good_user(tmp_path: Path, authority: Aut
     logins = strangers(tmp_path)
     certified = authority.context(authority.issue("bob.mcollective"))
     async with operated(tmp_path, authority, network__websocket_port=free_port()) as broker:
-        port = getattr(broker.ports, listener)
-        scheme = {"client": "tls", "websocket": "wss", "bridge": "nats"}[listener]
+        ports = broker.ports
+        url = {
+            "client": f"tls://127.0.0.1:{ports.client}",
+            "websocket": f"wss://127.0.0.1:{ports.websocket}",
+            "bridge": bridge(broker),
+        }[listener]
         for login in logins.values():
             with pytest.raises((nats.errors.Error, OSError)):
-                async with attempt(
-                    f"{scheme}://127.0.0.1:{port}", None if listener == "bridge" else certified, **login
-                ) as stranger:
+                async with attempt(url, None if listener == "bridge" else certified, **login) as stranger:
                     # The client takes a connection that ends without a word for one that stands, until it is used.
                     await settled(stranger)
 
@@ -135,9 +151,8 @@ async def test_nobody_gets_in_without_a_good_user(tmp_path: Path, authority: Aut
 async def test_a_good_user_gets_in_everywhere(tmp_path: Path, authority: Authority) -> None:
     store = Store(tmp_path, "OPS", "ACME")
     async with operated(tmp_path, authority, network__websocket_port=free_port()) as broker:
-        for scheme, port in (("tls", broker.ports.client), ("nats", broker.ports.bridge)):
-            context = authority.context() if scheme == "tls" else None
-            async with attempt(f"{scheme}://127.0.0.1:{port}", context, **store.login("ACME")) as connection:
+        for url, context in ((f"tls://127.0.0.1:{broker.ports.client}", authority.context()), (bridge(broker), None)):
+            async with attempt(url, context, **store.login("ACME")) as connection:
                 await settled(connection)
 
 
@@ -253,7 +268,7 @@ async def test_the_brokers_own_connections_use_the_credentials_of_the_store(
             assert (await system.request("$SYS.REQ.SERVER.PING", b"", timeout=DEADLINE)).data
         finally:
             for connection in (own, as_globex, system):
-                await connection.close()
+                await let_go(connection)
 
 
 async def test_without_credentials_the_broker_says_where_it_looked(tmp_path: Path, authority: Authority) -> None:
@@ -326,7 +341,7 @@ async def test_what_the_commands_say(tmp_path: Path, authority: Authority) -> No
     assert "operator OPS decides on connections" in explained.output
     checked = CliRunner().invoke(main, ["check", "--config", config])
     assert checked.exit_code == 0, checked.output
-    assert f"{store.file('LATE')}: the account has expired; account LATE is left out" in checked.output
+    assert f"{store.file('LATE')}: the account has expired; account LATE is not served" in checked.output
     assert "token of ACME" in checked.output
     assert store.file("ACME").read_text(encoding="ascii") not in checked.output
     async with broker:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from choria_broker.broker import NetworkBroker
-from leaflinks import ears, meet, remote, say, spoke
-from stock import OperatorHub, plain, stock, tls_block
-from stores import Store, copy_of_nscs, credentials
-from testbed import Authority, client, configuration, free_port
-from topology import Node, Setting, leafnodes
+from support.leaflinks import ears, meet, remote, say, spoke
+from support.nats_server import OperatorHub, plain, stock, tls_block
+from support.stores import Store, copy_of_nscs, credentials
+from support.testbed import Authority, client, configuration, free_port
+from support.topology import Node, Setting, leafnodes
 
 
 def operated(folder: Path, authority: Authority, **settings: str | int | bool | Path) -> NetworkBroker:
@@ -98,7 +98,7 @@ async def test_the_broker_joins_others_for_accounts_of_its_store(tmp_path: Path,
         assert (await at_lab.of("of globex"), await at_lab.of("of acme")) == (set(), {"orders.1"})
 
 
-async def test_a_remote_goes_with_its_account(tmp_path: Path, authority: Authority) -> None:
+async def test_a_remote_goes_and_comes_with_its_account(tmp_path: Path, authority: Authority) -> None:
     site, hub = Node("site.example.net"), OperatorHub(tmp_path, authority)
     folder = tmp_path / site.identity
     folder.mkdir()
@@ -117,6 +117,10 @@ async def test_a_remote_goes_with_its_account(tmp_path: Path, authority: Authori
         await meet(ops, acme)
         store.remove("GLOBEX")
         (finding,) = await below.reload()
-        assert finding.effect == "leafnode remote TWO is left out until a restart"
+        assert finding.effect == "leafnode remote TWO is not used"
         await leafnodes(site, 1)
+        await meet(ops, acme)
+        store.account("GLOBEX")
+        assert await below.reload() == ()
+        await leafnodes(site, 2)
         await meet(ops, acme)

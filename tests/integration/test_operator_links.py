@@ -12,10 +12,10 @@ import nats.errors
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from leaflinks import ears, meet, say
-from stores import STREAMS, Store
-from testbed import Authority, client
-from topology import Node, broker, formed, gateways, joined, nodes, page, peers, running
+from support.leaflinks import ears, meet, say
+from support.stores import STREAMS, Store
+from support.testbed import Authority, client
+from support.topology import Node, broker, formed, gateways, joined, nodes, page, peers, running
 
 DEADLINE = 40.0
 OPERATED: dict[str, Any] = {"network__operator_account": "OPS"}

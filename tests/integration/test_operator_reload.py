@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import signal
 import time
@@ -11,21 +12,27 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.config.findings import Severity
+from choria_broker.cli.status import _text as status_text
+from choria_broker.client_end import let_go
 from choria_broker.control.client import ask_status
 from choria_broker.errors import ConfigurationError, NotReadyError, ReloadError
-from leaflinks import ears, meet, say
-from program import started
-from stock import plain, stock, tls_block
-from stores import STREAMS, UNLIMITED, Store
-from testbed import Authority, client, configuration, free_port, gets_nowhere, settled
-from topology import Node, configure, leafnodes
+from choria_broker.reload.desired import Desired, desire
+from choria_broker.settings.finding_codes import Severity
+from choria_broker.settings.secret import MASK
+from support.command import started
+from support.leaflinks import ears, meet, say
+from support.nats_server import plain, stock, tls_block
+from support.stores import STREAMS, UNLIMITED, Store
+from support.testbed import Authority, OrderedClient, client, configuration, free_port, gets_nowhere, settled
+from support.topology import Node, configure, leafnodes
 
 DEADLINE = 10.0
+NET = "plugin.choria.network."
 
 
 def operated(folder: Path, authority: Authority, **settings: str | int | bool | Path) -> NetworkBroker:
@@ -205,7 +212,10 @@ async def test_a_bad_store_changes_nothing_and_says_why(tmp_path: Path, authorit
         system: dict[str, Any] = {"system_account": store.public("SYS")}
         told: dict[str, tuple[Callable[[], object], str]] = {
             "gone": (store_file.unlink, "OPS.jwt: no such file"),
-            "stranger": (lambda: store.operator(other.key, **system), "signed neither by the operator itself"),
+            "stranger": (
+                lambda: store.operator(other.key, **system),
+                "not signed by the operator or one of its signing keys",
+            ),
             "expired": (lambda: store.operator(exp=int(time.time()) - 1, **system), "the operator has expired"),
             "changed": (lambda: store.operator(signing_keys=[other.key.public], **system), "the operator has changed"),
             "no system account": (lambda: store.remove("SYS"), "system account"),
@@ -236,7 +246,7 @@ async def test_an_account_whose_file_turned_bad_stays_as_it_was(tmp_path: Path, 
         told = {(finding.severity, finding.code, finding.effect) for finding in findings}
         assert told == {
             (Severity.SKIP, "bad-operator-account", "account ACME stays as it was"),
-            (Severity.SKIP, "bad-operator-account", "account GLOBEX is left out"),
+            (Severity.SKIP, "bad-operator-account", "account GLOBEX is not served"),
         }
         identity = {"identity": broker.settings.identity}
         sample = broker.registry.get_sample_value
@@ -256,6 +266,39 @@ async def test_an_account_whose_file_turned_bad_stays_as_it_was(tmp_path: Path, 
             await again.lives()
 
 
+async def test_what_needs_a_restart_is_told_until_the_old_value_is_back(tmp_path: Path, authority: Authority) -> None:
+    Store(tmp_path, "OPS", "ACME")
+    port, password = f"{NET}websocket_port", "plugin.nats.pass"
+    async with operated(tmp_path, authority, plugin__nats__pass="first") as broker:
+        path, sample = broker.settings.source, broker.registry.get_sample_value
+        identity = {"identity": broker.settings.identity}
+        written = path.read_text(encoding="utf-8")
+        changed = written.replace("pass = first", "pass = second")
+        path.write_text(f"{changed}{port} = {free_port()}\n", encoding="utf-8")
+        for _ in range(2):
+            await broker.reload()
+            status = await asyncio.to_thread(ask_status, path)
+            pending = {each.key: each for each in status.pending_restart}
+            assert set(pending) == {port, password}
+            lines = path.read_text(encoding="utf-8").splitlines()
+            for key, each in pending.items():
+                assert each.file == str(path)
+                assert lines[each.line - 1].startswith(key)
+            assert (pending[port].old, pending[port].new) == ("", lines[pending[port].line - 1].partition(" = ")[2])
+            shown = msgspec.to_builtins(broker._reporter.overview())["pending_restart"]
+            assert list(shown) == [msgspec.to_builtins(each) for each in status.pending_restart]
+            text = [line for line in status_text(status) if line.startswith("Restart needed, ")]
+            assert text[0].endswith(f":{pending[password].line}: {password} is {MASK}, in force: {MASK}")
+            assert text[1].endswith(f":{pending[port].line}: {port} is {pending[port].new}, in force: unset")
+            assert all(sample("choria_broker_pending_restart", identity | {"key": key}) == 1.0 for key in pending)
+        assert sample("choria_broker_reloads_total", identity | {"outcome": "partial"}) == 2.0
+        path.write_text(written, encoding="utf-8")
+        await broker.reload()
+        assert (await asyncio.to_thread(ask_status, path)).pending_restart == ()
+        assert sample("choria_broker_pending_restart", identity | {"key": port}) is None
+        assert sample("choria_broker_reloads_total", identity | {"outcome": "unchanged"}) == 1.0
+
+
 async def test_what_the_engine_refuses_is_taken_back(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,15 +308,13 @@ async def test_what_the_engine_refuses_is_taken_back(
         watched(broker, authority, store, "ACME") as acme,
     ):
         store.account("NEW")
-        rendered = broker._rendered
 
-        def broken(*args: object) -> object:
-            found = rendered(*args)  # type: ignore[arg-type] # as it is called
-            return type(found)(
-                found.text + "resolver_preload: { X: no }\n", found.shown, found.optional_client_certificates
-            )
+        def broken(*args: Any, **more: Any) -> Desired:
+            found = desire(*args, **more)
+            engine = dataclasses.replace(found.engine, text=found.engine.text + "resolver_preload: { X: no }\n")
+            return dataclasses.replace(found, engine=engine)
 
-        monkeypatch.setattr(broker, "_rendered", broken)
+        monkeypatch.setattr("choria_broker.reload.in_force.desire", broken)
         with pytest.raises(ReloadError, match="nothing has changed"):
             await broker.reload()
         await refused(broker, authority, store, "NEW")
@@ -294,13 +335,10 @@ async def test_reloads_at_the_same_time_follow_one_another(tmp_path: Path, autho
             await new.lives()
 
 
-async def test_only_a_running_broker_with_an_operator_reloads(tmp_path: Path, authority: Authority) -> None:
+async def test_only_a_running_broker_reloads(tmp_path: Path, authority: Authority) -> None:
     Store(tmp_path, "OPS", "ACME")
     with pytest.raises(NotReadyError):
         await operated(tmp_path, authority).reload()
-    async with NetworkBroker.from_file(configuration(tmp_path, authority)) as broker:
-        with pytest.raises(ReloadError, match="restart the broker"):
-            await broker.reload()
 
 
 async def test_a_hang_up_reloads_the_program(tmp_path: Path, authority: Authority) -> None:
@@ -311,13 +349,13 @@ async def test_a_hang_up_reloads_the_program(tmp_path: Path, authority: Authorit
         store.account("NEW")
         program.send(signal.SIGHUP)
         assert (await program.logs("Reloaded the accounts of the operator"))["accounts"] == 3
-        connection = Client()
+        connection = OrderedClient()
         await connection.connect(f"tls://127.0.0.1:{port}", tls=authority.context(), **store.login("NEW"))
         store.operator(exp=int(time.time()) - 1)
         program.send(signal.SIGHUP)
         assert "OPS.jwt: the operator has expired" in str((await program.logs("the operator has expired"))["msg"])
         await program.logs("Reload refused, nothing has changed")
         await settled(connection)
-        await connection.close()
+        await let_go(connection)
         program.send(signal.SIGTERM)
         assert await program.ended() == 0

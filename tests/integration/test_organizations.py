@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -20,12 +21,14 @@ from nats.aio.msg import Msg
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import check
-from choria_broker.config.facts import Overrides
-from testbed import Authority, client, configuration, free_port, settled
-from unit.security.minting import HOLDER, ORGANIZATION, OTHER_ORGANIZATION, STRANGER, hex_of, mint, proof
-from unit.security.minting import client as client_claims
-from unit.security.minting import server as server_claims
-from wire import Wire, wire
+from choria_broker.config.surroundings.facts import Overrides
+from support.minting import HOLDER, ORGANIZATION, OTHER_ORGANIZATION, STRANGER, hex_of, mint, proof
+from support.minting import client as client_claims
+from support.minting import provisioning as provisioning_claims
+from support.minting import server as server_claims
+from support.nats_socket import ClosedError, Wire, wire
+from support.streaming import ask, kept
+from support.testbed import Authority, client, configuration, free_port, settled
 
 DEADLINE = 10.0
 NODE = "node1.example.net"
@@ -141,6 +144,39 @@ async def test_each_organization_has_streams_that_its_people_make_and_its_nodes_
             assert json.loads(answer.data)["state"]["messages"] == count
 
 
+async def test_what_executors_say_of_their_jobs_is_kept_for_people_with_streams(
+    tmp_path: Path, authority: Authority
+) -> None:
+    """``choria executor`` reads the stream that go-choria v0.30 makes; nodes need the permission of submissions."""
+    context, path = (
+        authority.context(),
+        configuration(tmp_path, authority, **ISSUERS, network__stream__store=tmp_path / "store"),
+    )
+    claims = server_claims(identity=NODE, collectives=["choria"], permissions={"submission": True}, **LIFETIME)
+    async with NetworkBroker.from_file(path) as broker:
+        assert (await kept(broker))["CHORIA_EXECUTOR"] == "created"
+        async with client(broker, context, **login(issued("choria", claims))) as serving:
+            await serving.publish("choria.submission.in.choria.executor.event.job1", b"done")
+            await serving.flush()
+        reader = login(person("choria", streams_user=True)) | {
+            "inbox_prefix": f"fleet.reply.{md5('up=alice')}".encode()
+        }
+        async with client(broker, context, **reader) as reading, asyncio.timeout(DEADLINE):
+            stream = "CHORIA_EXECUTOR"
+            events = await reading.jetstream().pull_subscribe_bind(await consumer(reading, stream), stream)
+            (event,) = await events.fetch(timeout=DEADLINE)
+            assert (event.subject, event.data) == ("choria.executor.event.job1", b"done")
+            direct = await reading.request(f"$JS.API.DIRECT.GET.{stream}.{event.subject}", timeout=DEADLINE)
+            assert direct.data == b"done"
+
+
+async def consumer(connection: Client, stream: str) -> str:
+    """Make a consumer that reads a stream from its beginning, and return its name."""
+    document = {"stream_name": stream, "config": {"ack_policy": "explicit", "inactive_threshold": 60_000_000_000}}
+    answer = await ask(connection, f"CONSUMER.CREATE.{stream}", document)
+    return str(answer["name"])
+
+
 async def test_nodes_of_an_organization_in_the_common_account_have_no_way_to_its_streams(
     tmp_path: Path, authority: Authority
 ) -> None:
@@ -220,6 +256,36 @@ async def test_a_leafnode_stays_in_the_common_account(tmp_path: Path, authority:
             await peer.connect(name="site", lang="")  # Only clients name their language.
         (decision,) = broker.audit.recent
         assert (decision.kind, decision.account) == ("leafnode", "choria")
+
+
+async def test_organizations_do_not_meet_in_the_accounts_that_all_share(tmp_path: Path, authority: Authority) -> None:
+    """Passwords and permissions are worth nothing with a token of an organization that has an account of its own."""
+    settings = ISSUERS | {
+        "network__provisioning__client_password": "prov",
+        "network__system__user": "sys",
+        "network__system__password": "sesame",
+    }
+    context, seen = authority.context(), []
+    async with NetworkBroker.from_file(configuration(tmp_path, authority, **settings)) as broker:
+        for organization in ("choria", "acme"):
+            waiting = issued(organization, provisioning_claims(**LIFETIME))
+            for token, user in (
+                (waiting, {}),
+                (person(organization, provisioner=True), {"user": "provisioner", "pass": "prov"}),
+                (person(organization, system_user=True), {"user": "sys", "pass": "sesame"}),
+                (person(organization, org_admin=True), {"user": "sys", "pass": "sesame"}),
+            ):
+                with contextlib.suppress(ClosedError):
+                    async with wire(broker.ports.client, context) as peer:
+                        await peer.connect(auth_token=token, sig=proof(HOLDER, peer.nonce), **user)
+                seen.append((broker.audit.recent[-1].rule, broker.audit.recent[-1].account))
+    assert seen == [
+        ("provisionee", "provisioning"),
+        ("provisioner", "provisioning"),
+        ("system-user", "system"),
+        ("system-user", "system"),
+        *[("organization-apart", "")] * 4,
+    ]
 
 
 def test_every_account_of_an_organization_is_made(tmp_path: Path, authority: Authority) -> None:

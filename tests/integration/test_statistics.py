@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 from aiohttp import web
 
 from choria_broker.broker import NetworkBroker
-from testbed import Authority, client, configuration, free_port
+from support.nats_socket import ClosedError, wire
+from support.testbed import Authority, client, configuration, engine_pages, free_port
 
 
 @contextlib.asynccontextmanager
@@ -63,11 +66,22 @@ async def test_engine_pages_are_relayed(tmp_path: Path, authority: Authority, pa
 
 async def test_a_page_the_engine_has_nothing_for_says_so_in_its_words(tmp_path: Path, authority: Authority) -> None:
     async with served(tmp_path, authority) as (broker, session):
-        async with session.get(f"http://127.0.0.1:{broker.ports.monitoring}/raftz") as direct:
+        async with engine_pages(broker) as engine, engine.get("/raftz") as direct:
             expected = direct.status, await direct.text()
         async with session.get("/raftz") as relayed:
             assert (relayed.status, await relayed.text()) == expected
             assert relayed.headers["Content-Type"] == direct.headers["Content-Type"]
+
+
+async def test_the_engine_has_no_port_for_its_pages(tmp_path: Path, authority: Authority) -> None:
+    """A port of loopback would answer every user of the machine, and web pages in a browser on it."""
+    async with served(tmp_path, authority) as (broker, session):
+        (engine,) = psutil.Process().children()
+        listening = {each.laddr.port for each in engine.net_connections("tcp") if each.status == psutil.CONN_LISTEN}
+        assert listening == {broker.ports.client}
+        async with session.get("/varz") as answer:
+            assert answer.status == 200
+            assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 async def test_connections_show_their_account_and_no_secret(tmp_path: Path, authority: Authority) -> None:
@@ -103,7 +117,7 @@ async def test_varz_tells_the_address_it_was_asked_at_and_nothing_else_is_change
     async with served(tmp_path, authority) as (broker, session):
         async with session.get("/varz") as answer:
             shown = await answer.text()
-        async with aiohttp.request("GET", f"http://127.0.0.1:{broker.ports.monitoring}/varz") as answer:
+        async with engine_pages(broker) as engine, engine.get("/varz") as answer:
             own = await answer.text()
         port = broker.settings.statistics.port
         assert (json.loads(shown)["http_host"], json.loads(shown)["http_port"]) == ("127.0.0.1", port)
@@ -122,7 +136,7 @@ async def test_query_options_reach_the_engine(tmp_path: Path, authority: Authori
     async with served(tmp_path, authority) as (broker, session):
         async with session.get(f"/connz?{query}") as answer:
             shown = (answer.status, answer.headers["Content-Type"], await answer.text())
-        async with aiohttp.request("GET", f"http://127.0.0.1:{broker.ports.monitoring}/connz?{query}") as answer:
+        async with engine_pages(broker) as engine, engine.get(f"/connz?{query}") as answer:
             own = (answer.status, answer.headers["Content-Type"], await answer.text())
         assert shown[:2] == own[:2]
         if shown[0] == 200:
@@ -135,6 +149,82 @@ async def test_query_options_reach_the_engine(tmp_path: Path, authority: Authori
 async def test_stacks_are_those_of_the_engine(tmp_path: Path, authority: Authority) -> None:
     async with served(tmp_path, authority) as (_, session), session.get("/stacksz") as answer:
         assert (await answer.text()).startswith("goroutine")
+
+
+@pytest.mark.parametrize(
+    ("asked", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("127.0.0.1", {"Host": "localhost"}, 200),
+        ("[::ffff:127.0.0.1]", {}, 200),
+        ("127.0.0.1", {"Host": "broker.example.net"}, 403),
+        ("127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, 403),
+        ("127.0.0.1", {"Forwarded": "for=127.0.0.1"}, 403),
+        ("elsewhere", {}, 403),
+        ("elsewhere", {"Host": "127.0.0.1"}, 403),
+        ("elsewhere", {"Host": "localhost", "X-Real-IP": "127.0.0.1"}, 403),
+    ],
+)
+async def test_stacks_are_for_this_machine(
+    tmp_path: Path, authority: Authority, asked: str, headers: dict[str, str], status: int
+) -> None:
+    """Whatever address the port has, and whatever a request says of itself."""
+    if asked == "elsewhere":
+        asked = own_address()
+    port = free_port()
+    config = configuration(tmp_path, authority, plugin__choria__stats_port=port, plugin__choria__stats_address="::")
+    async with NetworkBroker.from_file(config), aiohttp.ClientSession(f"http://{asked}:{port}") as session:
+        for path in ("/stacksz", "/stacksz?debug=2"):
+            async with session.get(path, headers=headers) as answer:
+                assert answer.status == status
+                assert ("goroutine" in await answer.text()) is (status == 200)
+        async with session.get("/varz", headers=headers) as answer:
+            assert answer.status == 200
+
+
+def own_address() -> str:
+    """Find an address of this machine that is no loopback address: who asks there comes from there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # Nothing is sent.
+        except OSError:
+            pytest.skip("this machine has loopback addresses only")
+        return str(probe.getsockname()[0])
+
+
+async def test_pages_show_nobodys_token(tmp_path: Path, authority: Authority) -> None:
+    """Not of those who were refused, and not where a token stands in the place of a name."""
+    token = "eyJhbGciOiJFZERTQSJ9.eyJjYWxsZXJpZCI6InVwPWFsaWNlIn0.c2lnbmF0dXJl"
+    seed = "SUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4"
+    bob = authority.context(authority.issue("bob.mcollective"))
+    async with served(tmp_path, authority) as (broker, session):
+        for context in (authority.context(), bob):
+            for fields in (
+                {"user": token},
+                {"user": f"x {token}"},
+                {"user": seed},
+                {"user": "hunter2" if context is not bob else "bob", "pass": "hunter3"},
+                {"name": token, "lang": token, "version": token},
+                {"auth_token": token, "user": token, "name": "x"},
+                {"user": "hunter2", "protocol": "x"},
+            ):
+                with contextlib.suppress(ClosedError):
+                    async with wire(broker.ports.client, context) as peer:
+                        await peer.connect(**fields)
+        for page in (
+            "connz?auth=1&state=closed&subs=1",
+            "connz?auth=true&state=all&subs=detail",
+            "accountz?acc=choria",
+            "varz",
+        ):
+            async with session.get(f"/{page}") as answer:
+                text = await answer.text()
+            shown = [secret for secret in (token[:30], token[-12:], seed, "hunter3") if secret in text]
+            assert not shown, page
+            if "closed" in page:
+                refused = [each for each in json.loads(text)["connections"] if each["reason"] != "Client Closed"]
+                assert len(refused) >= 8
+                assert not any("hunter2" in json.dumps(each) for each in refused)
 
 
 @pytest.mark.parametrize("path", ["/", "/varz", "/connz", "/choria/", "/choria/prometheus", "/metrics"])

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 
+import psutil
 import pytest
 import uvloop
 from aiohttp import web
@@ -47,6 +48,16 @@ async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
             return (await reader.readuntil(b"fine")).startswith(b"HTTP/1.1 200")
     except (ConnectionError, asyncio.IncompleteReadError):
         return False
+
+
+async def ended(reader: asyncio.StreamReader) -> bytes:
+    """Wait for the end; the first bytes of what came."""
+    head = b""
+    async with asyncio.timeout(PATIENT):
+        with contextlib.suppress(ConnectionError):
+            while more := await reader.read(65536):
+                head = (head + more)[:12]
+    return head
 
 
 async def closed(reader: asyncio.StreamReader) -> None:
@@ -102,6 +113,45 @@ async def a_header_in_pieces_is_a_header() -> None:
             assert (await reader.readuntil(b"fine")).startswith(b"HTTP/1.1 200")
 
 
+async def what_has_no_end_is_refused_and_not_kept() -> None:
+    """Headers, trailers and bodies, of the first request and of later ones; each is 800 kB of a stranger."""
+    first, piece = GET.removesuffix(b"\r\n"), b"y" * 8000
+    many = b"".join(b"X-%d: %s\r\n" % (number, piece) for number in range(100))
+    chunked = first + b"Transfer-Encoding: chunked\r\n\r\n"
+    kinds = {
+        "header": first + many,
+        "one field": first + b"X: " + 100 * piece,
+        "small fields": first + b"".join(b"X%d:\r\n" % number for number in range(60_000)),
+        "no line": 100 * piece,
+        "second header": GET + first + many,
+        "trailers": chunked + b"0\r\n" + many,
+        "body": first + b"Content-Length: 99999999\r\n\r\n" + 100 * piece,
+    }
+    async with serve(app(), "127.0.0.1", 0, Bounds(patience=PATIENT)) as port:
+        before = psutil.Process().memory_info().rss
+        for kind, sent in kinds.items():
+            async with contextlib.AsyncExitStack() as stack:
+                held = [await stack.enter_async_context(opened(port)) for _ in range(50)]
+                for _, writer in held:
+                    writer.write(sent)
+                heads = [await ended(reader) for reader, _ in held]
+            assert kind in {"second header", "trailers", "body"} or {b"HTTP/1.1 431", b""} >= set(heads), kind
+        # What they sent is 280 MB.
+        assert psutil.Process().memory_info().rss - before < 60e6
+        async with opened(port) as again:
+            assert await answered(*again)
+
+
+async def a_long_header_within_the_bound_is_a_header() -> None:
+    cookie = b"Cookie: " + b"c" * 7_000 + b"\r\n"
+    sent = GET.removesuffix(b"\r\n") + cookie + b"X" + cookie + b"\r\n"
+    async with serve(app(), "127.0.0.1", 0, Bounds(patience=PATIENT)) as port, opened(port) as (reader, writer):
+        for _ in range(3):
+            writer.write(sent)
+            async with asyncio.timeout(PATIENT):
+                assert (await reader.readuntil(b"fine")).startswith(b"HTTP/1.1 200")
+
+
 async def an_answer_that_nobody_reads_is_not_kept_for_ever() -> None:
     bounds = Bounds(connections=1, patience=0.2)
     async with serve(app(), "127.0.0.1", 0, bounds) as port, opened(port) as (_, writer):
@@ -138,6 +188,8 @@ async def both_families_are_taken_where_every_address_is_meant() -> None:
         a_header_has_to_be_complete_in_time,
         a_header_that_trickles_in_gets_no_more_time,
         a_header_in_pieces_is_a_header,
+        what_has_no_end_is_refused_and_not_kept,
+        a_long_header_within_the_bound_is_a_header,
         an_answer_that_nobody_reads_is_not_kept_for_ever,
         a_large_answer_is_read_in_full_by_who_reads,
         both_families_are_taken_where_every_address_is_meant,
@@ -153,4 +205,4 @@ def test_the_port_cannot_be_worn_out(
 
 
 def test_the_usual_bounds() -> None:
-    assert Bounds() == Bounds(connections=256, patience=10.0)
+    assert Bounds() == Bounds(connections=256, patience=10.0, header=16_384)

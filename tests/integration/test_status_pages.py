@@ -22,12 +22,12 @@ from choria_broker.cli import main
 from choria_broker.config.load import load
 from choria_broker.errors import EngineDiedError
 from choria_broker.stats.poller import INTERVAL
-from leaks import leaks
-from testbed import IDENTITY, Authority, client, configuration, free_port
-from topology import DEADLINE, Node, broker, formed, gateways, joined, leafnodes, peers, running
-from unit.security.minting import HOLDER, ORGANIZATION, encoded, hex_of, mint
-from unit.security.minting import client as client_claims
-from wire import ClosedError, wire
+from support.leaks import leaks
+from support.minting import HOLDER, ORGANIZATION, encoded, hex_of, mint
+from support.minting import client as client_claims
+from support.nats_socket import ClosedError, wire
+from support.testbed import IDENTITY, Authority, client, configuration, free_port
+from support.topology import DEADLINE, Node, broker, formed, gateways, joined, leafnodes, peers, running
 
 STATUS, HEALTH = "/choria/status", "/choria/healthz"
 QUICK = 0.2
@@ -229,8 +229,8 @@ async def test_links_that_stand_and_links_that_do_not(tmp_path: Path, authority:
             "health",
             {
                 "condition": "degraded",
-                "sentence": "The broker serves, but only 1 of the 2 other members of the cluster is connected, "
-                "and 2 more.",
+                "sentence": "The broker works but needs attention: only 1 of the 2 other members of the "
+                "cluster is connected, and 2 more.",
                 "reasons": [
                     "only 1 of the 2 other members of the cluster is connected",
                     "gateway PARIS is not connected",
@@ -263,9 +263,7 @@ async def test_without_statistics_what_the_engine_is_not_asked_is_not_known(
 
     assert told.exit_code == 0
     assert "Health: All is well.\n" in told.stdout
-    assert (
-        f"Peers: localhost:{gone.peer}, connected or not is not known without plugin.choria.stats_port\n" in told.stdout
-    )
+    assert f"Peers: localhost:{gone.peer}, connection state unknown: set plugin.choria.stats_port\n" in told.stdout
 
 
 async def test_streams_and_features_left_out_are_told(tmp_path: Path, authority: Authority) -> None:
@@ -279,8 +277,8 @@ async def test_streams_and_features_left_out_are_told(tmp_path: Path, authority:
     async with served(tmp_path, authority, **settings) as (one, port):
         found = await shows(port, "health", {
             "condition": "degraded",
-            "sentence": "The broker serves, but 1 feature is left out because of the configuration.",
-            "reasons": ["1 feature is left out because of the configuration"],
+            "sentence": "The broker works but needs attention: 1 feature is not in use because of the configuration.",
+            "reasons": ["1 feature is not in use because of the configuration"],
         })  # fmt: skip
 
     assert {each["stream"]: each["state"] for each in found["streams"]}["CHORIA_EVENTS"] == "not-managed"
@@ -313,7 +311,7 @@ async def test_no_secret_is_on_them(tmp_path: Path, authority: Authority) -> Non
                 await holder.connect(sig=encoded(HOLDER.sign(holder.nonce.encode())), **fields)
         _, text = await asked(f"127.0.0.1:{port}", STATUS)
         _, health = await asked(f"127.0.0.1:{port}", HEALTH)
-        secret = one._bridge_secret
+        secret = one._engine.bridge_secret
 
     assert '"unverified_account":"GUESTS"' in text
     assert not leaks(text + health, token, secret)
@@ -341,7 +339,7 @@ async def test_mounted_in_another_application_they_tell_of_a_broker_that_is_not_
             async with one:
                 assert await health() == (200, "ok\n")
                 assert (await asked(f"127.0.0.1:{port}", f"/broker{STATUS}"))[0] == 200
-                os.kill(one._engine_process().pid, signal.SIGKILL)
+                os.kill(one._engine.pid, signal.SIGKILL)
                 await asyncio.sleep(DEADLINE)
         assert await health() == gone
     finally:

@@ -15,12 +15,13 @@ from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
+from choria_broker.client_end import let_go
 from choria_broker.control.client import ask_status
-from streaming import NAMES, ask, changed, info, kept, outcomes
-from testbed import Authority, client, configuration
-from topology import Node, page
-from unit.security.minting import ORGANIZATION, OTHER_ORGANIZATION, STRANGER, hex_of
-from unit.streams.test_standard import EXPECTED
+from support.minting import ORGANIZATION, OTHER_ORGANIZATION, STRANGER, hex_of
+from support.standard_streams import EXPECTED
+from support.streaming import NAMES, ask, changed, info, kept, outcomes
+from support.testbed import Authority, client, configuration
+from support.topology import Node, page
 
 ALL = dict.fromkeys(NAMES, "created")
 UNCHANGED = dict.fromkeys(NAMES, "unchanged")
@@ -52,8 +53,8 @@ async def test_a_fresh_store_gets_them_at_once_exactly(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun = time.monotonic()
-    async with broker(tmp_path, authority, network__stream__executor_retention="24h") as one:
-        assert await kept(one) == ALL | {"CHORIA_EXECUTOR": "created"}
+    async with broker(tmp_path, authority) as one:
+        assert await kept(one) == ALL
         assert time.monotonic() - begun < 5
         connection = await one.connect()
         for name, fields in EXPECTED.items():
@@ -61,7 +62,7 @@ async def test_a_fresh_store_gets_them_at_once_exactly(
             told = {"no_ack": False, "description": ""} | found
             assert {field: told[field] for field in fields} == fields
             assert told["description"] == fields.get("description", "")
-            assert told["duplicate_window"] == (WINDOWS | {"CHORIA_EXECUTOR": 120_000_000_000})[name]
+            assert told["duplicate_window"] == WINDOWS[name]
             assert not [field for field in ABSENT if found.get(field)]
             assert all(key.startswith("_nats.") for key in found["metadata"])
         names = (await ask(connection, "STREAM.NAMES"))["streams"]
@@ -71,7 +72,7 @@ async def test_a_fresh_store_gets_them_at_once_exactly(
         await connection.flush()
         stored = await ask(connection, "STREAM.MSG.GET.CHORIA_EXECUTOR", {"seq": 1})
         assert stored["message"]["subject"] == "choria.executor.x"
-        await connection.close()
+        await let_go(connection)
     assert said(caplog) == [
         "Created stream CHORIA_EVENTS with 1 replicas and 24h0m0s retention",
         "Created stream CHORIA_MACHINE with 1 replicas and 24h0m0s retention",
@@ -88,14 +89,14 @@ async def test_a_restart_changes_nothing_and_asks_for_no_update(tmp_path: Path, 
         connection = await one.connect()
         await connection.jetstream().publish("choria.lifecycle.event.alive", b"kept")
         before = [(await info(connection, name))["created"] for name in NAMES]
-        await connection.close()
+        await let_go(connection)
     async with broker(tmp_path, authority) as one:
         assert await kept(one) == UNCHANGED
         connection = await one.connect()
         assert [(await info(connection, name))["created"] for name in NAMES] == before
         assert (await info(connection, "CHORIA_EVENTS"))["state"]["messages"] == 1
         assert await updates(connection) == {}
-        await connection.close()
+        await let_go(connection)
     assert not (tmp_path / "store/kept").exists()
 
 
@@ -109,7 +110,7 @@ async def test_edits_of_an_operator_are_reverted_and_told_field_by_field(
         edits = {"max_msgs": 5, "description": "mine", "allow_direct": True, "duplicate_window": 1_000_000_000}
         await changed(connection, "CHORIA_MACHINE", **edits, max_age=3_600_000_000_000, metadata={"owner": "me"})
         await changed(connection, "CHORIA_EVENTS", subjects=["choria.lifecycle.>", "more.>"])
-        await connection.close()
+        await let_go(connection)
     caplog.clear()
     async with broker(tmp_path, authority) as one:
         assert await kept(one) == UNCHANGED | {"CHORIA_EVENTS": "updated", "CHORIA_MACHINE": "updated"}
@@ -117,7 +118,7 @@ async def test_edits_of_an_operator_are_reverted_and_told_field_by_field(
         assert (await info(connection, "CHORIA_MACHINE"))["config"] == before
         assert (await info(connection, "CHORIA_EVENTS"))["config"]["subjects"] == ["choria.lifecycle.>"]
         assert await updates(connection) == {"CHORIA_EVENTS": 2, "CHORIA_MACHINE": 2}
-        await connection.close()
+        await let_go(connection)
     events, machine = [record for record in caplog.records if record.getMessage().startswith("Configured stream")]
     assert events.getMessage() == "Configured stream CHORIA_EVENTS with 1 replicas and 24h0m0s retention"
     assert events.__dict__["changes"] == "subjects from choria.lifecycle.>, more.> to choria.lifecycle.>"
@@ -131,13 +132,13 @@ async def test_a_broker_that_is_not_to_manage_streams_touches_none(tmp_path: Pat
         assert (await ask(connection, "STREAM.NAMES"))["streams"] is None
         mine = {"name": "CHORIA_EVENTS", "subjects": ["mine"], "storage": "file", "max_msgs": 5}
         assert "error" not in await ask(connection, "STREAM.CREATE.CHORIA_EVENTS", mine)
-        await connection.close()
+        await let_go(connection)
         assert outcomes(one) == {}
         assert {report.state for report in one.streams.ledger.reports} == {"not-managed"}
     async with broker(tmp_path, authority, network__stream__manage_streams=0) as one:
         connection = await one.connect()
         assert (await info(connection, "CHORIA_EVENTS"))["config"]["subjects"] == ["mine"]
-        await connection.close()
+        await let_go(connection)
 
 
 async def test_without_retention_a_stream_is_left_as_it_is(tmp_path: Path, authority: Authority) -> None:
@@ -146,16 +147,17 @@ async def test_without_retention_a_stream_is_left_as_it_is(tmp_path: Path, autho
         connection = await one.connect()
         assert sorted((await ask(connection, "STREAM.NAMES"))["streams"]) == sorted({*NAMES} - {"CHORIA_MACHINE"})
         await changed(connection, "CHORIA_EVENTS", max_msgs=5)
-        await connection.close()
+        await let_go(connection)
     async with broker(tmp_path, authority, network__stream__event_retention=0) as one:
         assert await kept(one) == {
             "CHORIA_MACHINE": "created",
             "CHORIA_STREAM_ADVISORIES": "unchanged",
+            "CHORIA_EXECUTOR": "unchanged",
             "KV_CHORIA_LEADER_ELECTION": "unchanged",
         }
         connection = await one.connect()
         assert (await info(connection, "CHORIA_EVENTS"))["config"]["max_msgs"] == 5
-        await connection.close()
+        await let_go(connection)
 
 
 async def test_other_ages_are_applied_by_a_restart(tmp_path: Path, authority: Authority) -> None:
@@ -168,7 +170,7 @@ async def test_other_ages_are_applied_by_a_restart(tmp_path: Path, authority: Au
         assert (await info(connection, "CHORIA_EVENTS"))["config"]["max_age"] == 172_800_000_000_000
         election = (await info(connection, "KV_CHORIA_LEADER_ELECTION"))["config"]
         assert election["max_age"] == election["duplicate_window"] == 10_000_000_000
-        await connection.close()
+        await let_go(connection)
 
 
 async def test_what_the_engine_never_changes_is_kept_and_the_rest_mended(tmp_path: Path, authority: Authority) -> None:
@@ -177,13 +179,13 @@ async def test_what_the_engine_never_changes_is_kept_and_the_rest_mended(tmp_pat
         odd = {"storage": "file", "deny_delete": True, "deny_purge": True, "max_msgs": 5, "allow_msg_ttl": True}
         events = {"name": "CHORIA_EVENTS", "subjects": ["choria.lifecycle.>"]} | odd
         assert "error" not in await ask(connection, "STREAM.CREATE.CHORIA_EVENTS", events)
-        await connection.close()
+        await let_go(connection)
     async with broker(tmp_path, authority) as one:
         assert await kept(one) == ALL | {"CHORIA_EVENTS": "updated"}
         connection = await one.connect()
         found = (await info(connection, "CHORIA_EVENTS"))["config"]
         assert {name: found[name] for name in odd} == odd | {"max_msgs": -1}
-        await connection.close()
+        await let_go(connection)
 
 
 async def test_a_stream_in_memory_stays_there(tmp_path: Path, authority: Authority) -> None:
@@ -198,7 +200,7 @@ async def test_a_stream_in_memory_stays_there(tmp_path: Path, authority: Authori
         assert outcomes(one) == UNCHANGED | {"CHORIA_EVENTS": "updated"}
         found = (await info(connection, "CHORIA_EVENTS"))["config"]
         assert (found["storage"], found["max_age"]) == ("memory", 86_400_000_000_000)
-        await connection.close()
+        await let_go(connection)
 
 
 async def test_one_that_cannot_be_made_stops_no_other_and_shows(
@@ -208,7 +210,7 @@ async def test_one_that_cannot_be_made_stops_no_other_and_shows(
         connection = await one.connect()
         foreign = {"name": "FOREIGN", "subjects": ["choria.lifecycle.>"], "storage": "file"}
         await ask(connection, "STREAM.CREATE.FOREIGN", foreign)
-        await connection.close()
+        await let_go(connection)
     async with broker(tmp_path, authority) as one:
         assert await kept(one) == ALL | {"CHORIA_EVENTS": "failed"}
         labels = {"identity": "broker.example.net", "account": "choria", "stream": "CHORIA_EVENTS"}
@@ -228,7 +230,7 @@ async def test_one_that_cannot_be_made_stops_no_other_and_shows(
         assert "  choria CHORIA_EVENTS: subjects overlap with an existing stream (10065)" in shown
         connection = await one.connect()
         assert (await info(connection, "FOREIGN"))["config"]["subjects"] == ["choria.lifecycle.>"]
-        await connection.close()
+        await let_go(connection)
     one_line, last_line = said(caplog, logging.ERROR)
     assert one_line == "could not create stream CHORIA_EVENTS: subjects overlap with an existing stream (10065)"
     assert last_line == f"could not setup system streams: {one_line}"
@@ -276,7 +278,7 @@ async def test_the_provisioner_reaches_the_one_election_from_its_account(tmp_pat
         # One message for each subject: the second took the place of the first.
         state = (await info(connection, "KV_CHORIA_LEADER_ELECTION"))["state"]
         assert (state["messages"], state["last_seq"]) == (1, 2)
-        await connection.close()
+        await let_go(connection)
 
 
 async def test_a_broker_without_peers_makes_one_copy_whatever_it_is_told(tmp_path: Path, authority: Authority) -> None:
@@ -284,7 +286,7 @@ async def test_a_broker_without_peers_makes_one_copy_whatever_it_is_told(tmp_pat
         assert await kept(one) == ALL
         connection = await one.connect()
         assert (await info(connection, "CHORIA_EVENTS"))["config"]["num_replicas"] == 1
-        await connection.close()
+        await let_go(connection)
 
 
 @pytest.mark.parametrize(

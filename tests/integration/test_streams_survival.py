@@ -21,12 +21,14 @@ import pytest
 from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.config.settings import Cluster, Endpoint
+from choria_broker.client_end import let_go
 from choria_broker.errors import ConfigurationError, EngineDiedError
-from choria_broker.streams.trouble import Kind
-from program import started
-from streaming import NAMES, ask, info, kept, mounted, use_up
-from testbed import Authority, configuration, free_port
+from choria_broker.settings.endpoint import Endpoint
+from choria_broker.settings.links import Cluster
+from choria_broker.streams.trouble import TroubleKind
+from support.command import started
+from support.streaming import NAMES, ask, info, kept, mounted, use_up
+from support.testbed import Authority, configuration, free_port
 
 DEADLINE = 20.0
 UNCHANGED = dict.fromkeys(NAMES, "unchanged")
@@ -75,7 +77,7 @@ async def prepared(folder: Path, authority: Authority) -> None:
         await kept(one)
         connection = await one.connect()
         await fill(connection)
-        await connection.close()
+        await let_go(connection)
 
 
 @contextlib.asynccontextmanager
@@ -85,17 +87,19 @@ async def again(folder: Path, authority: Authority) -> AsyncIterator[tuple[Netwo
         await kept(one)
         connection = await one.connect()
         yield one, connection
-        await connection.close()
+        await let_go(connection)
 
 
-def troubles(one: NetworkBroker) -> dict[Kind, str]:
+def troubles(one: NetworkBroker) -> dict[TroubleKind, str]:
     """Classes of trouble, and the streams concerned."""
     return {noted.trouble.kind: noted.trouble.stream for noted in one.streams.ledger.troubles}
 
 
 def said(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
+    """What is said of streams; that the disks of these tests are small is not."""
     records = [record for record in caplog.records if record.name == "choria_broker.streams"]
-    return [record.getMessage() for record in records if record.levelno >= level]
+    lines = [record.getMessage() for record in records if record.levelno >= level]
+    return [line for line in lines if "left for this user" not in line]
 
 
 async def test_a_killed_engine_ends_the_broker_and_everything_is_there_afterwards(
@@ -109,7 +113,7 @@ async def test_a_killed_engine_ends_the_broker_and_everything_is_there_afterward
             connection = await one.connect(allow_reconnect=False)
             await fill(connection)
             created.extend([(await info(connection, name))["created"] for name in NAMES])
-            await connection.close()
+            await let_go(connection)
             psutil.Process().children()[0].send_signal(signal.SIGKILL)
             await asyncio.Event().wait()
 
@@ -169,9 +173,9 @@ async def test_a_full_disk_stops_the_stream_that_meets_it_and_no_other(
         async with asyncio.timeout(DEADLINE):
             while not troubles(one):
                 await asyncio.sleep(0.02)
-        assert troubles(one) == {Kind.WRITE_FAILED: "CHORIA_EVENTS"}
+        assert troubles(one) == {TroubleKind.WRITE_FAILED: "CHORIA_EVENTS"}
         (line,) = said(caplog)
-        assert "stream CHORIA_EVENTS of account choria takes no more messages" in line
+        assert "stream CHORIA_EVENTS of account choria accepts no more messages" in line
         assert "no space left on device" in line
         states = {report.stream: report.state.value for report in one.streams.ledger.reports}
         assert (states["CHORIA_EVENTS"], states["CHORIA_MACHINE"]) == ("failed", "ok")
@@ -195,9 +199,9 @@ async def test_a_disk_that_is_full_at_the_start_costs_no_stream(
     filler = use_up(small_disk)
     async with again(tmp_path, authority) as (one, connection):
         assert await counts(connection) == WHOLE | {"ORDERS": None}
-        assert troubles(one)[Kind.DELETED] == "ORDERS"
+        assert troubles(one)[TroubleKind.KEPT] == "ORDERS"
         (place,) = (small_disk / "kept").iterdir()
-        assert any(f"deleted its directory; all its files are kept in {place}" in line for line in said(caplog))
+        assert any(f"all its files are kept in {place}" in line for line in said(caplog))
     lost = {"msgs/index.db", "msgs/2.blk"}
     assert {name: text for name, text in contents(place).items() if name not in lost} == {
         name: text for name, text in before.items() if name not in lost
@@ -216,10 +220,10 @@ async def test_the_limit_of_the_store_is_told(
     assert small_disk.exists()
     async with again(tmp_path, authority) as (one, connection):
         async with asyncio.timeout(DEADLINE):
-            while Kind.FULL not in troubles(one):
+            while TroubleKind.FULL not in troubles(one):
                 await connection.publish("choria.lifecycle.event", b"x" * 100_000)
                 await connection.flush()
-        assert any("have used all the disk space they may" in line for line in said(caplog))
+        assert any("have used all the disk space they are allowed" in line for line in said(caplog))
         value = one.registry.get_sample_value
         labels = {"identity": "broker.example.net", "account": "", "stream": "", "trouble": "full"}
         assert (value("choria_broker_stream_troubles_total", labels) or 0) > 0
@@ -273,7 +277,7 @@ async def test_a_store_of_another_user_is_refused_with_both_names_and_untouched(
         output, _ = await process.communicate()
     text = output.decode()
     assert process.returncode == 1
-    assert f"{public / 'store/jetstream'} belongs to user 0, and user {NOBODY}, who runs the broker" in text
+    assert f"{public / 'store/jetstream'} belongs to user 0, and the broker's user {NOBODY} cannot write there" in text
     assert f"chown -R {NOBODY} {public / 'store'}" in text
     assert "Traceback" not in text
     assert contents(public / "store") == before
@@ -292,7 +296,7 @@ async def test_one_stream_of_another_user_is_left_out_and_untouched(public: Path
         assert process.stdout
         while "could not setup system streams" not in said:
             said += (await process.stdout.readline()).decode()
-    assert "stream CHORIA_EVENTS of account choria is damaged or cannot be read" in said
+    assert "stream CHORIA_EVENTS of account choria is damaged or unreadable" in said
     assert "could not create stream CHORIA_EVENTS" in said
     assert said.count("could not create stream") == 2
     assert contents(place) == before
@@ -318,10 +322,13 @@ async def test_a_standard_stream_with_a_damaged_description_is_made_anew_over_it
     async with again(tmp_path, authority) as (one, connection):
         assert await kept(one) == UNCHANGED | {"CHORIA_EVENTS": "created"}
         assert await counts(connection) == WHOLE
-        assert troubles(one) == {Kind.NOT_RESTORED: "CHORIA_EVENTS"}
-        first, second = said(caplog)
-        assert f"its messages are untouched in {place}" in first
-        assert f"made over {MESSAGES} messages" in second
+        # One that is missing is simply written; of one that is damaged the engine says that it is mended.
+        ended = damage != "no-description"
+        assert troubles(one) == ({} if ended else {TroubleKind.NOT_RESTORED: "CHORIA_EVENTS"})
+        lines = "\n".join(said(caplog))
+        assert f"its messages are untouched in {place}" in lines
+        assert f"created over {MESSAGES} messages" in lines
+        assert lines.count("The damaged description of stream CHORIA_EVENTS") == ended
         await connection.jetstream().publish("choria.lifecycle.event", b"one more")
     caplog.clear()
     async with again(tmp_path, authority) as (one, connection):
@@ -348,39 +355,6 @@ async def test_an_operators_stream_with_a_damaged_description_is_left_out_and_un
         assert await counts(connection) == WHOLE
 
 
-async def test_damaged_messages_are_told_and_cost_no_other_stream(
-    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
-) -> None:
-    await prepared(tmp_path, authority)
-    block = directory(tmp_path, "CHORIA_EVENTS") / "msgs/1.blk"
-    block.write_bytes(b"\0" * 4000 + block.read_bytes()[4000:])
-    async with again(tmp_path, authority) as (one, connection):
-        assert await kept(one) == UNCHANGED
-        found = await counts(connection)
-        assert found | {"CHORIA_EVENTS": MESSAGES} == WHOLE
-        assert Kind.DAMAGED in troubles(one)
-        assert any("messages of stream CHORIA_EVENTS are damaged on disk" in line for line in said(caplog))
-        await connection.jetstream().publish("choria.lifecycle.event", b"taken")
-
-
-async def test_messages_that_the_engine_cuts_off_in_silence_are_told(
-    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
-) -> None:
-    await prepared(tmp_path, authority)
-    messages = directory(tmp_path, "CHORIA_EVENTS") / "msgs"
-    content = bytearray((messages / "1.blk").read_bytes())
-    content[3000:3040] = b"\xff" * 40
-    (messages / "1.blk").write_bytes(content)
-    (messages / "index.db").unlink()
-    async with again(tmp_path, authority) as (one, connection):
-        found = await counts(connection)
-        assert (found["CHORIA_EVENTS"] or 0) < MESSAGES
-        assert found | {"CHORIA_EVENTS": MESSAGES} == WHOLE
-        assert troubles(one) == {Kind.CUT: "CHORIA_EVENTS"}
-        (line,) = said(caplog)
-        assert "bytes shorter than before the start" in line
-
-
 async def test_a_stream_whose_restore_makes_the_engine_delete_it_is_kept(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -392,7 +366,7 @@ async def test_a_stream_whose_restore_makes_the_engine_delete_it_is_kept(
     async with again(tmp_path, authority) as (one, connection):
         assert await kept(one) == UNCHANGED | {"CHORIA_EVENTS": "created"}
         assert await counts(connection) == WHOLE | {"CHORIA_EVENTS": 0}
-        assert troubles(one)[Kind.DELETED] == "CHORIA_EVENTS"
+        assert troubles(one)[TroubleKind.KEPT] == "CHORIA_EVENTS"
         assert any("all its files are kept in" in line for line in said(caplog))
     (safe,) = (tmp_path / "store/kept").iterdir()
     assert contents(safe / "moved") == messages
@@ -405,6 +379,6 @@ async def test_streams_of_a_lone_broker_are_not_handed_to_a_cluster(tmp_path: Pa
         "network__peers": "broker.example.net:5222, broker2.example.net:5222",
         "network__peer_port": free_port(),
     }
-    with pytest.raises(ConfigurationError, match="delete streams that the cluster does not know"):
+    with pytest.raises(ConfigurationError, match="delete what their cluster does not know"):
         await broker(tmp_path, authority, **peers).run()
     assert contents(tmp_path / "store") == before

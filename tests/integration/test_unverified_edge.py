@@ -15,14 +15,14 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from choria_broker.broker import NetworkBroker
-from leaflinks import ears, hub, meet, remote, say, spoke
-from program import started
-from stock import OperatorHub
-from testbed import Authority, client, settled
-from topology import Node, Setting, configure
-from unit.security.minting import ORGANIZATION, STRANGER, hex_of, mint
-from unit.security.minting import client as claims
-from wire import ClosedError, Wire, wire
+from support.command import started
+from support.leaflinks import ears, hub, meet, remote, say, spoke
+from support.minting import ORGANIZATION, STRANGER, hex_of, mint
+from support.minting import client as claims
+from support.nats_server import OperatorHub
+from support.nats_socket import ClosedError, Wire, wire
+from support.testbed import Authority, client, settled
+from support.topology import Node, Setting, configure
 
 HQ, EDGE = "hq.example.net", "edge.example.net"
 SUBJECTS = ("probe", "mcollective.node.node1.example.net", "mcollective.reply.x.1")
@@ -177,7 +177,7 @@ async def test_the_program_says_that_it_lets_them_in(tmp_path: Path, authority: 
             Path(sys.executable).parent / "choria-broker", "status", "--config", path, stdout=asyncio.subprocess.PIPE
         )
         output, _ = await process.communicate()
-        assert "Unverified clients: let into account EDGE" in output.decode()
+        assert "Unverified clients: accepted into account EDGE" in output.decode()
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"http://127.0.0.1:{node.statistics}/choria/prometheus") as answer,

@@ -16,16 +16,15 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
-from choria_broker.access.policy import decide
+from choria_broker.access.decision import decide
 from choria_broker.broker import NetworkBroker
-from choria_broker.config.facts import Overrides
-from testbed import Authority, configuration
-from unit.access.vector_cases import BY_NAME, NOW
-from wire import ClosedError, Wire, signature, wire
+from choria_broker.config.surroundings.facts import Overrides
+from support.nats_socket import ClosedError, Wire, signature, wire
+from support.testbed import Authority, bridge, configuration, engine_pages
+from support.vector_cases import BY_NAME, NOW
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 KEYS = json.loads((VECTORS / "keys.json").read_text())["keys"]
@@ -158,7 +157,7 @@ class Live:
     async def connected(self, peer: Wire) -> dict[str, Any]:
         """Ask the engine where a connection is and under which name."""
         async with (
-            aiohttp.ClientSession(f"http://127.0.0.1:{self.broker.ports.monitoring}") as session,
+            engine_pages(self.broker) as session,
             session.get("/connz", params={"auth": "1", "cid": str(peer.info["client_id"])}) as answer,
         ):
             (found,) = (await answer.json())["connections"]
@@ -255,8 +254,8 @@ async def witness_in(live: Live, account: str) -> AsyncIterator[Wire]:
     """Connect to an account without limits and subscribe to everything there."""
     async with contextlib.AsyncExitStack() as stack:
         if account == "choria":
-            witness = await stack.enter_async_context(wire(live.broker.ports.bridge))
-            await witness.connect(auth_token=live.broker._bridge_secret)
+            witness = await stack.enter_async_context(wire(bridge(live.broker)))
+            await witness.connect(auth_token=live.broker._engine.bridge_secret)
         else:
             witness = await stack.enter_async_context(wire(live.broker.ports.client, live.contexts["mtls"]))
             await witness.connect(**login(live, account, witness.nonce))
@@ -304,7 +303,7 @@ async def observe_subscribing(peer: Wire, witness: Wire, limits: Limits) -> None
 def open_wire(live: Live, vector: Vector) -> Any:
     """Open the connection of a vector as far as INFO."""
     if vector.connection["tls"] == "inprocess":
-        return wire(live.broker.ports.bridge)
+        return wire(bridge(live.broker))
     source = loopback(vector.connection["remote_ip"])
     return wire(live.broker.ports.client, live.contexts[vector.connection["tls"]], source=source)
 
@@ -313,7 +312,7 @@ async def log_in(live: Live, vector: Vector, peer: Wire) -> None:
     """Send the CONNECT of a vector, its nonce signature made for this connection."""
     fields = dict(vector.connection["connect"])
     if vector.connection["tls"] == "inprocess":
-        fields["auth_token"] = live.broker._bridge_secret
+        fields["auth_token"] = live.broker._engine.bridge_secret
     if proof := vector.proof(peer.nonce):
         fields["sig"] = proof
     await peer.connect(**fields)

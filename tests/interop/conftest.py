@@ -6,14 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leaks import no_secret_is_logged  # noqa: F401 - a fixture for every test here
-from testbed import Authority
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """The CA of the network under test."""
-    return Authority(tmp_path)
+from support.leaks import no_secret_is_logged  # noqa: F401 - a fixture for every test here
 
 
 @pytest.fixture(scope="session")

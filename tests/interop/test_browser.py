@@ -26,9 +26,9 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from choria_broker.broker import NetworkBroker
-from testbed import IDENTITY, Authority, client, configuration, free_port, settled
-from unit.security.minting import ORGANIZATION, hex_of, mint
-from unit.security.minting import client as client_claims
+from support.minting import ORGANIZATION, hex_of, mint
+from support.minting import client as client_claims
+from support.testbed import IDENTITY, Authority, client, configuration, free_port, settled
 
 PAGE = Path(__file__).parent / "browser"
 DEADLINE = 30.0
@@ -55,6 +55,11 @@ def nats_js() -> bytes:
     if not Path(path).is_file():
         pytest.skip("no nats.js: run `make interop` where npm is, or set NATS_JS to nats.ws/esm/nats.js")
     return Path(path).read_bytes()
+
+
+_SITE = free_port()
+ORIGIN = f"http://localhost:{_SITE}"
+"""Of the page."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,9 +116,8 @@ async def serving(library: bytes, url: str, login: str, *, knocks: bool = True) 
     runner = web.AppRunner(app)
     await runner.setup()
     try:
-        port = free_port()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        yield Site(f"http://localhost:{port}/", told)
+        await web.TCPSite(runner, "127.0.0.1", _SITE).start()
+        yield Site(f"{ORIGIN}/", told)
     finally:
         await runner.cleanup()
 
@@ -158,6 +162,7 @@ async def browsing(chromium: Path, folder: Path, url: str, *trusted: Path) -> As
 async def network(tmp_path: Path, authority: Authority, **settings: Any) -> AsyncIterator[tuple[NetworkBroker, str]]:
     """Run a broker with websockets and return it with the address for pages."""
     port = free_port()
+    settings = {"network__websocket_origins": ORIGIN} | settings
     path = configuration(tmp_path, authority, network__websocket_port=port, **settings)
     async with asyncio.timeout(DEADLINE), NetworkBroker.from_file(path) as broker:
         yield broker, f"wss://localhost:{port}"
@@ -238,6 +243,21 @@ async def test_a_page_with_a_token_of_somebody_else_is_refused(
         told = await site.told.get()
         assert "AUTHORIZATION_VIOLATION" in told["code"]
         assert broker.audit.recent[-1].rule == "token-nonce"
+
+
+async def test_a_page_of_a_site_that_is_not_named_is_refused(
+    tmp_path: Path, authority: Authority, chromium: Path, nats_js: bytes
+) -> None:
+    async with (
+        network(tmp_path, authority, **ISSUER, network__websocket_origins="https://elsewhere.example.net") as (
+            broker,
+            url,
+        ),
+        serving(nats_js, url, "token") as site,
+        browsing(chromium, tmp_path, site.url, certificate(tmp_path)),
+    ):
+        assert (await site.told.get())["error"]
+        assert not broker.audit.recent
 
 
 async def test_a_page_that_presents_nothing_is_kept_in_the_unverified_account(

@@ -7,8 +7,8 @@ import contextlib
 from pathlib import Path
 
 from choria_broker.broker import NetworkBroker
-from interop.fleet import Fleet
-from testbed import Authority, configuration, free_port
+from support.fleet import Fleet
+from support.testbed import Authority, configuration, free_port
 
 NODES = ("node1.example.net", "node2.example.net", "node3.example.net")
 DEADLINE = 90.0
@@ -24,13 +24,8 @@ async def test_three_servers_answer_ping_and_rpc(tmp_path: Path, authority: Auth
         for node in NODES:
             await servers.enter_async_context(fleet.server(broker.ports.client, node))
         client = fleet.client(broker.ports.client)
-        ping = await fleet.run("ping", "--config", client)
-        assert ping.status == 0, ping.output
-        assert "3 replies" in ping.output
-        assert all(node in ping.output for node in NODES)
-        request = await fleet.run("req", "rpcutil", "ping", "--config", client)
-        assert request.status == 0, request.output
-        assert "3 / 3 hosts" in request.output
+        await fleet.run_until("ping", "--config", client, wanted=("3 replies", *NODES))
+        await fleet.run_until("req", "rpcutil", "ping", "--config", client, wanted=["3 / 3 hosts"])
 
 
 async def test_outside_client_hosts_no_node_is_reached(tmp_path: Path, authority: Authority, choria: Path) -> None:
@@ -68,9 +63,5 @@ async def test_a_cluster_carries_requests_from_one_broker_to_the_other(
     fleet = Fleet(choria, tmp_path, authority)
     async with asyncio.timeout(DEADLINE), one, two, fleet.server(one.ports.client, NODES[0]):
         client = fleet.client(two.ports.client)
-        while True:
-            ping = await fleet.run("ping", "--config", client)
-            if NODES[0] in ping.output:
-                break
-        request = await fleet.run("req", "rpcutil", "ping", "--config", client)
-        assert "1 / 1 hosts" in request.output
+        await fleet.run_until("ping", "--config", client, wanted=[NODES[0]])
+        await fleet.run_until("req", "rpcutil", "ping", "--config", client, wanted=["1 / 1 hosts"])

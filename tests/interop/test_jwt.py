@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from choria_broker.security.issuing import Birth, ChainIssuer, ClientGrant, ServerGrant, issue_chained
+from choria_broker.security.issuing import Birth, ClientGrant, ServerGrant
 from choria_broker.security.signing import signing_key_from_file
 from choria_broker.security.tokens import Envelope, open_envelope, verify
 from choria_broker.security.tokens_claims import Claims, ClientClaims, ServerClaims, claims_of
+from support.minting import chain_issued
 
 DEADLINE = 30.0
 ALL_CLIENT_FLAGS = (
@@ -173,10 +174,11 @@ def test_we_accept_theirs(pair: Pair, kind: str) -> None:
 def test_both_show_the_same_fields(pair: Pair, kind: str) -> None:
     assert pair.theirs(*pair.arguments(kind, "t.jwt")).returncode == 0
     theirs, ours = (_fields(run("view", "t.jwt").stdout) for run in (pair.theirs, pair.ours))
-    # The length of time left goes on, the chain is in our own words, and we also show the organization of provisioning.
+    # The length of time left goes on, the chain is in our own words, and we also show the beginning, and
+    # the organization of provisioning.
     differing = {"Expires At", "Trust Chain"}
     assert set(theirs) <= set(ours)
-    assert set(ours) - set(theirs) <= {"Organization Unit"}
+    assert set(ours) - set(theirs) <= {"Organization Unit", "Valid From"}
     assert {name: theirs[name] for name in theirs if name not in differing} == {
         name: ours[name] for name in theirs if name not in differing
     }
@@ -197,7 +199,6 @@ def test_they_accept_what_our_chain_issuer_makes(pair: Pair) -> None:
     login = believed(pair, "issuer.jwt")
     assert isinstance(key, Ed25519PrivateKey)
     assert isinstance(login, ClientClaims)
-    issuer = ChainIssuer.of(login, key)
     now = int(time.time())
     holder = pair.text("org.pub")  # Any key will do for a holder.
     grants: tuple[tuple[ClientGrant | ServerGrant, type[Claims], str], ...] = (
@@ -205,11 +206,11 @@ def test_they_accept_what_our_chain_issuer_makes(pair: Pair) -> None:
         (ServerGrant(identity="node1", public_key=holder, collectives=["choria"]), ServerClaims, "server"),
     )
     for number, (grant, kind, word) in enumerate(grants):
-        (pair.folder / "t.jwt").write_text(issue_chained(grant, issuer, Birth(now, now + 600, bytes([number] * 16))))
+        (pair.folder / "t.jwt").write_text(chain_issued(grant, login, key, Birth(now, now + 600, bytes([number] * 16))))
         assert isinstance(believed(pair, "t.jwt"), kind)
         view = pair.theirs("view", "t.jwt", "org.pub")
         assert view.stdout.startswith("Validated "), view.stderr
-        assert f"Issued by {issuer.token_id}" in view.stdout
+        assert f"Issued by {login.token_id}" in view.stdout
         check = pair.theirs("check", "t.jwt", "--issuer", pair.text("org.pub"))
         assert check.stdout.startswith(f"OK t.jwt OK:{word} token")
 

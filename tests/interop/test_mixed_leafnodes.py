@@ -12,11 +12,11 @@ from nats.errors import NoRespondersError
 from nats.js.api import StreamConfig
 from nats.js.errors import NotFoundError
 
-from interop.fleet import Fleet
-from interop.old_broker import answers_cross, old_broker
-from leaflinks import hub, meet, remote, spoke
-from testbed import Authority
-from topology import Node, Setting, client_of
+from support.fleet import Fleet
+from support.leaflinks import hub, meet, remote, spoke
+from support.old_broker import answers_cross, old_broker
+from support.testbed import Authority
+from support.topology import Node, Setting, client_of
 
 HQ, SITE = "hq.example.net", "site.example.net"
 DEADLINE = 90.0

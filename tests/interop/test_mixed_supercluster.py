@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from interop.fleet import Fleet
-from interop.old_broker import answers_cross, old_broker
-from testbed import Authority
-from topology import Node, Setting, broker, gateways, joined
+from support.fleet import Fleet
+from support.old_broker import answers_cross, old_broker
+from support.testbed import Authority
+from support.topology import Node, Setting, broker, gateways, joined
 
 DEADLINE = 90.0
 

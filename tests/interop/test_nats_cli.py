@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from choria_broker.broker import NetworkBroker
-from interop.fleet import run
-from testbed import Authority, client, configuration, settled
+from support.fleet import run
+from support.testbed import Authority, client, configuration, settled
 
 DEADLINE = 60.0
 

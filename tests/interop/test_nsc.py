@@ -16,13 +16,14 @@ import pytest
 from nats.aio.msg import Msg
 
 from choria_broker.broker import NetworkBroker
+from choria_broker.client_end import let_go
+from choria_broker.engine.bridge import login_with
 from choria_broker.errors import ConfigurationError
-from choria_broker.logins import login_with
-from docs.pages import ROOT, blocks
-from interop.fleet import Fleet
-from leaflinks import Ears, ears, meet, say
-from stock import plain, stock, tls_block
-from testbed import Authority, client, configuration, free_port, gets_nowhere, settled
+from support.fleet import Fleet
+from support.leaflinks import Ears, ears, meet, say
+from support.nats_server import plain, stock, tls_block
+from support.pages import ROOT, blocks
+from support.testbed import Authority, client, configuration, free_port, gets_nowhere, settled
 
 DEADLINE = 60.0
 
@@ -251,7 +252,7 @@ async def test_the_commands_of_the_page(tmp_path: Path, authority: Authority, ns
     async with operated(tmp_path, authority, **settings) as broker:
         connection = await broker.connect()
         await settled(connection)
-        await connection.close()
+        await let_go(connection)
 
 
 async def test_fleets_of_two_tenants(tmp_path: Path, authority: Authority, nsc: Nsc, choria: Path) -> None:
@@ -267,6 +268,6 @@ async def test_fleets_of_two_tenants(tmp_path: Path, authority: Authority, nsc: 
         port = broker.ports.client
         async with acme.server(port, "web1.example.net"), globex.server(port, "web2.example.net"):
             for fleet, own, other in ((acme, "web1", "web2"), (globex, "web2", "web1")):
-                ping = await fleet.run("ping", "--timeout", "3", "--config", fleet.client(port))
-                assert f"{own}.example.net" in ping.output, ping.output
+                command = ("ping", "--timeout", "3", "--config", fleet.client(port))
+                ping = await fleet.run_until(*command, wanted=[f"{own}.example.net"])
                 assert other not in ping.output

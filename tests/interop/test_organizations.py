@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from choria_broker.audit import Decision
+from choria_broker.audit.trail import Decision
 from choria_broker.broker import NetworkBroker
-from interop.token_fleet import TokenFleet, decided
-from testbed import Authority, configuration
+from support.testbed import Authority, configuration
+from support.token_fleet import TokenFleet, decided
 
 NODES = {"acme": ("web.example.net", "mail.example.net"), "globex": ("web.example.net",)}
 """Servers of each organization; one name is used by both."""
@@ -61,8 +61,5 @@ async def test_each_organization_reaches_its_own_servers_and_no_others(
         for organization, fleet in fleets.items():
             count = len(NODES[organization])
             config = fleet.holder("bob", broker.ports.client)
-            request = await fleet.choria("req", "rpcutil", "ping", "--config", config)
-            # A server subscribes a little after it has connected.
-            while f"{count} / {count} hosts" not in request.output:
-                request = await fleet.choria("req", "rpcutil", "ping", "--config", config)
-            assert request.status == 0, request.output
+            wanted = [f"{count} / {count} hosts"]
+            await fleet.choria_until("req", "rpcutil", "ping", "--config", config, wanted=wanted)

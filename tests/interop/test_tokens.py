@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from interop.token_fleet import TokenFleet, decided
-from testbed import Authority, configuration, free_port
+from support.testbed import Authority, configuration, free_port
+from support.token_fleet import TokenFleet, decided
 
 NODES = ("node1.example.net", "node2.example.net")
 DEADLINE = 55.0
@@ -64,12 +64,9 @@ async def test_servers_answer_clients_that_hold_tokens(
             decision = await decided(broker, lambda each, node=node: each.username == node)  # type: ignore[misc] # mypy cannot infer a lambda with a default
             assert (decision.rule, decision.account, decision.tls) == ("server-token", "choria", "anon")
 
-        ping = await fleet.choria("ping", "--config", fleet.holder("bob", port))
-        assert ping.status == 0, ping.output
-        assert all(node in ping.output for node in NODES)
-        request = await fleet.choria("req", "rpcutil", "ping", "--config", fleet.holder("bob", port))
-        assert request.status == 0, request.output
-        assert "2 / 2 hosts" in request.output
+        bob = fleet.holder("bob", port)
+        await fleet.choria_until("ping", "--config", bob, wanted=NODES)
+        await fleet.choria_until("req", "rpcutil", "ping", "--config", bob, wanted=["2 / 2 hosts"])
         assert (await decided(broker, lambda each: each.username == "up=bob")).rule == "client-token"
 
         nobody = await fleet.choria("ping", "--timeout", "2", "--config", fleet.holder("eve", port))
@@ -137,12 +134,8 @@ async def test_a_new_server_waits_for_the_provisioner_which_reaches_it(
         assert (waiting.allowed, waiting.account, waiting.tls) == (True, "provisioning", "anon")
 
         config = fleet.holder("provisioner", port, *login, collective="provisioning")
-        # The server subscribes a little after it has connected.
-        ping = await fleet.choria("ping", "--config", config)
-        while "1 replies" not in ping.output:
-            ping = await fleet.choria("ping", "--config", config)
-        request = await fleet.choria("req", "rpcutil", "ping", "--config", config)
-        assert "1 / 1 hosts" in request.output
+        await fleet.choria_until("ping", "--config", config, wanted=["1 replies"])
+        await fleet.choria_until("req", "rpcutil", "ping", "--config", config, wanted=["1 / 1 hosts"])
         arrived = await decided(broker, lambda each: each.method == "provisioner")
         assert (arrived.allowed, arrived.account) == (True, "provisioning")
 

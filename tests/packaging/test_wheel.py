@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed import Authority, configuration
+from support.testbed import Authority, configuration
 
 ROOT = Path(__file__).parent.parent.parent
 DEADLINE = 300
@@ -30,11 +32,26 @@ def execute(*command: str | Path, **environment: str) -> subprocess.CompletedPro
 def sources(folder: Path) -> Path:
     """Copy what a wheel is built from, so that a build leaves the tree under test as it is."""
     folder.mkdir()
-    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "hatch_build.py", "hatch_library.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     for name in ("src", "engine"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("_engine", "__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("_engine", "go.work*", "__pycache__"))
     return folder
+
+
+def committed(tree: Path) -> str:
+    """Make a tree a repository with one revision, and return that."""
+
+    def git(*arguments: str) -> str:
+        who = ("-c", "user.name=A. Builder", "-c", "user.email=builder@example.net")
+        return subprocess.run(  # noqa: S603 - fixed arguments
+            ["/usr/bin/env", "git", "-C", tree, *who, *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "(#1) everything")
+    return git("rev-parse", "--short=12", "HEAD")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +102,20 @@ async def test_it_starts_where_there_is_no_go(wheel: Path, tmp_path: Path) -> No
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@pytest.mark.timeout(DEADLINE)
+def test_a_wheel_tells_which_revision_it_was_built_from(tmp_path: Path) -> None:
+    tree, folder = sources(tmp_path / "tree"), tmp_path / "dist"
+    (tree / ".gitignore").write_text("_engine/\nbuild/\ngo.work*\n", encoding="utf-8")
+    sha = committed(tree)
+    skip = {"CHORIA_BROKER_SKIP_ENGINE": "1"}
+    execute(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", folder, tree, **skip)
+    (built,) = folder.glob("choria_broker-*.whl")
+    with zipfile.ZipFile(built) as archive:
+        told = json.loads(archive.read("choria_broker/_engine/build.json"))
+    assert told["sha"] == sha
+    assert dt.datetime.fromisoformat(told["date"]).tzinfo is not None
 
 
 @pytest.mark.timeout(DEADLINE)

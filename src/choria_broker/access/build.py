@@ -7,41 +7,25 @@ from types import MappingProxyType
 
 from choria_broker.access.client_hosts import ClientHosts
 from choria_broker.access.policy import Policy
+from choria_broker.access.revoked import Revocations
 from choria_broker.access.trust import Organization, Signer, SignerEntry, Unusable
-from choria_broker.access.verdict import CHORIA_ACCOUNT, PROVISIONING_ACCOUNT, SYSTEM_ACCOUNT
-from choria_broker.config.settings import Issuer, Settings
 from choria_broker.security import keys
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.security import Issuer
 
 
 class PolicyError(ValueError):
     """The settings cannot be turned into a policy that is safe to use; the message names the setting."""
 
 
-def signer_file_names(settings: Settings) -> tuple[str, ...]:
-    """Name the files that hold the keys of signers, each once, as the policy asks for them.
-
-    An entry of 64 hex digits is a key, even when a file of that name exists. Without TLS no signer counts, so there
-    is nothing to read.
-    """
-    network = settings.network
-    if not settings.tls.enabled:
-        return ()
-    entries = [*network.client_signers, *network.server_signers]
-    if network.provisioning.signer is not None:
-        entries.append(str(network.provisioning.signer))
-    return tuple(dict.fromkeys(entry for entry in entries if not keys.is_hex_key(entry)))
-
-
 def policy_from(
     settings: Settings,
-    signer_files: Mapping[str, bytes | None],
     signed_by: keys.SignatureCheck = keys.ed25519_verifies,
 ) -> Policy:
     """Prepare the policy.
 
     Args:
         settings: what the broker was told.
-        signer_files: content of every file that :func:`signer_file_names` names, None when it could not be read.
         signed_by: checks the ed25519 signatures of tokens and chains.
 
     Returns:
@@ -50,16 +34,13 @@ def policy_from(
     Raises:
         PolicyError: when the public key of an organization issuer is malformed.
     """
-    network = settings.network
+    network, signer_files = settings.network, settings.signer_files
     provisioning = network.provisioning
     issuers = {issuer.name: _organization(issuer) for issuer in settings.security.issuers}
-    accounts = {SYSTEM_ACCOUNT, CHORIA_ACCOUNT, *network.accounts, *(issuer.account for issuer in issuers.values())}
-    if provisioning.client_password:
-        accounts.add(PROVISIONING_ACCOUNT)
     trusting = settings.tls.enabled
     return Policy(
         is_tls=trusting,
-        accounts=frozenset(accounts),
+        accounts=frozenset(settings.account_names),
         issuers=MappingProxyType(issuers),
         # In clear text tokens and provisioning do not count, so there is nobody to trust.
         client_signers=_signers(network.client_signers, signer_files) if trusting else (),
@@ -75,6 +56,8 @@ def policy_from(
         deny_server_connections=network.deny_server_connections,
         client_tokens_only=network.client_anon_tls,
         unverified_account=network.unverified_account,
+        max_subscriptions=network.max_subscriptions,
+        revocations=Revocations(network.revocation),
         signed_by=signed_by,
     )
 

@@ -5,22 +5,32 @@ from __future__ import annotations
 import dataclasses
 import hmac
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from choria_broker.access import trust
-from choria_broker.access.request import ConnectRequest, Kind, TlsState
-from choria_broker.access.rules import RULES, TOKEN_KIND, TOKEN_NONCE
-from choria_broker.access.shown import shown
-from choria_broker.access.trail import Trail
-from choria_broker.access.verdict import CHORIA_ACCOUNT, Verdict
-from choria_broker.security.nonce import proof_fault
-from choria_broker.security.tokens import Envelope, Fault, Rejection, open_envelope, verify
+from choria_broker.access.policy import Policy
+from choria_broker.access.quoted import quoted
+from choria_broker.access.request import ConnectionKind, ConnectRequest, TlsState
+from choria_broker.access.rule_path import RulePath
+from choria_broker.access.rules import ORGANIZATION_APART, RULES, TOKEN_KIND, TOKEN_NONCE
+from choria_broker.access.verdict import Verdict
+from choria_broker.security.keys import VerificationKey, key_id
+from choria_broker.security.nonce import REMEDIES, proof_fault
+from choria_broker.security.tokens import (
+    BY_NO_TRUSTED_KEY,
+    Envelope,
+    Fault,
+    Rejection,
+    made_by,
+    open_envelope,
+    verify,
+)
 from choria_broker.security.tokens_claims import Claims, stated_holder
-
-if TYPE_CHECKING:
-    from choria_broker.access.policy import Policy  # the policy decides by making a case
+from choria_broker.settings.accounts import CHORIA_ACCOUNT
 
 _C = TypeVar("_C", bound=Claims)
+
+_UNREAD = Rejection(Fault.MALFORMED, "this kind of connection cannot use a token")
 
 
 @dataclasses.dataclass(slots=True)
@@ -32,18 +42,22 @@ class Case:
         policy: what the broker was told.
         now: Unix seconds.
         trail: the rules looked at so far.
+        keys: with which the token was verified last.
+        claims: of the token that is believed of this peer, None while none is.
     """
 
     request: ConnectRequest
     policy: Policy
     now: float
-    trail: Trail
+    trail: RulePath
+    keys: Sequence[VerificationKey] = ()
+    claims: Claims | None = None
     _opened: Envelope | Rejection | None = None
 
     @property
     def in_process(self) -> bool:
         """True for the broker's own connections."""
-        return self.request.kind is Kind.IN_PROCESS
+        return self.request.kind is ConnectionKind.IN_PROCESS
 
     @property
     def encrypted(self) -> bool:
@@ -56,10 +70,15 @@ class Case:
         return self.request.tls is TlsState.MTLS and not self.in_process
 
     @property
+    def reads_tokens(self) -> bool:
+        """Whether this kind of connection can be known by a token; nothing of any other is looked at."""
+        return self.request.kind in (ConnectionKind.CLIENT, ConnectionKind.IN_PROCESS)
+
+    @property
     def envelope(self) -> Envelope | Rejection:
         """The token, taken apart once."""
         if self._opened is None:
-            self._opened = open_envelope(self.request.token)
+            self._opened = open_envelope(self.request.token) if self.reads_tokens else _UNREAD
         return self._opened
 
     def verified(self, kind: type[_C], signers: Sequence[trust.SignerEntry]) -> _C | Rejection:
@@ -78,10 +97,21 @@ class Case:
             keys = trust.signer_keys(signers, kind.PURPOSE)
         if isinstance(keys, Rejection):
             return keys
+        self.keys = keys
         claims = verify(envelope, kind, keys, self.now, self.policy.signed_by)
-        if isinstance(claims, Rejection) and claims.fault is Fault.SIGNATURE and not self.policy.issuers:
-            return dataclasses.replace(claims, reason=claims.reason + trust.unusable_note(signers))
+        if isinstance(claims, Rejection) and claims.reason.endswith(BY_NO_TRUSTED_KEY):
+            issuer = self.policy.issuers.get(str(envelope.payload.get("ou")))
+            note = trust.issuer_note(issuer) if issuer else trust.trusted_note(signers) + trust.unusable_note(signers)
+            return dataclasses.replace(claims, reason=claims.reason + note)
         return claims
+
+    @property
+    def signer(self) -> str:
+        """Name the key that the believed token goes back to, empty when none is believed."""
+        if self.claims is None or isinstance(self.envelope, Rejection):
+            return ""
+        key = made_by(self.envelope, self.claims, self.keys, self.policy.signed_by)
+        return "" if key is None else key_id(key)
 
     def proven(self, kind: type[_C], signers: Sequence[trust.SignerEntry], method: str) -> _C | Verdict:
         """Find out whether the token is valid and whether the peer holds the key that belongs to it.
@@ -94,14 +124,16 @@ class Case:
         Returns:
             The claims, to be believed of this peer, or a refusal.
         """
-        if self.request.kind not in (Kind.CLIENT, Kind.IN_PROCESS):
-            return self.trail.refuse(TOKEN_KIND, f"a {self.request.kind} presented a token", method=method)
+        if not self.reads_tokens:
+            return self.refuse_kind(method)
         claims = self.verified(kind, signers)
         if isinstance(claims, Rejection):
             return self.refuse_token(claims, method)
         fault = self.holder_fault(claims.public_key)
         if fault is not None:
-            return self.trail.refuse(TOKEN_NONCE, self._of_holder(fault), method=method)
+            refused = self.trail.refuse(TOKEN_NONCE, self._of_holder(fault), method=method)
+            return dataclasses.replace(refused, remedy=REMEDIES.get(fault, refused.remedy))
+        self.claims = claims
         return claims
 
     def holder_fault(self, public_key: str) -> str | None:
@@ -112,6 +144,10 @@ class Case:
         """
         return proof_fault(public_key, self.request.nonce, self.request.signature)
 
+    def refuse_kind(self, method: str) -> Verdict:
+        """Refuse the connection for presenting a token at all."""
+        return self.trail.refuse(TOKEN_KIND, f"a {self.request.kind} presented a token", method=method)
+
     def refuse_token(self, rejection: Rejection, method: str) -> Verdict:
         """Refuse the connection for what is wrong with its token, naming whom the token claims to be for."""
         return self.trail.refuse(RULES[rejection.fault], self._of_holder(rejection.reason), method=method)
@@ -121,9 +157,37 @@ class Case:
         issuer = self.policy.issuers.get(claims.organization)
         return CHORIA_ACCOUNT if issuer is None else issuer.account
 
+    def refuse_apart(self, claims: Claims, method: str) -> Verdict | None:
+        """Refuse a login to an account that organizations share, when the token's one has an account of its own.
+
+        Args:
+            claims: the verified claims.
+            method: how the connection tries to be recognised, for a refusal.
+
+        Returns:
+            The refusal, None for organizations whose account is ``choria``, and where there are none.
+        """
+        return self._refuse_organization(claims.organization, method)
+
+    def refuse_apart_as_stated(self, method: str) -> Verdict | None:
+        """Refuse as :meth:`refuse_apart` does, by what a token states that nobody has to verify because it only harms.
+
+        Args:
+            method: how the connection tries to be recognised, for a refusal.
+        """
+        stated = None if isinstance(self.envelope, Rejection) else self.envelope.payload.get("ou")
+        return self._refuse_organization(stated, method) if isinstance(stated, str) else None
+
+    def _refuse_organization(self, name: str, method: str) -> Verdict | None:
+        issuer = self.policy.issuers.get(name)
+        if issuer is None or issuer.account == CHORIA_ACCOUNT:
+            return None
+        reason = f"organization {quoted(name)} has its own account {quoted(issuer.account)}"
+        return self.trail.refuse(ORGANIZATION_APART, reason, method=method)
+
     def _of_holder(self, reason: str) -> str:
         holder = "" if isinstance(self.envelope, Rejection) else stated_holder(self.envelope.payload)
-        return f"token presented as {shown(holder)}: {reason}" if holder else reason
+        return f"token of {quoted(holder)}: {reason}" if holder else reason
 
 
 def same_secret(given: str, expected: str) -> bool:

@@ -7,30 +7,10 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Self
 
-from choria_broker.config.settings import IPNetwork
+from choria_broker.settings import hostnames
+from choria_broker.settings.network import IPNetwork
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-
-
-def normalize(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Bring an address into the one form that is compared.
-
-    Args:
-        address: IPv4 or IPv6, perhaps in brackets, perhaps with a zone.
-
-    Returns:
-        The address, IPv4 when it is IPv4 written as IPv6, without a zone; None when it is no address.
-    """
-    text = address.strip()
-    if text.startswith("[") and text.endswith("]"):
-        text = text[1:-1]
-    try:
-        parsed = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        return parsed.ipv4_mapped
-    return parsed
 
 
 def _normalize_network(network: IPNetwork) -> IPNetwork:
@@ -67,7 +47,7 @@ class ClientHosts:
         """Tell whether an address is inside: always without a list, never when it is no address."""
         if not self.prefixes:
             return True
-        parsed = normalize(address)
+        parsed = hostnames.address(address)
         if parsed is None:
             return False
         number = int(parsed)

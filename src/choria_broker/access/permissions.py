@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
+import sys
 from collections.abc import Callable, Iterable
 
-from choria_broker.access.subjects import is_subject, is_subscription
+from choria_broker.access.remembered import Remembered
+from choria_broker.access.subjects import is_literal, is_subject, is_subscription
 from choria_broker.access.verdict import Permissions, SubjectRules
-from choria_broker.security.tokens_claims import ClientClaims, ClientPermission, ServerClaims, ServerPermission
+from choria_broker.security.token_permissions import ClientPermission, ServerPermission
+from choria_broker.security.tokens_claims import ClientClaims, ServerClaims
 
 LOCAL_API = "$JS.API"
 """Start of JetStream's subjects inside an account that has JetStream."""
@@ -31,8 +33,8 @@ _CHORIA_TRAFFIC = (
     "choria.machine.>",
 )
 
-_REMEMBERED = 2048
-"""Permissions worked out that are kept, for callers and servers that connect again."""
+_ROOM = 4 * 1024 * 1024
+"""Bytes of permissions worked out that are kept, for callers and for servers that connect again."""
 
 _NOTHING = SubjectRules(deny=(">",))
 
@@ -104,14 +106,55 @@ _SERVER_STREAMS = (
 _STREAMS_FLOW = ("$JS.ACK.>", "$JS.FC.>")
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+_of_clients: Remembered[tuple[ClientClaims, bool], Permissions] = Remembered(_ROOM)
+_of_servers: Remembered[tuple[ServerClaims, bool], Permissions] = Remembered(_ROOM)
+
+
 def of_client(claims: ClientClaims, *, inside_client_hosts: bool) -> Permissions:
     """Work out the permissions of a client with a token.
 
     Args:
-        claims: the verified claims.
+        claims: the verified claims; others would fill the memory of what was worked out before.
         inside_client_hosts: False takes away requests of the fleet, whatever the token says.
     """
+    return _of_clients.of(
+        (claims, inside_client_hosts),
+        lambda: worked_out_client(claims, inside_client_hosts=inside_client_hosts),
+        lambda found: claims.size + size_of(found),
+    )
+
+
+def of_server(claims: ServerClaims, *, own_account: bool) -> Permissions:
+    """Work out the permissions of a server with a token.
+
+    Args:
+        claims: the verified claims; others would fill the memory of what was worked out before.
+        own_account: the server's organization has an account, and JetStream, of its own.
+    """
+    return _of_servers.of(
+        (claims, own_account),
+        lambda: worked_out_server(claims, own_account=own_account),
+        lambda found: claims.size + size_of(found),
+    )
+
+
+def forget() -> None:
+    """Forget what was worked out before; it changes the time that takes, and nothing else."""
+    _of_clients.clear()
+    _of_servers.clear()
+
+
+def size_of(permissions: Permissions | None) -> int:
+    """Tell how many bytes permissions take, about."""
+    if permissions is None:
+        return 0
+    publish, subscribe = permissions.publish, permissions.subscribe
+    lists = (publish.allow or (), publish.deny, subscribe.allow or (), subscribe.deny)
+    return sum(sum(map(sys.getsizeof, subjects)) for subjects in lists)
+
+
+def worked_out_client(claims: ClientClaims, *, inside_client_hosts: bool) -> Permissions:
+    """Work them out without remembering anything; see ``of_client``."""
     held = claims.permissions
     denied = () if inside_client_hosts else FLEET_REQUESTS
     if ClientPermission.ORG_ADMIN in held:
@@ -136,28 +179,29 @@ def of_client(claims: ClientClaims, *, inside_client_hosts: bool) -> Permissions
     return Permissions(_only_valid(publish, is_subject, denied), _only_valid(subscribe, is_subscription))
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
-def of_server(claims: ServerClaims, *, own_account: bool) -> Permissions:
-    """Work out the permissions of a server with a token.
-
-    Args:
-        claims: the verified claims.
-        own_account: the server's organization has an account, and JetStream, of its own.
-    """
+def worked_out_server(claims: ServerClaims, *, own_account: bool) -> Permissions:
+    """Work them out without remembering anything; see ``of_server``."""
     if not claims.collectives:
         return NOTHING
     held = claims.permissions
     streams = ServerPermission.STREAMS in held
     digests = reply_digests(claims.identity)
-    publish = ["choria.lifecycle.>", "choria.machine.transition", "choria.machine.watcher.>", *claims.publish_subjects]
+    publish = ["choria.lifecycle.>", "choria.machine.transition", "choria.machine.watcher.>"]
+    publish += filter(is_subject, claims.publish_subjects)
     subscribe: list[str] = []
+    # What begins a subject, or ends one, is looked at once: looking at each subject made of it costs many times more.
+    named = is_subject(f"node.{claims.identity}")
     for collective in claims.collectives:
+        if not is_subject(f"{collective}.reply"):
+            continue
         publish += (
             f"{collective}.reply.>",
             f"{collective}.broadcast.agent.registration",
             f"choria.federation.{collective}.collective",
         )
-        subscribe += (f"{collective}.broadcast.agent.>", f"{collective}.node.{claims.identity}")
+        subscribe.append(f"{collective}.broadcast.agent.>")
+        if named:
+            subscribe.append(f"{collective}.node.{claims.identity}")
         subscribe += (f"{collective}.reply.{digest}.>" for digest in digests)
         if ServerPermission.SERVICE_HOST in held:
             subscribe.append(f"{collective}.broadcast.service.>")
@@ -169,9 +213,36 @@ def of_server(claims: ServerClaims, *, own_account: bool) -> Permissions:
         api = LOCAL_API if own_account or claims.organization == LOCAL_ORGANIZATION else FOREIGN_API
         publish += (f"{api}.{operation}" for operation in _SERVER_STREAMS)
         publish += _STREAMS_FLOW
-        subscribe += _republished(claims.organization)
+        subscribe += filter(is_subject, _republished(claims.organization))
     # A server may not name queues: nothing it is granted has a space in it.
-    return Permissions(_only_valid(publish, is_subject), _only_valid(subscribe, is_subject))
+    return Permissions(_only(publish), _only(subscribe))
+
+
+def left_out(claims: ClientClaims | ServerClaims, granted: Permissions) -> tuple[str, ...]:
+    """Name the additional subjects of a token that are not granted, because they are no subjects.
+
+    Args:
+        claims: the verified claims.
+        granted: what was made of them.
+    """
+    found = _missing(claims.publish_subjects, granted.publish)
+    if isinstance(claims, ClientClaims):
+        found += _missing(claims.subscribe_subjects, granted.subscribe)
+    return tuple(dict.fromkeys(found))
+
+
+def _missing(wanted: tuple[str, ...], rules: SubjectRules) -> list[str]:
+    if not wanted:
+        return []
+    held = frozenset(rules.allow or ())
+    return [] if ">" in held or ">" in rules.deny else [subject for subject in wanted if subject not in held]
+
+
+def unclean_name(claims: ServerClaims) -> str | None:
+    """Say which name in a server's token cannot stand in its subjects, None when all can."""
+    if not is_literal(claims.identity):
+        return "identity"
+    return None if all(map(is_literal, claims.collectives)) else "collectives"
 
 
 def reply_digests(name: str) -> tuple[str, str]:
@@ -185,11 +256,16 @@ def reply_digests(name: str) -> tuple[str, str]:
 
 
 def _republished(organization: str) -> tuple[str, ...]:
-    return (f"{organization}.republish.>",) if organization else ()
+    # Without issuers nobody compares the name with anything: it must not become a wildcard.
+    return (f"{organization}.republish.>",) if is_literal(organization) else ()
 
 
 def _only_valid(wanted: Iterable[str], valid: Callable[[str], bool], denied: tuple[str, ...] = ()) -> SubjectRules:
-    # Engines refuse or ignore a list with one bad entry as a whole, so bad entries must not get that far; and a list
-    # that loses all its entries must not turn into "everything".
-    kept = tuple(dict.fromkeys(subject for subject in wanted if valid(subject)))
+    # Engines refuse or ignore a list with one bad entry as a whole, so bad entries must not get that far.
+    return _only(filter(valid, wanted), denied)
+
+
+def _only(wanted: Iterable[str], denied: tuple[str, ...] = ()) -> SubjectRules:
+    # A list that loses all its entries must not turn into "everything".
+    kept = tuple(dict.fromkeys(wanted))
     return SubjectRules(allow=kept, deny=denied) if kept else SubjectRules(deny=(*denied, ">"))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from choria_broker.access import permissions, rules, trust
 from choria_broker.access.case import Case, same_secret
-from choria_broker.access.request import Kind, TlsState
-from choria_broker.access.shown import name_sent
-from choria_broker.access.verdict import PROVISIONING_ACCOUNT, Verdict
-from choria_broker.security.tokens import EDDSA, Rejection, verify
-from choria_broker.security.tokens_claims import ClientClaims, ClientPermission, ProvisioningClaims
+from choria_broker.access.quoted import name_sent, quoted
+from choria_broker.access.request import ConnectionKind, TlsState
+from choria_broker.access.verdict import Verdict
+from choria_broker.security.token_permissions import ClientPermission
+from choria_broker.security.tokens import BY_NO_TRUSTED_KEY, EDDSA, Rejection, verify
+from choria_broker.security.tokens_claims import ClientClaims, ProvisioningClaims, stated_holder
+from choria_broker.settings.accounts import PROVISIONING_ACCOUNT
 
 PROVISIONER_USER = "provisioner"
 """The user name that asks to be the provisioner."""
@@ -21,9 +25,7 @@ def provisioner(case: Case) -> Verdict:
     """Decide about a connection that asks to be the provisioner; it can be nothing else."""
     request, policy, trail = case.request, case.policy, case.trail
     if not policy.is_tls or not policy.provisioner_password:
-        return trail.refuse(
-            rules.PROVISIONER_DISABLED, "there is no provisioner login on this broker", method=_PROVISIONER
-        )
+        return trail.refuse(rules.PROVISIONER_DISABLED, "this broker has no provisioner login", method=_PROVISIONER)
     if not request.password or not same_secret(request.password, policy.provisioner_password.reveal()):
         return trail.refuse(
             rules.PROVISIONER_PASSWORD, "the password of user provisioner is wrong", method=_PROVISIONER
@@ -47,9 +49,9 @@ def provisioner(case: Case) -> Verdict:
 
 
 def _provisioner_token_refused(case: Case) -> Verdict | None:
-    if not case.request.token:
+    if not case.request.has_token:
         if case.policy.provisioner_without_token:
-            case.trail.note(rules.PROVISIONER_TOKEN_REQUIRED, "not here: provisioner_without_token is set")
+            case.trail.note(rules.PROVISIONER_TOKEN_REQUIRED, "not required: provisioner_without_token is set")
             return None
         return case.trail.refuse(
             rules.PROVISIONER_TOKEN_REQUIRED, "user provisioner presented no token", method=_PROVISIONER
@@ -57,6 +59,9 @@ def _provisioner_token_refused(case: Case) -> Verdict | None:
     claims = case.proven(ClientClaims, (), _PROVISIONER)
     if isinstance(claims, Verdict):
         return claims
+    apart = case.refuse_apart(claims, _PROVISIONER)
+    if apart is not None:
+        return apart
     if ClientPermission.PROVISIONER not in claims.permissions:
         return case.trail.refuse(
             rules.PROVISIONER_PERMISSION,
@@ -70,22 +75,24 @@ def _provisioner_token_refused(case: Case) -> Verdict | None:
 def provisionee(case: Case) -> Verdict:
     """Decide about a connection as a node that waits for provisioning; such nodes hold no key, so none is asked for."""
     request, policy, trail = case.request, case.policy, case.trail
-    if request.kind is not Kind.CLIENT or request.tls is not TlsState.ANON or not policy.is_tls:
+    if request.kind is not ConnectionKind.CLIENT or request.tls is not TlsState.ANON or not policy.is_tls:
         return trail.refuse(
             rules.PROVISIONEE_KIND, "this kind of connection cannot wait for provisioning", method=_PROVISIONEE
         )
     if PROVISIONING_ACCOUNT not in policy.accounts:
-        return trail.refuse(
-            rules.PROVISIONING_DISABLED, "there is no account provisioning on this broker", method=_PROVISIONEE
-        )
-    if not request.token:
+        return trail.refuse(rules.PROVISIONING_DISABLED, "this broker has no account provisioning", method=_PROVISIONEE)
+    if not request.has_token:
         return trail.refuse(rules.PROVISIONEE_TOKEN_REQUIRED, "no token was presented", method=_PROVISIONEE)
-    fault = _provisioning_token_fault(case)
-    if fault is not None:
-        return case.refuse_token(fault, _PROVISIONEE)
+    claims = _provisioning_claims(case)
+    if isinstance(claims, Rejection):
+        return case.refuse_token(claims, _PROVISIONEE)
+    apart = case.refuse_apart(claims, _PROVISIONEE)
+    if apart is not None:
+        return apart
+    case.claims = claims
     return trail.accept(
         rules.PROVISIONEE,
-        "a node with a valid provisioning token joins account provisioning",
+        f"a node with a valid provisioning token joins account provisioning{_claims_to_be(case)}",
         method=_PROVISIONEE,
         account=PROVISIONING_ACCOUNT,
         username=name_sent(request.user),
@@ -93,17 +100,27 @@ def provisionee(case: Case) -> Verdict:
     )
 
 
-def _provisioning_token_fault(case: Case) -> Rejection | None:
+def _claims_to_be(case: Case) -> str:
+    """Name the node, by what its token says, or by the name in its CONNECT; neither is proven."""
+    stated = "" if isinstance(case.envelope, Rejection) else stated_holder(case.envelope.payload)
+    name = stated or case.request.name
+    return f"; it claims to be {quoted(name)}" if name else ""
+
+
+def _provisioning_claims(case: Case) -> ProvisioningClaims | Rejection:
     envelope = case.envelope
     if isinstance(envelope, Rejection):
         return envelope
     if envelope.algorithm == EDDSA and case.policy.issuers:
-        claims = case.verified(ProvisioningClaims, ())
-        return claims if isinstance(claims, Rejection) else None
+        return case.verified(ProvisioningClaims, ())
     # RSA tokens of the first version keep working beside organization issuers.
     signer = case.policy.provisioning_signer
-    keys = trust.signer_keys(() if signer is None else (signer,), "choria_provisioning")
+    signers = () if signer is None else (signer,)
+    keys = trust.signer_keys(signers, "choria_provisioning")
     if isinstance(keys, Rejection):
         return keys
+    case.keys = keys
     claims = verify(envelope, ProvisioningClaims, keys, case.now, case.policy.signed_by)
-    return claims if isinstance(claims, Rejection) else None
+    if isinstance(claims, Rejection) and claims.reason == BY_NO_TRUSTED_KEY:
+        return dataclasses.replace(claims, reason=claims.reason + trust.trusted_note(signers))
+    return claims

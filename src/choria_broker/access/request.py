@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from choria_broker.config.secret import MASK
+from choria_broker.settings.secret import MASK
 
 
-class Kind(enum.StrEnum):
+class ConnectionKind(enum.StrEnum):
     """Kind of connection, as far as the engine can tell; websocket clients are ``CLIENT``."""
 
     CLIENT = "client"
@@ -27,6 +27,35 @@ class TlsState(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Intermediate:
+    """A certificate between a leaf and its CA; its texts are as those of :class:`Certificate`.
+
+    Attributes:
+        key: SHA-256 of its public key in DER as lower-case hex.
+    """
+
+    serial: str
+    issuer: str
+    fingerprint: str
+    key: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Authority:
+    """A certificate of the broker's CA file in which a chain ends.
+
+    Attributes:
+        subject: its distinguished name.
+        fingerprint: SHA-256 of the DER form as lower-case hex.
+        key: SHA-256 of its public key in DER as lower-case hex.
+    """
+
+    subject: str
+    fingerprint: str
+    key: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Certificate:
     """Facts of the leaf certificate a client presented; no decision looks at its names.
 
@@ -35,12 +64,18 @@ class Certificate:
         serial: serial number as lower-case hex.
         issuer: issuer distinguished name.
         fingerprint: SHA-256 of the DER form as lower-case hex.
+        not_after: when it ends, Unix seconds; 0 when unknown.
+        intermediates: the others of the verified chain, from the leaf up, without its last one.
+        authority: the last of the verified chain; None when the certificate was not verified.
     """
 
     common_name: str = ""
     serial: str = ""
     issuer: str = ""
     fingerprint: str = ""
+    not_after: int = 0
+    intermediates: tuple[Intermediate, ...] = ()
+    authority: Authority | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
@@ -54,11 +89,13 @@ class ConnectRequest:
         nonce: challenge sent in INFO, empty when none was.
         user, password, token, signature, jwt, nkey, name: fields of CONNECT, empty when absent. ``token`` is
             ``auth_token``; it carries the Choria JWT.
+        language, version: of the program, as CONNECT claims.
+        token_unread: a token was presented by a peer that is not known by tokens; it was not even sent to the broker.
         certificate: leaf of the presented certificate, None when none was presented.
         connection_id: the engine's number for the connection, 0 when there is none.
     """
 
-    kind: Kind
+    kind: ConnectionKind
     tls: TlsState
     address: str = ""
     nonce: str = ""
@@ -71,6 +108,14 @@ class ConnectRequest:
     name: str = ""
     certificate: Certificate | None = None
     connection_id: int = 0
+    token_unread: bool = False
+    language: str = ""
+    version: str = ""
+
+    @property
+    def has_token(self) -> bool:
+        """A token was presented, read or not."""
+        return self.token_unread or bool(self.token)
 
     def __repr__(self) -> str:
         """Write the request with every secret masked."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from choria_broker.security.tokens import Fault
+from choria_broker.security.tokens import CLOCK_LEEWAY, Fault
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,12 +37,20 @@ def _refuses(name: str, sentence: str, remedy: str) -> Rule:
 TLS_REQUIRED = _refuses(
     "tls-required",
     "A broker that uses TLS refuses connections in clear text.",
-    "Let the program connect with TLS.",
+    "Connect with TLS.",
 )
 ADDRESS_UNKNOWN = _refuses(
     "address-unknown",
     "A connection that presents a token must have a known address.",
-    "Find out why the engine or a proxy in front of it does not report the address of the peer.",
+    "Find out why the engine, or a proxy in front of it, does not report the peer's address.",
+)
+
+ORGANIZATION_APART = _refuses(
+    "organization-apart",
+    "The system user, the provisioner and nodes waiting for provisioning must belong to an organization whose "
+    "account is choria: organizations with accounts of their own would otherwise meet in accounts system and "
+    "provisioning.",
+    "Use a token from an issuer whose plugin.security.issuer.NAME.account is choria, the default.",
 )
 
 PROVISIONER_DISABLED = _refuses(
@@ -72,12 +80,13 @@ PROVISIONER_CERTIFICATE_REQUIRED = _refuses(
 )
 PROVISIONER = _accepts(
     "provisioner",
-    "User provisioner with its password and what else the network asks for joins account provisioning without limits.",
+    "User provisioner, with its password and the token or certificate that this network requires, joins account "
+    "provisioning without limits.",
 )
 
 SYSTEM_TLS_REQUIRED = _refuses(
     "system-tls-required",
-    "The system user is not accepted in clear text.",
+    "The system user must connect with TLS.",
     "Connect as the system user with TLS.",
 )
 SYSTEM_TOKEN_REQUIRED = _refuses(
@@ -93,7 +102,7 @@ SYSTEM_PERMISSION = _refuses(
 SYSTEM_PASSWORD = _refuses(
     "system-password",
     "The system user must send the configured password.",
-    "Use the password in plugin.choria.network.system.password; while that is empty nobody can log in.",
+    "Use the password in plugin.choria.network.system.password; while it is empty the system user cannot log in.",
 )
 SYSTEM_USER = _accepts(
     "system-user",
@@ -102,19 +111,28 @@ SYSTEM_USER = _accepts(
 
 CLIENT_TOKEN = _accepts(
     "client-token",
-    "A client whose token is valid and whose nonce signature proves that it holds the key gets what the token permits.",
+    "A client with a valid token, and a nonce signature made with the token's private key, gets what the token "
+    "permits.",
 )
 CLIENT_TOKEN_OUTSIDE_CLIENT_HOSTS = _accepts(
     "client-token-outside-client-hosts",
-    "A client with a valid token on a host outside client_hosts gets what the token permits except fleet requests.",
+    "A client with a valid token, on a host outside client_hosts, gets what the token permits except fleet requests.",
 )
 SERVER_TOKEN = _accepts(
     "server-token",
-    "A server whose token is valid and whose nonce signature proves that it holds the key gets what the token permits.",
+    "A server with a valid token, and a nonce signature made with the token's private key, gets what the token "
+    "permits.",
+)
+SERVER_NAMES = _refuses(
+    "server-names",
+    "The identity and collectives in a server's token become parts of subjects: they must not contain "
+    "wildcards, spaces, empty parts (as in web1. or a..b) or characters that do not print.",
+    "Issue the token again with a valid identity and valid collectives.",
 )
 SERVER_DENIED = _accepts(
     "server-denied",
-    "While servers are denied, a server with a valid token stays connected and may neither publish nor subscribe.",
+    "With deny_server_connections set, a server with a valid token stays connected but may neither publish nor "
+    "subscribe.",
 )
 TOKEN_KIND = _refuses(
     "token-kind",
@@ -123,12 +141,12 @@ TOKEN_KIND = _refuses(
 )
 TOKEN_NONCE = _refuses(
     "token-nonce",
-    "Whoever presents a token must sign the server's nonce with the private key that belongs to it.",
+    "A connection with a token must sign the broker's nonce with the private key that belongs to the token.",
     "Check that the program uses the seed file that belongs to the token.",
 )
 TOKEN_MALFORMED = _refuses(
     Fault.MALFORMED,
-    "A token must be a compact JSON web token of three parts.",
+    "A token must be a JSON Web Token in compact form, with three parts.",
     "Check that the token file holds one token and nothing else.",
 )
 TOKEN_ALGORITHM = _refuses(
@@ -138,18 +156,19 @@ TOKEN_ALGORITHM = _refuses(
 )
 TOKEN_ORGANIZATION = _refuses(
     Fault.ORGANIZATION,
-    "With organization issuers a token must name, in ou, an issuer the broker knows.",
-    "Issue the token with the right organization, or add the issuer to plugin.security.issuer.names.",
+    "With organization issuers a token must name one of the broker's issuers in its claim ou.",
+    "Issue the token for the right organization, or add the issuer to plugin.security.issuer.names.",
 )
 TOKEN_NO_SIGNER = _refuses(
     Fault.NO_SIGNER,
-    "Tokens are believed only when the broker knows who may sign them.",
-    "Set plugin.security.issuer.names, or plugin.choria.network.client_signer_cert, server_signer_cert or"
-    " provisioning.signer_cert, whichever the token needs; check that the files can be read.",
+    "A token is accepted only when the broker is configured with the key that signs such tokens.",
+    "Set plugin.security.issuer.names, or the signer of this kind of token: "
+    "plugin.choria.network.client_signer_cert, server_signer_cert or provisioning.signer_cert. Check that the "
+    "files can be read.",
 )
 TOKEN_CLAIMS = _refuses(
     Fault.CLAIMS,
-    "The claims of a token must have the right types, and those that name the holder must not be empty.",
+    "A token's claims must have the right types, and the claims that name its holder must not be empty.",
     "Issue the token again with the choria command line.",
 )
 TOKEN_SIGNATURE = _refuses(
@@ -165,7 +184,7 @@ TOKEN_CHAIN = _refuses(
 TOKEN_EXPIRED = _refuses(
     Fault.EXPIRED,
     "A token is not accepted after it has expired.",
-    "Get a new token; check the clocks.",
+    "Get a new token; check the clocks of both machines.",
 )
 TOKEN_ISSUER_EXPIRED = _refuses(
     Fault.ISSUER_EXPIRED,
@@ -174,12 +193,12 @@ TOKEN_ISSUER_EXPIRED = _refuses(
 )
 TOKEN_NOT_YET_VALID = _refuses(
     Fault.NOT_YET_VALID,
-    "A token is not accepted before it is valid.",
+    f"A token is not accepted more than {CLOCK_LEEWAY} s before it is valid.",
     "Check the clocks of the broker and of the machine that issued the token.",
 )
 TOKEN_ISSUED_IN_FUTURE = _refuses(
     Fault.FUTURE,
-    "A token that was issued in the future is not accepted.",
+    f"A token that was issued more than {CLOCK_LEEWAY} s in the future is not accepted.",
     "Check the clocks of the broker and of the machine that issued the token.",
 )
 TOKEN_PURPOSE = _refuses(
@@ -190,12 +209,12 @@ TOKEN_PURPOSE = _refuses(
 
 SERVERS_REFUSED = _refuses(
     "servers-refused",
-    "Where client_anon_tls is set, servers are refused, also those with tokens.",
+    "With client_anon_tls set, servers are refused, even with a token.",
     "Let servers connect to a broker without plugin.choria.network.client_anon_tls.",
 )
 CLIENT_TOKEN_REQUIRED = _refuses(
     "client-token-required",
-    "Where client_anon_tls is set, only clients with tokens get in; certificates do not count.",
+    "With client_anon_tls set, only clients with a token are accepted; certificates do not count.",
     "Get a client token, or remove plugin.choria.network.client_anon_tls to let certificates count.",
 )
 
@@ -206,78 +225,120 @@ CERTIFICATE_REQUIRED = _refuses(
 )
 IN_PROCESS = _accepts(
     "in-process",
-    "The broker's own connections join account choria without limits.",
+    "The broker's own connections join their account without limits.",
 )
 MTLS_PUBSUB_ONLY = _accepts(
     "mtls-pubsub-only",
-    "With organization issuers and a CA, a verified certificate alone gives everything except Choria's own traffic.",
+    "With organization issuers and plugin.security.choria.ca, a connection with only a verified certificate may "
+    "use all subjects except Choria's own.",
 )
 MTLS_TOKEN_REQUIRED = _refuses(
     "mtls-token-required",
-    "With organization issuers and no CA of their own, a certificate alone is not enough.",
-    "Give the program a token, or set plugin.security.choria.ca to let certificates use the broker for other traffic.",
+    "With organization issuers and no plugin.security.choria.ca, a certificate alone is not enough.",
+    "Give the program a token, or set plugin.security.choria.ca to accept certificates for traffic other than "
+    "Choria's own.",
 )
 MTLS = _accepts(
     "mtls",
-    "Without organization issuers a verified certificate gives account choria without limits.",
+    "Without organization issuers, a connection with a verified certificate joins account choria without limits.",
 )
 MTLS_OUTSIDE_CLIENT_HOSTS = _accepts(
     "mtls-outside-client-hosts",
-    "A verified certificate from a host outside client_hosts gives what fleet servers need and no fleet requests.",
+    "A connection with a verified certificate, from a host outside client_hosts, gets the permissions of a "
+    "fleet server and may not make fleet requests.",
 )
 LEAFNODE_DENIED = _refuses(
     "leafnode-denied",
-    "While servers are denied, a leafnode from outside client_hosts is refused: permissions do not keep it from "
-    "acknowledging messages of streams.",
+    "With deny_server_connections set, a leafnode from outside client_hosts is refused: permissions cannot stop "
+    "it from acknowledging stream messages.",
     "List the leafnode's address in plugin.choria.network.client_hosts.",
 )
 MTLS_DENIED = _accepts(
     "mtls-denied",
-    "While servers are denied, a connection from outside client_hosts may neither publish nor subscribe.",
+    "With deny_server_connections set, a connection from outside client_hosts may neither publish nor subscribe.",
 )
 
 PROVISIONING_DISABLED = _refuses(
     "provisioning-disabled",
-    "Nodes wait for provisioning only on brokers that have account provisioning.",
+    "Nodes can wait for provisioning only on a broker that has account provisioning.",
     "Set plugin.choria.network.provisioning.client_password and a signer of provisioning tokens.",
 )
 PROVISIONEE_TOKEN_REQUIRED = _refuses(
     "provisionee-token-required",
-    "A node that waits for provisioning must present a provisioning token.",
+    "A node waiting for provisioning must present a provisioning token.",
     "Give the node a provisioning token.",
 )
 PROVISIONEE_KIND = _refuses(
     "provisionee-kind",
-    "Only a client connection with TLS and without a verified certificate can wait for provisioning.",
-    "Let nodes that wait for provisioning connect to the client port.",
+    "A node waiting for provisioning must be a client that connects with TLS and without a verified certificate.",
+    "Connect nodes waiting for provisioning to the client port.",
 )
 PROVISIONEE = _accepts(
     "provisionee",
-    "A node with a valid provisioning token joins account provisioning and may do what provisioning takes.",
+    "A node with a valid provisioning token joins account provisioning and may use only the subjects that "
+    "provisioning needs.",
 )
 
 UNVERIFIED = _accepts(
     "unverified",
-    "Where unverified_account is set, a client that presents nothing at all is placed in that account.",
+    "With unverified_account set, a client without certificate, token, user or password joins that account.",
 )
 UNVERIFIED_OUTSIDE_CLIENT_HOSTS = _accepts(
     "unverified-outside-client-hosts",
-    "An unverified client from a host outside client_hosts gets what fleet servers need and no fleet requests.",
+    "An unverified client from a host outside client_hosts gets the permissions of a fleet server and may not "
+    "make fleet requests.",
 )
 UNVERIFIED_DENIED = _accepts(
     "unverified-denied",
-    "While servers are denied, an unverified client from outside client_hosts may neither publish nor subscribe.",
+    "With deny_server_connections set, an unverified client from outside client_hosts may neither publish nor "
+    "subscribe.",
+)
+
+REVOKED_IDENTITY = _refuses(
+    "revoked-identity",
+    "A server whose identity, in its token or as the common name of its certificate, is in the revocation file is "
+    "refused.",
+    "Give the machine another identity, or remove the entry from the file in plugin.choria.network.revocations.",
+)
+REVOKED_CALLER = _refuses(
+    "revoked-caller",
+    "A client whose caller id is in the revocation file is refused.",
+    "Remove the entry from the file in plugin.choria.network.revocations.",
+)
+REVOKED_TOKEN = _refuses(
+    "revoked-token",
+    "A token whose id is in the revocation file is refused, and so is one that was made by a chain issuer whose "
+    "token's id is there.",
+    "Get a new token, or remove the entry from the file in plugin.choria.network.revocations.",
+)
+REVOKED_KEY = _refuses(
+    "revoked-key",
+    "A token is refused when the key of its holder, or that of the chain issuer that made it, is in the revocation "
+    "file.",
+    "Get a token for a new key, or remove the entry from the file in plugin.choria.network.revocations.",
+)
+REVOKED_CERTIFICATE = _refuses(
+    "revoked-certificate",
+    "A certificate is refused when it, or a CA certificate above it, is in a list of plugin.choria.network.crl or in "
+    "the revocation file.",
+    "Give the program a new certificate.",
+)
+CRL_EXPIRED = _refuses(
+    "crl-expired",
+    "With plugin.choria.network.crl_expired = refuse, a certificate is refused when the list of its issuer is past "
+    "its next update.",
+    "Have the CA write a new list, and bring it to the file in plugin.choria.network.crl.",
 )
 
 ACCOUNT_ABSENT = _refuses(
     "account-absent",
-    "Nobody is placed in an account the broker does not have.",
-    "Declare the account in plugin.choria.network.accounts, or report this as a fault of the broker.",
+    "A connection cannot join an account that the broker does not have.",
+    "Declare the account in plugin.choria.network.accounts; if it is declared, report this as a bug in the broker.",
 )
 INTERNAL_ERROR = _refuses(
     "internal-error",
-    "A decision that fails is a refusal.",
-    "Report this as a fault of the broker, with the reason and the rules looked at.",
+    "A connection is refused when deciding about it fails.",
+    "Report this as a bug in the broker, with the reason and the rules that were checked.",
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType(

@@ -22,6 +22,14 @@ def is_subscription(text: str) -> bool:
     return is_subject(subject) and (not space or is_subject(queue))
 
 
+def is_literal(text: str) -> bool:
+    """Tell whether a text can stand in a subject as it is: one clean part, or several with dots between.
+
+    Clean parts are not empty and hold no wildcards, no white space and nothing that does not print.
+    """
+    return is_subject(text) and "*" not in text and ">" not in text
+
+
 def covers(pattern: str, subject: str) -> bool:
     """Tell whether a pattern takes in every subject that another one does.
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from choria_broker.access.shown import shown
-from choria_broker.security.keys import VerificationKey
+from choria_broker.access.quoted import quoted
+from choria_broker.security.keys import VerificationKey, key_id
 from choria_broker.security.tokens import Fault, Rejection
 from choria_broker.security.tokens_claims import ClaimError, Payload, stated_organization
 
@@ -56,6 +56,9 @@ class Unusable:
 
 SignerEntry = Signer | Unusable
 
+_MOST_NAMED = 5
+_SHOWN = 32
+
 
 def organization_key(payload: Payload, issuers: Mapping[str, Organization]) -> tuple[VerificationKey, ...] | Rejection:
     """Choose the key a token must go back to on a network with organization issuers.
@@ -72,7 +75,7 @@ def organization_key(payload: Payload, issuers: Mapping[str, Organization]) -> t
         return Rejection(Fault.ORGANIZATION, "the token names no organization")
     issuer = issuers.get(name)
     if issuer is None:
-        return Rejection(Fault.ORGANIZATION, f"organization {shown(name)} is not one of the broker's issuers")
+        return Rejection(Fault.ORGANIZATION, f"organization {quoted(name)} is not one of this broker's issuers")
     return (issuer.key,)
 
 
@@ -86,10 +89,29 @@ def signer_keys(entries: Sequence[SignerEntry], purpose: str) -> tuple[Verificat
     keys = tuple(entry.key for entry in entries if isinstance(entry, Signer))
     if keys:
         return keys
-    return Rejection(Fault.NO_SIGNER, f"the broker has no signer of {purpose} tokens{unusable_note(entries)}")
+    return Rejection(Fault.NO_SIGNER, f"the broker has no signer for {purpose} tokens{unusable_note(entries)}")
+
+
+def issuer_note(issuer: Organization) -> str:
+    """Say by which key a token of an organization would have had to be signed, itself or through a chain."""
+    name = f"plugin.security.issuer.{issuer.name}.public"
+    return f" (the key of organization {quoted(issuer.name)} here is {_shown(issuer.key)}, {name})"
+
+
+def trusted_note(entries: Iterable[SignerEntry]) -> str:
+    """Say which keys are trusted and where they are from, empty when none is."""
+    signers = [entry for entry in entries if isinstance(entry, Signer)]
+    notes = [f"{_shown(entry.key)} of {entry.label}" for entry in signers[:_MOST_NAMED]]
+    more = f" and {len(signers) - _MOST_NAMED} more" if len(signers) > _MOST_NAMED else ""
+    return f" (trusted keys: {', '.join(notes)}{more})" if notes else ""
 
 
 def unusable_note(entries: Iterable[SignerEntry]) -> str:
     """Say which entries gave no key and why, empty when all did."""
     notes = [f"{entry.label}: {entry.reason}" for entry in entries if isinstance(entry, Unusable)]
     return f" (not usable: {'; '.join(notes)})" if notes else ""
+
+
+def _shown(key: VerificationKey) -> str:
+    kind = "ed25519" if isinstance(key, Ed25519PublicKey) else "RSA SHA-256"
+    return f"{kind} {key_id(key)[:_SHOWN]}"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-PROVISIONING_ACCOUNT = "provisioning"
-CHORIA_ACCOUNT = "choria"
-SYSTEM_ACCOUNT = "system"
+from choria_broker.access.session import Holder
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,8 +59,10 @@ class Verdict:
         account: account it is placed in, empty on refusal.
         username: name shown by the engine; on tokens the caller id or identity.
         permissions: None means unlimited.
+        max_subscriptions: most subscriptions of the connection.
         remedy: what the operator can do about a refusal, may be empty.
         trail: the rules looked at, in order, the deciding one last.
+        holder: whose the connection is, None on refusal.
     """
 
     allowed: bool
@@ -72,5 +72,7 @@ class Verdict:
     account: str = ""
     username: str = ""
     permissions: Permissions | None = None
+    max_subscriptions: int = 0
     remedy: str = ""
     trail: tuple[Step, ...] = ()
+    holder: Holder | None = None

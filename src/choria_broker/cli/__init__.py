@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import pkgutil
 import signal
 import sys
 from types import FrameType
@@ -10,9 +12,23 @@ from types import FrameType
 import click
 
 from choria_broker import __version__
+from choria_broker.upgrade import VARIABLE
 
-COMMANDS = ("run", "check", "explain", "status", "jwt", "settings", "demo")
-"""Every command; each is the attribute of that name in the module of that name."""
+_SHARED = frozenset({"at_start", "explanation", "options"})
+"""Modules that are no commands."""
+
+_HIDDEN = frozenset({"standin"})
+"""Commands that are started by the broker itself."""
+
+_SHOWN_FIRST = ("run", "check", "explain", "status", "reload", "drain", "jwt", "settings", "demo")
+
+
+def _place(command: str) -> tuple[int, str]:
+    return _SHOWN_FIRST.index(command) if command in _SHOWN_FIRST else len(_SHOWN_FIRST), command
+
+
+COMMANDS = tuple(sorted({each.name for each in pkgutil.iter_modules(__path__)} - _SHARED - _HIDDEN, key=_place))
+"""Every command; each is the attribute of that name in the module of that name, so a new one is a new module."""
 
 
 class _Commands(click.Group):
@@ -27,7 +43,7 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in _HIDDEN:
             return None
         module = importlib.import_module(f"{__name__}.{cmd_name}")
         command = getattr(module, cmd_name)
@@ -43,7 +59,7 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="%(version)s")
-@click.option("--debug", is_flag=True, help="Log at debug level; the same as after the command.")
+@click.option("--debug", is_flag=True, help="Log at debug level; can also be given after the command.")
 def main(*, debug: bool) -> None:
     """Choria Network Broker: a managed NATS server, secure and right by default."""
     del debug  # The commands that log look it up here.
@@ -53,14 +69,36 @@ def program() -> None:
     """Run the command line as a process of its own.
 
     Until a broker has loaded its code and takes over its signals, those that must not end it are ignored, and a request
-    to stop ends it in order.
+    to stop ends it in order. A process that was started without its standard streams gets some that lead nowhere: their
+    numbers would go to the next files and connections, and what is meant for the streams would be written there.
     """
+    _open_streams()
+    if VARIABLE in os.environ:
+        _go_on()
     if "run" in sys.argv[1:]:
         for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _leave)
     main()
+
+
+def _go_on() -> None:
+    """Go on where the program stopped that this process ran before, unless the variable is that of another process."""
+    from choria_broker.service import process, upgrading  # noqa: PLC0415 - nobody else needs them
+
+    succession = upgrading.inheritance()
+    if succession is not None:
+        raise SystemExit(process.go_on(succession))
+
+
+def _open_streams() -> None:
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest number that is free is this one.
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

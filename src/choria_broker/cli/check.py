@@ -1,4 +1,4 @@
-"""``choria-broker check``: what a configuration file means, without opening a port."""
+"""``choria-broker check``: what a configuration file means, and whether a broker would start with it now."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from pathlib import Path
 
 import click
 
+from choria_broker.cli import at_start
 from choria_broker.cli.options import configuration
-from choria_broker.config.facts import Overrides
-from choria_broker.config.findings import Finding, Severity, refusals
 from choria_broker.config.load import load
-from choria_broker.config.settings import Settings
+from choria_broker.config.resolve.host_limits import judge_limits
+from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.engine import binary
-from choria_broker.engine.blame import blamed
-from choria_broker.engine.render import Rendered, render
+from choria_broker.engine.conf.objections import blamed
+from choria_broker.engine.conf.render import Rendered, render
+from choria_broker.host.limits import read_limits
+from choria_broker.host.private_file import replace_file
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.finding_codes import Code, Severity
+from choria_broker.settings.findings import Finding, blocking
+from choria_broker.streams.store import store_findings
 
 _ENGINE_CONFIG = "engine.conf"
 _COLOURS = {Severity.REFUSE: "red", Severity.SKIP: "magenta", Severity.WARN: "yellow", Severity.INFO: "cyan"}
@@ -30,16 +36,31 @@ class Outcome:
         findings: everything worth saying, the engine's own objection included.
         files: files that were read, in order.
         rendered: the engine's configuration, None when the settings are not usable.
+        running: process of the broker that runs with the configuration, 0 when none does.
+        unseen: what was not looked at, each a few words.
     """
 
     findings: tuple[Finding, ...]
     files: tuple[Path, ...]
     rendered: Rendered | None
+    running: int = 0
+    unseen: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """The broker would start."""
-        return self.rendered is not None and not refusals(self.findings)
+        return self.rendered is not None and not blocking(self.findings)
+
+    @property
+    def sentence(self) -> str:
+        """What a start would come to."""
+        if not self.passed:
+            return "The broker would not start."
+        if self.running:
+            return (
+                f"The broker would start once the one that runs with this configuration, process {self.running}, ends."
+            )
+        return "The broker would start."
 
 
 @click.command()
@@ -48,25 +69,18 @@ class Outcome:
 def check(
     *,
     config: Path | None,
-    debug: bool,
-    disable_tls: bool,
-    disable_ssl_verification: bool,
-    lenient_config: bool,
+    overrides: Overrides,
     as_json: bool,
 ) -> None:
     """Check a configuration file: print every finding and the engine configuration made of it, secrets masked.
+
+    Ports are tried, but for those that the running broker of this configuration has.
 
     Exit status 0: the broker would start. 1: it would not.
     """
     if config is None:
         click.echo("configuration file required", err=True)
         raise SystemExit(1)
-    overrides = Overrides(
-        debug=debug,
-        disable_tls=disable_tls,
-        disable_ssl_verification=disable_ssl_verification,
-        lenient=lenient_config,
-    )
     raise SystemExit(report(config, overrides, as_json=as_json))
 
 
@@ -83,7 +97,9 @@ def report(config: Path, overrides: Overrides, *, as_json: bool = False) -> int:
         show_findings(outcome.findings)
         if outcome.rendered:
             click.echo(outcome.rendered.shown, nl=False)
-        click.echo("The broker would start." if outcome.passed else "The broker would not start.", err=True)
+        if outcome.unseen:
+            click.echo(f"Not looked at: {'; '.join(outcome.unseen)}.", err=True)
+        click.echo(outcome.sentence, err=True)
     return 0 if outcome.passed else 1
 
 
@@ -92,9 +108,15 @@ def examine(config: Path, overrides: Overrides) -> Outcome:
     loaded = load(config, overrides)
     if loaded.settings is None:
         return Outcome(loaded.findings, loaded.files, None)
-    monitoring = bool(loaded.settings.statistics.port)
-    rendered = render(loaded.settings, monitoring=monitoring, debug=overrides.debug)
-    return Outcome((*loaded.findings, *_engine_findings(rendered, loaded.settings)), loaded.files, rendered)
+    rendered = render(loaded.settings, debug=overrides.debug)
+    start = at_start.look(config, loaded.settings)
+    found = (
+        *start.findings,
+        *store_findings(loaded.settings, loaded.findings),
+        *judge_limits(loaded.settings, read_limits()),
+        *_engine_findings(rendered, loaded.settings),
+    )
+    return Outcome((*loaded.findings, *found), loaded.files, rendered, start.running, start.unseen)
 
 
 def show_findings(findings: tuple[Finding, ...]) -> None:
@@ -110,17 +132,14 @@ def _engine_findings(rendered: Rendered, settings: Settings) -> tuple[Finding, .
         engine = binary.locate()
         with tempfile.TemporaryDirectory(prefix="choria-broker-check-") as directory:
             path = Path(directory) / _ENGINE_CONFIG
-            path.touch(mode=0o600)
-            path.write_text(rendered.text, encoding="utf-8")
+            replace_file(path, rendered.text)
             binary.check(engine, path)
     except binary.EngineMissingError as error:
         return (
             Finding(
                 severity=Severity.REFUSE,
-                code="engine-missing",
+                code=Code.ENGINE_MISSING,
                 problem=str(error).rstrip("."),
-                effect="the broker does not start",
-                remedy="install the engine, then check again",
             ),
         )
     except binary.EngineConfigError as error:
@@ -128,10 +147,8 @@ def _engine_findings(rendered: Rendered, settings: Settings) -> tuple[Finding, .
         return (
             Finding(
                 severity=Severity.REFUSE,
-                code="engine-refuses",
+                code=Code.ENGINE_REFUSES,
                 problem=f"the engine refuses its configuration: {error}",
-                effect="the broker does not start",
-                remedy="find the setting the message speaks of; if the settings are right, report this as a fault",
                 origin=settings.origin(key),
                 key=key,
             ),
@@ -143,6 +160,8 @@ def _document(config: Path, outcome: Outcome) -> dict[str, object]:
     return {
         "config": str(config),
         "starts": outcome.passed,
+        "running": outcome.running,
+        "not_looked_at": list(outcome.unseen),
         "files": [str(path) for path in outcome.files],
         "findings": [
             {

@@ -15,11 +15,15 @@ from choria_broker.demo import Demo, lay_out
 
 @click.command()
 @click.option(
-    "--folder", type=click.Path(path_type=Path), default=Path(".run"), show_default=True, help="Where to put the files."
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path(".run"),
+    show_default=True,
+    help="Directory for the files.",
 )
 @click.option("--port", type=click.IntRange(1, 65535), default=4222, show_default=True, help="Client port.")
 @click.option("--stats-port", type=click.IntRange(1, 65535), default=8222, show_default=True, help="Statistics port.")
-@click.option("--no-start", is_flag=True, help="Only make the files and print what to try.")
+@click.option("--no-start", is_flag=True, help="Only write the files and print what to try.")
 @click.pass_context
 def demo(context: click.Context, *, folder: Path, port: int, stats_port: int, no_start: bool) -> None:
     """Make a throw-away CA, certificates and a configuration, and run a broker on them."""
@@ -42,7 +46,7 @@ def _refuse_taken(*ports: int) -> None:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
                 raise click.ClickException(
-                    f"port {port} is in use; choose others with --port and --stats-port"
+                    f"port {port} is in use; choose other ports with --port and --stats-port"
                 ) from error
 
 
@@ -53,7 +57,7 @@ def guide(made: Demo, *, port: int, stats_port: int) -> str:
     mtls = f"{nats} --tlscert {made.client_certificate} --tlskey {made.client_key}"
     program = Path(sys.executable).parent / "choria-broker"
     return f"""
-A demonstration network lies in {made.folder}: a CA, certificates and a configuration, all throw-away.
+The demonstration network is in {made.folder}: a CA, certificates and a configuration, only for this demonstration.
 Leave the broker running and try, in another terminal:
 
   publish and subscribe over mTLS, from Python:

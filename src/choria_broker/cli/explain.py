@@ -17,28 +17,31 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from choria_broker.access.build import PolicyError, policy_from
+from choria_broker.access.decision import decide
 from choria_broker.access.explain import decide_for_holder, refused_by_handshake
-from choria_broker.access.policy import Policy, decide
-from choria_broker.access.request import Certificate, ConnectRequest, Kind, TlsState
+from choria_broker.access.policy import Policy
+from choria_broker.access.request import Authority, Certificate, ConnectionKind, ConnectRequest, Intermediate, TlsState
 from choria_broker.access.subjects import is_subject, is_subscription
 from choria_broker.access.verdict import Verdict
+from choria_broker.audit.denials import Noted
+from choria_broker.audit.trail import Decision
 from choria_broker.cli.check import show_findings
-from choria_broker.cli.escaping import plain
 from choria_broker.cli.explanation import Explanation, Subjects, document, text
 from choria_broker.cli.options import configuration
-from choria_broker.config.facts import Overrides
 from choria_broker.config.load import load
-from choria_broker.config.settings import Settings
-from choria_broker.control.client import ControlError, ask_decision
+from choria_broker.config.surroundings.facts import Overrides
+from choria_broker.control.client import ControlError, ask_decision, ask_status
 from choria_broker.security import client_certificate
-from choria_broker.signers import read_signers
+from choria_broker.security.crls import key_of
+from choria_broker.settings.broker import Settings
+from choria_broker.wording import plain
 
 _LOOPBACK = "127.0.0.1"
 _LARGEST_INPUT = 1024 * 1024
 _JSON_START = "ey"  # base64url of a JSON object that has a member
 _TOKEN_DOTS = 2
 _DESCRIBING = ("certificate", "token", "address", "user", "password_stdin", "tls", "kind", "nonce_proof")
-_NO_NONCE = "there is no nonce to sign offline; whoever presents the token is believed to hold its private key"
+_NO_NONCE = "there is no nonce to sign offline: the holder of the token is assumed to have its private key"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
@@ -54,7 +57,7 @@ class Description:
         proven: whoever presents the token is believed to hold its key.
     """
 
-    kind: Kind
+    kind: ConnectionKind
     tls: TlsState | None
     address: str
     user: str
@@ -75,19 +78,19 @@ def _address(_context: click.Context, _parameter: click.Parameter, value: str) -
 @click.command()
 @configuration
 @click.option("--certificate", type=click.Path(path_type=Path), help="PEM certificate the program presents.")
-@click.option("--token", help="Token it presents: a file, the token itself, or - for standard input.")
-@click.option("--address", default="", callback=_address, help=f"Address it connects from; {_LOOPBACK} when left out.")
+@click.option("--token", help="Token the program presents: a file, the token itself, or - for standard input.")
+@click.option("--address", default="", callback=_address, help=f"Address it connects from; {_LOOPBACK} when not given.")
 @click.option("--user", default="", help="User it sends.")
 @click.option("--password-stdin", is_flag=True, help="Read the password it sends from standard input.")
 @click.option(
     "--tls",
     type=click.Choice([state.value for state in TlsState]),
-    help="State of TLS, when it should not be found out.",
+    help="State of TLS; worked out from the other options when not given.",
 )
 @click.option(
     "--kind",
-    type=click.Choice([kind.value for kind in Kind]),
-    default=Kind.CLIENT.value,
+    type=click.Choice([kind.value for kind in ConnectionKind]),
+    default=ConnectionKind.CLIENT.value,
     show_default=True,
     help="Kind of connection.",
 )
@@ -96,10 +99,13 @@ def _address(_context: click.Context, _parameter: click.Parameter, value: str) -
     type=click.Choice(["assume", "missing"]),
     default="assume",
     show_default=True,
-    help="Whether it proves to hold the private key of its token.",
+    help="Whether it proves that it holds the token's private key.",
 )
 @click.option(
-    "--connection", type=int, metavar="ID", help="Ask the running broker about this connection instead (cid)."
+    "--connection",
+    type=int,
+    metavar="ID",
+    help="ID (cid) of a recent connection to ask the running broker about, instead of describing one.",
 )
 @click.option("--publish", multiple=True, metavar="SUBJECT", help="Ask whether it may publish to a subject.")
 @click.option("--subscribe", multiple=True, metavar="SUBJECT", help="Ask whether it may subscribe to a subject.")
@@ -107,10 +113,7 @@ def _address(_context: click.Context, _parameter: click.Parameter, value: str) -
 def explain(  # noqa: PLR0913 - one parameter per option
     *,
     config: Path | None,
-    debug: bool,
-    disable_tls: bool,
-    disable_ssl_verification: bool,
-    lenient_config: bool,
+    overrides: Overrides,
     certificate: Path | None,
     token: str | None,
     address: str,
@@ -140,7 +143,7 @@ def explain(  # noqa: PLR0913 - one parameter per option
         _only_connection()
         _end(_decided_by_broker(config, connection, subjects), as_json=as_json)
     described = Description(
-        kind=Kind(kind),
+        kind=ConnectionKind(kind),
         tls=TlsState(tls) if tls else None,
         address=address,
         user=user,
@@ -148,12 +151,6 @@ def explain(  # noqa: PLR0913 - one parameter per option
         token=_token(token) if token is not None else "",
         certificate=_read(certificate, "--certificate") if certificate else None,
         proven=nonce_proof == "assume",
-    )
-    overrides = Overrides(
-        debug=debug,
-        disable_tls=disable_tls,
-        disable_ssl_verification=disable_ssl_verification,
-        lenient=lenient_config,
     )
     _end(_explain(_settings(config, overrides), described, subjects), as_json=as_json)
 
@@ -169,7 +166,7 @@ def _only_connection() -> None:
     context = click.get_current_context()
     for name in _DESCRIBING:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--connection and --{name.replace('_', '-')} exclude each other")
+            raise click.UsageError(f"--connection cannot be used with --{name.replace('_', '-')}")
 
 
 def _decided_by_broker(config: Path, connection: int, subjects: Subjects) -> Explanation:
@@ -196,17 +193,31 @@ def _decided_by_broker(config: Path, connection: int, subjects: Subjects) -> Exp
             "tls": decision.tls,
             "from": decision.address,
             "certificate": decision.common_name,
+            "serial": decision.serial,
+            "fingerprint": decision.fingerprint,
+            "claimed": decision.claimed,
             "decided": decided,
         },
         verdict=verdict,
-        subjects=subjects.under(verdict.permissions) if verdict.allowed else (),
+        subjects=subjects.under(verdict),
+        denied=_denied(config, decision) if verdict.allowed else (),
     )
+
+
+def _denied(config: Path, decision: Decision) -> tuple[Noted, ...]:
+    """Ask what the holder of a connection was denied; nothing when the broker does not say."""
+    try:
+        found = ask_status(config)
+    except ControlError:
+        return ()
+    who = (decision.username or decision.address, decision.connection_id)
+    return tuple(each for each in found.denied if each.who == who[0] or each.connection == who[1])
 
 
 def _subjects(publish: tuple[str, ...], subscribe: tuple[str, ...]) -> Subjects:
     for subject in publish:
         if not is_subject(subject) or {"*", ">"}.intersection(subject.split(".")):
-            raise click.UsageError(f"--publish {subject!r}: not a subject that messages can be sent to")
+            raise click.UsageError(f"--publish {subject!r}: not a subject to which messages can be sent")
     for subject in subscribe:
         if not is_subscription(subject):
             raise click.UsageError(f"--subscribe {subject!r}: not a subject, or a subject, a space and a queue")
@@ -225,11 +236,11 @@ def _explain(settings: Settings, described: Description, subjects: Subjects) -> 
     operator = settings.network.operator
     if operator:
         raise click.UsageError(
-            f"operator {operator.name} decides on connections, by the tokens of users that nats-server verifies: "
-            "there is no policy of this broker to explain; nsc describe user shows what a user may do"
+            f"operator {operator.name} decides on connections: nats-server verifies the users' tokens and this "
+            "broker has no policy to explain; nsc describe user shows what a user may do"
         )
     try:
-        policy = policy_from(settings, read_signers(settings))
+        policy = policy_from(settings)
     except PolicyError as error:
         raise click.UsageError(str(error)) from error
     request, assumptions = _request(settings, described)
@@ -243,11 +254,13 @@ def _explain(settings: Settings, described: Description, subjects: Subjects) -> 
             "from": request.address,
             "user": request.user,
             "certificate": request.certificate.common_name if request.certificate else "",
-            "token": "presented" if request.token else "",
+            "serial": request.certificate.serial if request.certificate else "",
+            "fingerprint": request.certificate.fingerprint if request.certificate else "",
+            "token": "presented" if request.has_token else "",
         },
         verdict=verdict,
         assumptions=tuple(assumptions),
-        subjects=subjects.under(verdict.permissions) if verdict.allowed else (),
+        subjects=subjects.under(verdict),
     )
 
 
@@ -259,9 +272,9 @@ def _request(settings: Settings, described: Description) -> tuple[ConnectRequest
     """Turn the description into the question the engine would ask, and say what was assumed for that."""
     assumptions = []
     address = described.address
-    if not address and described.kind is not Kind.IN_PROCESS:
+    if not address and described.kind is not ConnectionKind.IN_PROCESS:
         address = _LOOPBACK
-        assumptions.append(f"the connection comes from {_LOOPBACK}; --address says otherwise")
+        assumptions.append(f"the connection comes from {_LOOPBACK}; set another address with --address")
     tls, assumption = _tls_state(settings, described)
     if assumption:
         assumptions.append(assumption)
@@ -273,20 +286,20 @@ def _request(settings: Settings, described: Description) -> tuple[ConnectRequest
         user=described.user,
         password=described.password,
         token=described.token,
-        certificate=_facts(described.certificate) if presented and described.certificate else None,
+        certificate=_facts(settings, described.certificate) if presented and described.certificate else None,
     )
     return request, assumptions
 
 
 def _tls_state(settings: Settings, described: Description) -> tuple[TlsState, str]:
     """Find out the state of TLS, and what had to be assumed for it."""
-    offered = settings.tls.everywhere if described.kind is Kind.LEAFNODE else settings.tls.enabled
+    offered = settings.tls.everywhere if described.kind is ConnectionKind.LEAFNODE else settings.tls.enabled
     if described.certificate is None:
         if described.tls is TlsState.MTLS:
             return TlsState.MTLS, "the program presents a certificate that the broker verifies"
         if described.tls is not None:
             return described.tls, ""
-        return (TlsState.ANON if offered and described.kind is not Kind.IN_PROCESS else TlsState.NONE), ""
+        return (TlsState.ANON if offered and described.kind is not ConnectionKind.IN_PROCESS else TlsState.NONE), ""
     if described.tls not in (None, TlsState.MTLS):
         raise click.UsageError(f"--certificate and --tls {described.tls} contradict each other")
     if not offered:
@@ -308,15 +321,33 @@ def _unverified(settings: Settings, request: ConnectRequest, described: Descript
     return refused_by_handshake(refusal) if refusal else None
 
 
-def _facts(pem: bytes) -> Certificate:
-    leaf = _chain(pem, "--certificate")[0]
+def _facts(settings: Settings, pem: bytes) -> Certificate:
+    chain = _chain(pem, "--certificate")
+    ca = settings.tls.files.ca if settings.tls.files else None
+    leaf, *above = client_certificate.path(chain, _chain(_read(ca, "the broker's CA file"), str(ca)) if ca else ())
     names = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return Certificate(
         common_name=str(names[-1].value) if names else "",
         serial=f"{leaf.serial_number:x}",
         issuer=leaf.issuer.rfc4514_string(),
-        fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
+        fingerprint=_fingerprint(leaf),
+        not_after=int(leaf.not_valid_after_utc.timestamp()),
+        intermediates=tuple(
+            Intermediate(f"{each.serial_number:x}", each.issuer.rfc4514_string(), _fingerprint(each), key_of(each))
+            for each in above[:-1]
+        ),
+        authority=Authority(above[-1].subject.rfc4514_string(), _fingerprint(above[-1]), key_of(above[-1]))
+        if above
+        else None,
     )
+
+
+def _authority(last: x509.Certificate) -> Authority:
+    return Authority(last.subject.rfc4514_string(), _fingerprint(last), key_of(last))
+
+
+def _fingerprint(certificate: x509.Certificate) -> str:
+    return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def _chain(pem: bytes, where: str) -> tuple[x509.Certificate, ...]:

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 import click
 
 from choria_broker.access.explain import HANDSHAKE, Direction, SubjectAnswer, about_publish, about_subscribe
+from choria_broker.access.needed import needed
+from choria_broker.access.quoted import quoted
 from choria_broker.access.rules import RULES
-from choria_broker.access.shown import shown
 from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
-from choria_broker.cli.escaping import plain
+from choria_broker.audit.denials import Noted
+from choria_broker.wording import plain
 
 _SENTENCES: Mapping[str, str] = {HANDSHAKE.name: HANDSHAKE.sentence} | {
     name: rule.sentence for name, rule in RULES.items()
@@ -30,12 +32,28 @@ class Subjects:
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
 
-    def under(self, permissions: Permissions | None) -> tuple[SubjectAnswer, ...]:
-        """Answer for each subject whether it may be used, in the order asked."""
-        return (
-            *(about_publish(permissions, subject) for subject in self.publish),
-            *(about_subscribe(permissions, subject) for subject in self.subscribe),
+    def under(self, verdict: Verdict) -> tuple[SubjectAnswer, ...]:
+        """Answer for each subject whether it may be used by who got a verdict, in the order asked."""
+        if not verdict.allowed:
+            return ()
+        answers = (
+            *(about_publish(verdict.permissions, subject) for subject in self.publish),
+            *(about_subscribe(verdict.permissions, subject) for subject in self.subscribe),
         )
+        return tuple(each if each.allowed else _with_needs(each, verdict) for each in answers)
+
+
+def _with_needs(answer: SubjectAnswer, verdict: Verdict) -> SubjectAnswer:
+    publish, subject = answer.direction is Direction.PUBLISH, answer.subject.partition(" ")[0]
+    wanted = needed(verdict.rule, verdict.username, subject, publish=publish, granted=verdict.permissions)
+    return dataclasses.replace(answer, needs=wanted)
+
+
+def denied_words(noted: Noted) -> str:
+    """Say what was denied, or what somebody was too slow for."""
+    if noted.kind == "slow":
+        return f"slow consumer, {noted.needs}{f', most of them for {noted.subject}' if noted.subject else ''}"
+    return f"may not {noted.kind} to {noted.subject}{f' (needs {noted.needs})' if noted.needs else ''}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,12 +65,14 @@ class Explanation:
         verdict: the decision.
         assumptions: sentences about what was taken for granted.
         subjects: answers about single subjects; empty for a refused connection.
+        denied: what the connection's holder was denied so far, as the running broker knows it.
     """
 
     connection: Mapping[str, str]
     verdict: Verdict
     assumptions: tuple[str, ...] = ()
     subjects: tuple[SubjectAnswer, ...] = ()
+    denied: tuple[Noted, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -81,6 +101,7 @@ def document(explanation: Explanation) -> dict[str, object]:
             "permissions": dataclasses.asdict(verdict.permissions) if verdict.permissions else None,
         },
         "subjects": [dataclasses.asdict(answer) for answer in explanation.subjects],
+        "denied": [dataclasses.asdict(each) for each in explanation.denied],
         "allowed": explanation.allowed,
     }
 
@@ -91,9 +112,9 @@ def text(explanation: Explanation) -> Iterator[str]:
     facts = (f"{name} {plain(str(value))}" for name, value in explanation.connection.items() if value)
     yield f"Connection: {', '.join(facts)}"
     for assumption in explanation.assumptions:
-        yield f"Taken for granted: {plain(assumption)}"
+        yield f"Assumed: {plain(assumption)}"
     yield ""
-    yield "The way through the rules:"
+    yield "Rules checked:"
     for number, step in enumerate(verdict.trail, 1):
         yield f"{number:3}. {plain(f'{step.rule}: {step.outcome}')}"
         yield f"     {_SENTENCES.get(step.rule, '')}"
@@ -104,10 +125,13 @@ def text(explanation: Explanation) -> Iterator[str]:
         yield f"Remedy: {plain(verdict.remedy)}"
     if verdict.allowed:
         yield f"Account: {plain(verdict.account)}"
-        yield f"Username: {shown(verdict.username)}" if verdict.username else "Username: none"
+        yield f"Username: {quoted(verdict.username)}" if verdict.username else "Username: none"
         yield from _limits(verdict.permissions)
     for answer in explanation.subjects:
         yield f"{_mark('yes' if answer.allowed else 'no', good=answer.allowed)}: {plain(answer.sentence)}"
+    for noted in explanation.denied:
+        times = "once" if noted.times == 1 else f"{noted.times} times"
+        yield f"Denied {times}: {plain(denied_words(noted))}"
 
 
 def _mark(word: str, *, good: bool) -> str:

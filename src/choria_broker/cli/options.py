@@ -2,33 +2,87 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+from choria_broker.access.selection import Selection
+from choria_broker.config.surroundings.facts import Overrides
+
+Command = Callable[..., Any]
 
 
 def configuration(command: Command) -> Command:
-    """Add ``--config`` and the options that change how the configuration is read."""
-    for option in (
-        click.option(
-            "--lenient-config", is_flag=True, hidden=True, help="Read bad values as the original program does."
-        ),
-        click.option(
-            "--disable-ssl-verification", is_flag=True, hidden=True, help="Never request client certificates."
-        ),
-        click.option("--disable-tls", is_flag=True, hidden=True, help="Run without TLS."),
-        click.option("--debug", is_flag=True, callback=_debug, help="Log at debug level, the engine included."),
-        # Whether the file can be read is for the configuration's own findings to say.
-        click.option("--config", type=click.Path(path_type=Path, readable=False), help="Configuration file."),
-    ):
-        command = option(command)
-    return command
+    """Add ``--config`` and the options that change how the configuration is read.
+
+    The command gets them as ``config``, a path or None, and ``overrides``.
+    """
+
+    @functools.wraps(command)
+    def told(
+        *, debug: bool, disable_tls: bool, disable_ssl_verification: bool, lenient_config: bool, **others: object
+    ) -> object:
+        overrides = Overrides(
+            debug=debug,
+            disable_tls=disable_tls,
+            disable_ssl_verification=disable_ssl_verification,
+            lenient=lenient_config,
+        )
+        return command(overrides=overrides, **others)
+
+    return functools.reduce(lambda inner, option: option(inner), _OPTIONS, told)
 
 
 def _debug(context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
     """Take the flag before the command's name for the command's own, as the original program does."""
     return value or bool(context.find_root().params.get("debug"))
+
+
+_OPTIONS = (
+    click.option("--lenient-config", is_flag=True, hidden=True, help="Read invalid values as go-choria does."),
+    click.option("--disable-ssl-verification", is_flag=True, hidden=True, help="Never request client certificates."),
+    click.option("--disable-tls", is_flag=True, hidden=True, help="Run without TLS."),
+    click.option("--debug", is_flag=True, callback=_debug, help="Log at debug level, including the engine's log."),
+    # Whether the file can be read is for the configuration's own findings to say.
+    click.option("--config", type=click.Path(path_type=Path, readable=False), help="Configuration file."),
+)
+
+
+def selectors(command: Command) -> Command:
+    """Add the options that say which sessions are meant; the command gets them as ``selection``."""
+
+    @functools.wraps(command)
+    def told(*, cid: tuple[int, ...], **others: Any) -> object:
+        chosen = {name: others.pop(name) or "" for name in _SELECTORS}
+        return command(selection=Selection(connections=cid, **chosen), **others)
+
+    return functools.reduce(lambda inner, option: option(inner), reversed(_SELECTOR_OPTIONS), told)
+
+
+_SELECTORS = ("identity", "caller", "token", "key", "certificate", "issuer", "address", "account", "kind", "method")
+_SELECTOR_OPTIONS = (
+    click.option("--identity", metavar="GLOB", help="Identity; * and ? stand for any text and any character."),
+    click.option("--caller", help="Caller id, such as up=bob."),
+    click.option("--token", help="Token id, also that of a chain issuer."),
+    click.option("--key", help="Public key of the token's holder or of a chain issuer, in hex."),
+    click.option("--certificate", metavar="SERIAL", help="Serial number in hex, also of an intermediate one."),
+    click.option("--issuer", help="Issuer of the certificate with this serial number."),
+    click.option("--cid", type=click.IntRange(min=1), multiple=True, help="Number of a connection; can be repeated."),
+    click.option("--address", help="Address of the peer, or a network such as 192.0.2.0/24."),
+    click.option("--account", help="Account that it is in."),
+    click.option("--kind", type=click.Choice(["client", "websocket", "leafnode"]), help="Kind of connection."),
+    click.option("--method", help="How it was recognised, such as token or mtls."),
+)
+
+
+def running_broker(command: Command) -> Command:
+    """Add ``--config`` of a running broker, given as ``config``."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        required=True,
+        help="Configuration file that the broker was started with.",
+    )(command)

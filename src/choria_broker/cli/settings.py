@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from choria_broker.config import manual
+from choria_broker.config.table import manual
 
 
 @click.command()

@@ -10,18 +10,26 @@ from pathlib import Path
 import click
 import msgspec
 
-from choria_broker.announcements import go_duration
-from choria_broker.cli.escaping import plain
+from choria_broker.cli.explanation import denied_words
 from choria_broker.control.client import ControlError, ask_status
-from choria_broker.control.protocol import RecentDecision, Status, StreamStatus
+from choria_broker.settings import durations
+from choria_broker.status.document import AuthoritiesReport, AuthorityReport, RecentDecision, Status
+from choria_broker.status.drains import OFF
+from choria_broker.status.revocation import RevocationReport
+from choria_broker.streams.report import Report
+from choria_broker.wording import plain
 
 _SHOWN_NAMES = 20
-_NOT_KNOWN = "connected or not is not known without plugin.choria.stats_port"
+_SHORT = 16
+_NOT_KNOWN = "connection state unknown: set plugin.choria.stats_port"
 
 
 @click.command()
 @click.option(
-    "--config", type=click.Path(path_type=Path), required=True, help="Configuration file the broker was started with."
+    "--config",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Configuration file that the broker was started with.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 def status(*, config: Path, as_json: bool) -> None:
@@ -45,19 +53,23 @@ def _text(found: Status) -> Iterator[str]:
     yield f"Health: {found.health.sentence}"
     if len(found.health.reasons) > 1:
         yield from (f"  {reason}" for reason in found.health.reasons)
+    if found.drain.state != OFF:
+        drain = found.drain
+        yield f"Drain {drain.plan}, by {drain.by}, since {_moment(drain.since)}: {drain.sentence}"
     yield f"Version: {found.version} with nats-server {found.nats}"
     if found.engine.pid:
-        yield f"Engine: process {found.engine.pid}, running for {go_duration(float(int(found.engine.uptime)))}"
+        yield f"Engine: process {found.engine.pid}, running for {durations.in_go(float(int(found.engine.uptime)))}"
     yield f"Configuration: {found.source}"
     yield f"Ports: {_counts(found.ports) or 'none open yet'}"
     if found.operator:
-        yield f"Operator {found.operator}: nats-server decides on connections, by the tokens of users"
+        yield f"Operator {found.operator}: nats-server decides on connections by the users' tokens"
         yield f"Accounts: {_names(found.accounts)}"
     else:
-        yield f"Accepted: {_counts(found.accepted) or 'nobody yet'}"
+        yield f"Accepted: {_counts(found.accepted) or 'none'}"
     yield from _refusals(found)
+    yield from _denied(found)
     if found.unverified_account:
-        yield f"Unverified clients: let into account {found.unverified_account}"
+        yield f"Unverified clients: accepted into account {found.unverified_account}"
     yield from _links(found)
     yield from _streams(found)
     yield from _configuration(found)
@@ -67,14 +79,23 @@ def _text(found: Status) -> Iterator[str]:
 
 
 def _refusals(found: Status) -> Iterator[str]:
-    counts = _counts(found.refused)
-    if counts or found.refused_addresses:
-        yield f"Refused: {counts or 'by nats-server'}"
+    counts, engine = _counts(found.refused), sum(found.engine_refused.values())
+    by_engine = f"by nats-server {engine} ({_counts(found.engine_refused)})" if engine else ""
+    if counts or engine:
+        yield f"Refused: {'; '.join(filter(None, (counts, by_engine)))}"
     elif not found.operator:
-        yield "Refused: nobody yet"
+        yield "Refused: none"
     for refused in found.refused_addresses:
         times = "once" if refused.refusals == 1 else f"{refused.refusals} times"
         yield f"  {refused.address}: {times}, last {_moment(refused.last)}: {_counts(refused.rules)}"
+
+
+def _denied(found: Status) -> Iterator[str]:
+    if found.denied:
+        yield "Denied subjects and slow consumers:"
+    for each in found.denied:
+        times = "once" if each.times == 1 else f"{each.times} times"
+        yield f"  {each.who}, cid {each.connection}: {denied_words(each)}: {times}, last {_moment(each.last)}"
 
 
 def _links(found: Status) -> Iterator[str]:
@@ -86,16 +107,61 @@ def _links(found: Status) -> Iterator[str]:
         yield f"Peers: {len(peers.connected or ())} of {len(peers.configured)} connected{names}"
     for remote in found.remotes:
         state = _NOT_KNOWN if remote.connected is None else "connected" if remote.connected else "not connected"
-        rtt = f", {remote.rtt_ms:.1f} ms away" if remote.rtt_ms is not None else ""
+        rtt = f", round trip {remote.rtt_ms:.1f} ms" if remote.rtt_ms is not None else ""
         yield f"{remote.kind.capitalize()} {remote.name}: {state}{rtt}"
 
 
 def _configuration(found: Status) -> Iterator[str]:
     if found.certificates:
         first = min(found.certificates, key=lambda certificate: certificate.expires)
-        yield f"First certificate to expire: {first.file}, {_moment(first.expires)}, days left: {first.days_left}"
+        yield f"Next certificate to expire: {first.file}, {_moment(first.expires)}, days left: {first.days_left}"
+    if found.authorities:
+        yield from _authorities(found.authorities)
+    yield from _revocation(found.revocation)
+    if found.reload:
+        yield f"Last reload: {_moment(found.reload.time)} by {found.reload.asked_by}: {found.reload.sentence}"
+        if found.reload.why:
+            yield f"  {found.reload.why}"
+    for bad in found.file_problems:
+        yield f"Changed and not in use since {_moment(bad.since)}: {bad.why}"
+    for pending in found.pending_restart:
+        place = f"{pending.file}:{pending.line}: " if pending.line else ""
+        yield f"Restart needed, {place}{pending.key} is {pending.new or 'unset'}, in force: {pending.old or 'unset'}"
     for left_out in found.left_out:
-        yield f"Left out, {left_out.place}: {left_out.problem}. Remedy: {left_out.remedy}"
+        yield f"Not in use, {left_out.place}: {left_out.problem}. Remedy: {left_out.remedy}"
+
+
+def _revocation(found: RevocationReport) -> Iterator[str]:
+    for crl in found.crls:
+        number = "" if crl.number is None else f" {crl.number}"
+        until = f"next update {_moment(crl.next_update)}" if crl.next_update is not None else "without an end"
+        late = ", out of date" if crl.overdue else ""
+        yield f"Revoked certificates: {crl.certificates} in list{number} of {crl.issuer} in {crl.file}, {until}{late}"
+    if found.file:
+        yield f"Revocations: {found.entries} in {found.file}"
+    if found.ended:
+        yield f"Sessions ended: {_counts(found.ended)}"
+
+
+def _authorities(found: AuthoritiesReport) -> Iterator[str]:
+    yield f"Connections by CA, {_moment(found.time)}:"
+    yield from map(_authority, found.authorities)
+    if found.without_certificate:
+        connections = _kinds(found.without_certificate)
+        yield f"  no certificate: {connections}; with which CA these verify this broker is not known here"
+    if found.clear_text:
+        yield f"  no TLS: {_kinds(found.clear_text)}"
+
+
+def _authority(found: AuthorityReport) -> str:
+    end = "expired" if found.days_left < 0 else "expires"
+    place = ", ".join(found.files) or "in no CA file any more, cannot come back"
+    named = f"{found.subject or 'unnamed'} ({found.fingerprint[:_SHORT]}), {end} {_moment(found.expires)}"
+    return f"  {named}: {_kinds(found.connections) or 'none'}; {place}"
+
+
+def _kinds(connections: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in connections.items())
 
 
 def _streams(found: Status) -> Iterator[str]:
@@ -107,18 +173,20 @@ def _streams(found: Status) -> Iterator[str]:
             yield f"  {each.account} {each.stream}: {each.reason}"
     for trouble in found.stream_troubles:
         times = "once" if trouble.times == 1 else f"{trouble.times} times"
-        yield f"Streams trouble, {times}, last {_moment(trouble.last)}: {trouble.words}. Remedy: {trouble.remedy}"
+        yield f"Streams problem, {times}, last {_moment(trouble.last)}: {trouble.words}. Remedy: {trouble.remedy}"
 
 
-def _state(stream: StreamStatus) -> str:
+def _state(stream: Report) -> str:
     return stream.outcome or stream.state.replace("-", " ")
 
 
 def _decision(decision: RecentDecision) -> str:
     result = f"into {decision.account}" if decision.allowed else "refused"
+    certificate = decision.common_name or (f"serial {decision.serial}" if decision.serial else "")
+    held = f" with certificate {certificate}" if certificate else ""
     who = f" {decision.username}" if decision.username else ""
     place = decision.address or decision.kind
-    return f"  {_moment(decision.time)} cid {decision.connection}{who} from {place}: {result}, {decision.rule}"
+    return f"  {_moment(decision.time)} cid {decision.connection}{who}{held} from {place}: {result}, {decision.rule}"
 
 
 def _names(names: Sequence[str]) -> str:

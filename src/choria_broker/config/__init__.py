@@ -1,1 +1,1 @@
-"""From a Choria configuration file to settings: syntax, the table of settings, findings."""
+"""From a configuration file to settings; only the wiring imports it."""

@@ -8,34 +8,57 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from choria_broker.config.collector import Collector, Subject
-from choria_broker.config.discovery import Discovery, Search
-from choria_broker.config.facts import Facts, Overrides
-from choria_broker.config.files import read_file, read_store, words
-from choria_broker.config.findings import Finding, Origin
-from choria_broker.config.questions import (
+from choria_broker.config.held import alone_or_not, hold, in_its_cluster
+from choria_broker.config.resolve.listeners import listen_addresses
+from choria_broker.config.resolve.peers import PEERS, peer_hosts
+from choria_broker.config.resolve.security import chosen_files
+from choria_broker.config.resolve.whole import resolve
+from choria_broker.config.surroundings.discovery import Discovery, Search
+from choria_broker.config.surroundings.facts import Facts, Overrides
+from choria_broker.config.surroundings.needs import (
     NETWORK_ON,
     PEERS_RECORD,
+    configured_identity,
     known_domain,
     named_files,
     needs_peers,
     needs_ssldir,
     operator_store,
-    peer_hosts,
+    own_gateway_hosts,
 )
-from choria_broker.config.reading import Values, read
-from choria_broker.config.resolve import resolve
-from choria_broker.config.resolve_operator import reloaded_settings
-from choria_broker.config.resolve_security import chosen_files
-from choria_broker.config.settings import Settings
-from choria_broker.config.syntax import Document, parse
+from choria_broker.config.table.schema import Apply
+from choria_broker.config.text.collector import Collector, SettingRef
+from choria_broker.config.text.reading import Values, read
+from choria_broker.config.text.syntax import Document, parse
+from choria_broker.host.facts import FileFact
+from choria_broker.host.files import read_file, read_named, read_store, words
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.finding_codes import Code
+from choria_broker.settings.findings import Finding, Origin
 
 __all__ = ["Discovery", "Loaded", "Overrides", "load"]
 
 _TYPED_PLUGIN_FILE = "choria.cfg"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class Basis:
+    """What settings were made from, so that they can be made again from other contents of some files.
+
+    Attributes:
+        document: lines of the configuration, as far as they are in force.
+        facts: what was found out; the content of every file that the configuration names is among it.
+        environ: variables of the environment.
+        overrides: choices of the command line.
+    """
+
+    document: Document
+    facts: Facts
+    environ: Mapping[str, str]
+    overrides: Overrides
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,12 +70,16 @@ class Loaded:
         findings: everything worth saying, in order.
         files: configuration files that were read, in order; the later ones win.
         srv_lookups: SRV records that were asked for.
+        wanted: what the files say, also where a running broker keeps what it serves; None as for ``settings``.
+        basis: what the settings were made from.
     """
 
     settings: Settings | None
     findings: tuple[Finding, ...]
     files: tuple[Path, ...]
     srv_lookups: int = 0
+    wanted: Settings | None = dataclasses.field(default=None, repr=False)
+    basis: Basis | None = dataclasses.field(default=None, repr=False)
 
 
 def load(
@@ -62,6 +89,7 @@ def load(
     *,
     now: dt.datetime | None = None,
     discovery: Discovery | None = None,
+    served: Settings | None = None,
 ) -> Loaded:
     """Read a configuration. Mistakes of the operator become findings, never exceptions.
 
@@ -71,6 +99,8 @@ def load(
         environ: variables to use instead of those of the process.
         now: time to judge certificates by, with time zone; the present when left out.
         discovery: ways to ask machine and network.
+        served: what a running broker serves. Settings that only a restart changes are then as served, and so is what
+            turned bad.
 
     Returns:
         Settings and findings. It takes five seconds at most, whatever DNS, facter and puppet do.
@@ -78,46 +108,88 @@ def load(
     overrides = overrides or Overrides()
     environ = os.environ if environ is None else environ
     collector = Collector(lenient=overrides.lenient)
-    document, files = _read_files(Path(path), environ, collector)
+    # A start waits for what a pipe brings; a broker that serves waits for nobody.
+    document, files = _read_files(Path(path), environ, collector, read_named if served else read_file)
     if not files:
         return Loaded(None, collector.findings(), ())
-    values = read(document, environ, environ.get("HOME", ""), collector)
-    facts = _gather(Path(path).absolute(), values, environ, Search(discovery or Discovery(), environ))
-    facts = dataclasses.replace(facts, now=now or facts.now)
-    settings = resolve(values, facts, overrides, collector)
-    return Loaded(settings, collector.findings(), files, srv_lookups=int(facts.srv is not None))
+    reading = _Reading(Path(path).absolute(), environ, overrides, now, Search(discovery or Discovery(), environ))
+    basis, fresh = reading.resolved(document, collector, served)
+    loaded = Loaded(fresh, collector.findings(), files, reading.srv_lookups, fresh, basis)
+    if served is None or fresh is None:
+        return loaded
+    other_cluster = alone_or_not(fresh, served)
+    held = hold(document, served, Apply.RESTART, *([PEERS] if other_cluster else []))
+    if not other_cluster and _texts(held) == {"identity": fresh.identity} | _texts(document):
+        return loaded
+    collector = Collector(lenient=overrides.lenient)
+    basis, settings = reading.resolved(held, collector, served)
+    settings = in_its_cluster(settings, served) if settings else None
+    return dataclasses.replace(
+        loaded, settings=settings, findings=collector.findings(), srv_lookups=reading.srv_lookups, basis=basis
+    )
 
 
-def reload_operator(settings: Settings, *, now: dt.datetime | None = None) -> Loaded:
-    """Read the store of the operator again for a broker that runs; the configuration file stays as it was read.
+def load_files(basis: Basis, paths: Iterable[Path], served: Settings, *, now: dt.datetime | None = None) -> Loaded:
+    """Read some of the files that a configuration names, and neither the configuration nor anything else.
 
     Args:
-        settings: of the broker, which has an operator.
-        now: time to judge tokens by, with time zone; the present when left out.
+        basis: what the settings in force were made from.
+        paths: the files.
+        served: the settings in force.
+        now: time to judge certificates by, with time zone; when left out the one at which the others were judged.
 
     Returns:
-        The settings with what the store holds by now, None when nothing of it can be used; and the findings.
+        Settings and findings, as ``load`` does.
     """
-    operator = settings.network.operator
-    if operator is None:
-        raise ValueError("there is no operator")
-    collector = Collector()
-    renewed = reloaded_settings(settings, read_store(operator.directory), now or dt.datetime.now(dt.UTC), collector)
-    return Loaded(renewed, collector.findings(), ())
+    files = dict(basis.facts.files) | {path: read_named(path) for path in paths}
+    facts = dataclasses.replace(basis.facts, files=files, now=now or basis.facts.now)
+    collector = Collector(lenient=basis.overrides.lenient)
+    values = read(basis.document, basis.environ, basis.environ.get("HOME", ""), collector)
+    settings = resolve(values, facts, basis.overrides, collector, served)
+    settings = in_its_cluster(settings, served) if settings else None
+    fresh = dataclasses.replace(basis, facts=facts)
+    return Loaded(settings, collector.findings(), (), wanted=settings, basis=fresh)
 
 
-def _read_files(path: Path, environ: Mapping[str, str], collector: Collector) -> tuple[Document, tuple[Path, ...]]:
+def _texts(document: Document) -> dict[str, str]:
+    return {entry.key: entry.value for entry in document.entries}
+
+
+@dataclasses.dataclass(slots=True)
+class _Reading:
+    """One look at a configuration and at what it depends on."""
+
+    source: Path
+    environ: Mapping[str, str]
+    overrides: Overrides
+    now: dt.datetime | None
+    search: Search
+    srv_lookups: int = 0
+
+    def resolved(
+        self, document: Document, collector: Collector, served: Settings | None
+    ) -> tuple[Basis, Settings | None]:
+        values = read(document, self.environ, self.environ.get("HOME", ""), collector)
+        facts = _gather(self.source, values, self.environ, self.search)
+        facts = dataclasses.replace(facts, now=self.now or facts.now)
+        self.srv_lookups += int(facts.srv is not None)
+        settings = resolve(values, facts, self.overrides, collector, served)
+        return Basis(document, facts, self.environ, self.overrides), settings
+
+
+def _read_files(
+    path: Path, environ: Mapping[str, str], collector: Collector, read_fact: Callable[[Path], FileFact]
+) -> tuple[Document, tuple[Path, ...]]:
     """Read the main file and ``plugin.d``; no files at all when the main file cannot be read."""
-    main = read_file(path)
+    main = read_fact(path)
     if main.problem:
         problem = f"could not parse configuration: open {path}: {main.problem}"
-        remedy = "give the path of a configuration file that the broker can read with --config"
-        collector.refuse("config-unreadable", problem, remedy, Subject(origin=Origin(str(path))))
+        collector.refuse(Code.CONFIG_UNREADABLE, problem=problem, at=SettingRef(origin=Origin(str(path))))
         return Document(), ()
     document, files = parse(main.content, str(path)), [path.absolute()]
     directory = path.parent / "plugin.d"
     for file in _plugin_files(directory, path, environ, collector):
-        found = read_file(file)
+        found = read_fact(file)
         if found.problem:
             _refuse_plugin(file, found.problem, collector)
             continue
@@ -126,15 +198,15 @@ def _read_files(path: Path, environ: Mapping[str, str], collector: Collector) ->
         files.append(file.absolute())
     if len(files) > 1:
         names = ", ".join(file.name for file in files[1:])
-        problem, effect = f"read {names} after the main file", "their settings win over those of the main file"
-        at = Subject(origin=Origin(str(directory)))
-        collector.info("plugin-files-read", problem, effect, "nothing to do", at)
+        problem, effect = f"read {names} after the main file", "their settings override those of the main file"
+        at = SettingRef(origin=Origin(str(directory)))
+        collector.info(Code.PLUGIN_FILES_READ, problem=problem, effect=effect, at=at)
     return document, tuple(files)
 
 
 def _plugin_files(directory: Path, path: Path, environ: Mapping[str, str], collector: Collector) -> list[Path]:
     """List the files to read, in byte order of their names."""
-    at = Subject(origin=Origin(str(directory)))
+    at = SettingRef(origin=Origin(str(directory)))
     try:
         names = sorted((entry.name for entry in directory.iterdir()), key=os.fsencode)
     except FileNotFoundError:
@@ -143,16 +215,16 @@ def _plugin_files(directory: Path, path: Path, environ: Mapping[str, str], colle
         _refuse_plugin(directory, words(error), collector)
         return []
     if _inside_home(path, environ.get("HOME", "")):
-        problem, effect = "the configuration is in the home directory", "plugin.d is not read"
-        remedy = "move the settings to the main file, or the configuration out of the home directory"
-        collector.info("plugin-files-skipped", problem, effect, remedy, at)
+        problem, effect = "plugin.d is not read", "plugin.d is not read"
+        remedy = "move the settings to the main file, or move the configuration out of the home directory"
+        collector.info(Code.PLUGIN_FILES_SKIPPED, problem=problem, effect=effect, remedy=remedy, at=at)
         return []
     for name in names:
         if name.endswith(".conf"):
-            at = Subject(origin=Origin(str(directory / name)))
+            at = SettingRef(origin=Origin(str(directory / name)))
             problem, effect = "only files that end in .cfg are read here", "the file is ignored"
             remedy = f"rename it to {name.removesuffix('.conf')}.cfg, or remove it"
-            collector.warn("plugin-conf-file", problem, effect, remedy, at)
+            collector.warn(Code.PLUGIN_CONF_FILE, problem=problem, effect=effect, remedy=remedy, at=at)
     return [directory / name for name in names if name.endswith(".cfg")]
 
 
@@ -164,25 +236,25 @@ def _inside_home(path: Path, home: str) -> bool:
 
 
 def _refuse_plugin(path: Path, problem: str, collector: Collector) -> None:
-    remedy = "let the broker's user read it, or remove it"
     text = f"could not parse configuration: open {path}: {problem}"
-    collector.refuse("plugin-unreadable", text, remedy, Subject(origin=Origin(str(path))))
+    collector.refuse(Code.PLUGIN_UNREADABLE, problem=text, at=SettingRef(origin=Origin(str(path))))
 
 
 def _gather(source: Path, values: Values, environ: Mapping[str, str], search: Search) -> Facts:
     """Find out everything the settings depend on; slow answers are waited for at the same time."""
     ssldir_asked = search.ssldir_in_background() if needs_ssldir(values) else None
-    identity = values.text("identity") or search.identity()
+    bindable_asked = search.bindable_in_background(listen_addresses(values))
+    identity = configured_identity(values) or search.identity()
     srv, no_domain = None, False
     if needs_peers(values):
         domain = known_domain(values, identity) or search.domain()
         no_domain = not domain
         srv = search.srv(f"{PEERS_RECORD}.{domain}") if domain else None
     network = values.flag(NETWORK_ON)
-    addresses = search.addresses(peer_hosts(values, srv)) if network else {}
+    addresses = search.addresses((*peer_hosts(values, srv), *own_gateway_hosts(values))) if network else {}
     ssldir = ssldir_asked() if ssldir_asked else None
     certname = environ.get("MCOLLECTIVE_CERTNAME", "")
-    named = named_files(values, chosen_files(values, ssldir, identity, certname).files)
+    named = named_files(values, chosen_files(values, ssldir, identity, certname).files, ssldir)
     store = values.path("plugin.choria.network.stream.store") if network else None
     operator = operator_store(values, source) if network else None
     return Facts(
@@ -195,7 +267,9 @@ def _gather(source: Path, values: Values, environ: Mapping[str, str], search: Se
         no_domain=no_domain,
         addresses=addresses,
         local_addresses=search.local([address for found in addresses.values() for address in found]),
-        files={path: read_file(path) for path in named},
+        bindable=bindable_asked(),
+        files={path: read_named(path) for group in named for path in group.files},
+        groups=named,
         store_problem=_store_problem(store) if store else "",
         operator_store=read_store(operator) if operator else None,
     )

@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from choria_broker.audit import Decision
-from choria_broker.control.peer import uid_of_peer
-from choria_broker.control.place import belonging, candidates, owner
-from choria_broker.control.protocol import LONGEST_ANSWER, Answer, DecisionRequest, Request, Status, StatusRequest
+from choria_broker.access.selection import Selection
+from choria_broker.audit.trail import Decision
+from choria_broker.control.peer_credentials import uid_of_peer
+from choria_broker.control.protocol import (
+    LONGEST_ANSWER,
+    NOT_UNDERSTOOD,
+    Answer,
+    ConnectionsRequest,
+    DecisionRequest,
+    DrainRequest,
+    FindRequest,
+    KickRequest,
+    ReloadRequest,
+    Request,
+    RevokeRequest,
+    StatusRequest,
+    UpgradeRequest,
+)
+from choria_broker.control.socket_path import belonging, candidates, owner
+from choria_broker.sessions.documents import Found, Kicked, Page
+from choria_broker.status.document import Status, UpgradeBegun, UpgradeReport
+from choria_broker.status.drains import DrainReport
+from choria_broker.status.reloads import ReloadReport
+from choria_broker.status.revocation import RevokeReport
 
 PATIENCE = 10.0
 """Seconds to wait for an answer."""
 
+RELOAD_PATIENCE = 120.0
+"""Seconds to wait for a reload, before which another one may have to end."""
+
+SESSIONS_PATIENCE = 30.0
+"""Seconds to wait for what the engine, or other brokers, tell of sessions."""
+
+UPGRADE_PATIENCE = 60.0
+"""Seconds to wait for the installed program to be tried, and then for it to take over."""
+
+_ASK_AGAIN = 0.1
 _ROOT = 0
 _CHUNK = 65536
 _T = TypeVar("_T")
@@ -58,17 +90,146 @@ def ask_decision(configuration: Path, connection: int, environ: Mapping[str, str
     return _ask(configuration, DecisionRequest(connection), Answer[Decision], environ)
 
 
-def _ask(configuration: Path, request: Request, kind: type[Answer[_T]], environ: Mapping[str, str] | None) -> _T:
+def ask_reload(configuration: Path, *, dry_run: bool = False, environ: Mapping[str, str] | None = None) -> ReloadReport:
+    """Have the broker that runs on a configuration file read it again.
+
+    Args:
+        configuration: the file.
+        dry_run: only tell what would come of it.
+        environ: variables to use instead of those of the process.
+
+    Raises:
+        ControlError: it could not be asked, or did not answer.
+    """
+    return _ask(configuration, ReloadRequest(dry_run), Answer[ReloadReport], environ, RELOAD_PATIENCE)
+
+
+def ask_drain(configuration: Path, request: DrainRequest, environ: Mapping[str, str] | None = None) -> DrainReport:
+    """Have the broker that runs on a configuration file move its connections elsewhere, or ask how far it is.
+
+    Args:
+        configuration: the file.
+        request: what it is to do.
+        environ: variables to use instead of those of the process.
+
+    Raises:
+        ControlError: it could not be asked, or did not answer.
+    """
+    return _ask(configuration, request, Answer[DrainReport], environ)
+
+
+def ask_connections(
+    configuration: Path, selection: Selection, after: int = 0, environ: Mapping[str, str] | None = None
+) -> Page:
+    """Ask the broker that runs on a configuration file who is connected to it.
+
+    Args:
+        configuration: the file.
+        selection: whose connections are meant.
+        after: number of the last one that is known already, 0 to begin.
+        environ: variables to use instead of those of the process.
+
+    Raises:
+        ControlError: it could not be asked, or did not answer.
+    """
+    return _ask(configuration, ConnectionsRequest(selection, after), Answer[Page], environ, SESSIONS_PATIENCE)
+
+
+def ask_kick(
+    configuration: Path, selection: Selection, *, dry_run: bool = False, environ: Mapping[str, str] | None = None
+) -> Kicked:
+    """Have the broker that runs on a configuration file end sessions.
+
+    Args:
+        configuration: the file.
+        selection: whose sessions are meant.
+        dry_run: only tell whom it would hit.
+        environ: variables to use instead of those of the process.
+
+    Raises:
+        ControlError: it could not be asked, or did not answer.
+    """
+    return _ask(configuration, KickRequest(selection, dry_run), Answer[Kicked], environ, SESSIONS_PATIENCE)
+
+
+def ask_find(configuration: Path, text: str, environ: Mapping[str, str] | None = None) -> Found:
+    """Ask the broker that runs on a configuration file, and the other members of its cluster, where somebody is.
+
+    Args:
+        configuration: the file.
+        text: part of whatever somebody is known by.
+        environ: variables to use instead of those of the process.
+
+    Raises:
+        ControlError: it could not be asked, or did not answer.
+    """
+    return _ask(configuration, FindRequest(text), Answer[Found], environ, SESSIONS_PATIENCE)
+
+
+def ask_revoke(configuration: Path, request: RevokeRequest, environ: Mapping[str, str] | None = None) -> RevokeReport:
+    """Have the broker that runs on a configuration file take over who was revoked, or tell whom that would hit.
+
+    Raises:
+        ControlError: it could not be asked, or did not answer.
+    """
+    return _ask(configuration, request, Answer[RevokeReport], environ, RELOAD_PATIENCE)
+
+
+def ask_upgrade(configuration: Path, environ: Mapping[str, str] | None = None) -> UpgradeReport:
+    """Have the broker that runs on a configuration file go on with the installed program, and wait until it has.
+
+    Raises:
+        ControlError: it could not be asked, refused, or did not answer afterwards.
+    """
+    begun = _ask(configuration, UpgradeRequest(), Answer[UpgradeBegun], environ, UPGRADE_PATIENCE)
+    report = _report_of(begun, configuration, environ)
+    if report.problem:
+        raise UnansweredError(report.problem)
+    return report
+
+
+def _report_of(begun: UpgradeBegun, configuration: Path, environ: Mapping[str, str] | None) -> UpgradeReport:
+    """Wait until the broker tells what came of an upgrade."""
+    until = time.monotonic() + UPGRADE_PATIENCE
+    while time.monotonic() < until:
+        with contextlib.suppress(ControlError):
+            report = ask_status(configuration, environ).upgrade
+            if report and report.begun == begun.begun:
+                return report
+        time.sleep(_ASK_AGAIN)
+    raise ControlError(
+        f"the broker did not tell within {UPGRADE_PATIENCE:.0f} s that version {begun.after} has taken over; "
+        "its log and the service manager know more"
+    )
+
+
+def _ask(
+    configuration: Path,
+    request: Request,
+    kind: type[Answer[_T]],
+    environ: Mapping[str, str] | None,
+    patience: float = PATIENCE,
+) -> _T:
     try:
         with _connected(configuration, os.environ if environ is None else environ) as sock:
             sock.sendall(msgspec.json.encode(request) + b"\n")
+            sock.settimeout(patience)
             line = _read_line(sock)
+    except TimeoutError as error:
+        raise ControlError(f"the broker did not answer within {patience:.0f} s") from error
     except OSError as error:
         raise ControlError(f"the broker did not answer: {error.strerror or error}") from error
     try:
         answer = msgspec.json.decode(line, type=kind)
     except msgspec.DecodeError as error:
-        raise ControlError("the broker's answer cannot be read; it may be of another version") from error
+        raise ControlError(
+            "the broker's answer cannot be read; the broker may be of another version than this command"
+        ) from error
+    if answer.error.startswith(NOT_UNDERSTOOD):
+        raise ControlError(
+            "the running broker does not know this request; it is of another version than this command, and needs a "
+            "restart to be of this one"
+        )
     if answer.result is None:
         raise UnansweredError(answer.error or "the broker gave no answer")
     return answer.result
@@ -93,7 +254,8 @@ def _connected(configuration: Path, environ: Mapping[str, str]) -> socket.socket
             return sock
         sock.close()
     raise NotRunningError(
-        f"no broker runs on {configuration} as user {uid}; start it, or ask as the user that runs it, or as root"
+        f"no broker runs with {configuration} as user {uid}; start it, or run this command as the broker's user "
+        "or as root"
     )
 
 

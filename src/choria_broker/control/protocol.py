@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 
-from choria_broker.control.report import (
-    CertificateReport,
-    EngineReport,
-    HealthReport,
-    LeftOut,
-    Peers,
-    Remote,
-    StoreReport,
-)
-from choria_broker.refusals import Refused
+from choria_broker.access.selection import Selection
 
 LONGEST_REQUEST = 4096
 """Bytes of a request, its end of line included."""
 
 LONGEST_ANSWER = 4 * 1024 * 1024
 """Bytes of an answer, its end of line included."""
+
+NOT_UNDERSTOOD = "not a valid request"
+"""How the reason begins when a broker does not know a request, as one of another version may not."""
 
 _T = TypeVar("_T")
 
@@ -37,7 +30,92 @@ class DecisionRequest(msgspec.Struct, tag_field="request", tag="decision", froze
     connection: int
 
 
-Request = StatusRequest | DecisionRequest
+class ReloadRequest(msgspec.Struct, tag_field="request", tag="reload", frozen=True):
+    """Asks to read the configuration again.
+
+    Attributes:
+        dry_run: only tell what would come of it.
+    """
+
+    dry_run: bool = False
+
+
+class DrainRequest(msgspec.Struct, tag_field="request", tag="drain", frozen=True):
+    """Asks to move connections elsewhere, to take that back, or how far it is.
+
+    Attributes:
+        act: which of them.
+        over: seconds over which connections are to be moved.
+    """
+
+    act: Literal["begin", "cancel", "look"] = "look"
+    over: float = 0.0
+
+
+class ConnectionsRequest(msgspec.Struct, tag_field="request", tag="connections", frozen=True):
+    """Asks who is connected.
+
+    Attributes:
+        selection: whose connections are meant.
+        after: the engine's number of the last one that is known already, 0 to begin.
+    """
+
+    selection: Selection = Selection()
+    after: int = 0
+
+
+class KickRequest(msgspec.Struct, tag_field="request", tag="kick", frozen=True):
+    """Asks to end sessions, which may come again.
+
+    Attributes:
+        selection: whose sessions are meant.
+        dry_run: only tell whom it would hit.
+    """
+
+    selection: Selection
+    dry_run: bool = False
+
+
+class FindRequest(msgspec.Struct, tag_field="request", tag="find", frozen=True):
+    """Asks where somebody is, or was.
+
+    Attributes:
+        text: part of whatever somebody is known by.
+    """
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class RevokeRequest(msgspec.Struct, tag_field="request", tag="revoke", frozen=True):
+    """Asks to revoke somebody: whose entry is in the revocation file by now, or will be.
+
+    Attributes:
+        subject, value, until, issuer: of the entry, as people write them.
+        dry_run: only tell whose sessions would end.
+    """
+
+    subject: str
+    value: str
+    until: str = ""
+    issuer: str = ""
+    dry_run: bool = False
+
+
+class UpgradeRequest(msgspec.Struct, tag_field="request", tag="upgrade", frozen=True):
+    """Asks to go on with the installed program."""
+
+
+Request = (
+    StatusRequest
+    | DecisionRequest
+    | ReloadRequest
+    | DrainRequest
+    | ConnectionsRequest
+    | KickRequest
+    | FindRequest
+    | RevokeRequest
+    | UpgradeRequest
+)
 """Everything that can be asked."""
 
 
@@ -51,125 +129,3 @@ class Answer(msgspec.Struct, Generic[_T], frozen=True, omit_defaults=True):
 
     result: _T | None = None
     error: str = ""
-
-
-class RecentDecision(msgspec.Struct, frozen=True):
-    """One of the latest decisions, in short.
-
-    Attributes:
-        time: when, Unix seconds.
-        connection: the engine's number for the connection; ``explain --connection`` tells more about it.
-        address, kind, allowed, rule, account, username: as decided.
-    """
-
-    time: float
-    connection: int
-    address: str
-    kind: str
-    allowed: bool
-    rule: str
-    account: str
-    username: str
-
-
-class StreamStatus(msgspec.Struct, frozen=True):
-    """One standard stream in one account.
-
-    Attributes:
-        account, stream: which one.
-        state: ``pending``, ``ok``, ``retrying``, ``failed`` or ``not-managed``.
-        outcome: for ``ok``: ``created``, ``updated`` or ``unchanged``; otherwise empty.
-        reason: for ``retrying`` and ``failed``: why; otherwise empty.
-        replicas: copies it is to have, 0 when it is not managed.
-    """
-
-    account: str
-    stream: str
-    state: str
-    outcome: str
-    reason: str
-    replicas: int
-
-
-class StreamTrouble(msgspec.Struct, frozen=True):
-    """Something that is wrong with the store of Choria Streams.
-
-    Attributes:
-        trouble: class of trouble, as metrics name it.
-        account, stream: which stream, empty when it is not known or all are concerned.
-        words: what is wrong.
-        remedy: what to do.
-        times: how often the engine told of it.
-        last: when last, Unix seconds.
-    """
-
-    trouble: str
-    account: str
-    stream: str
-    words: str
-    remedy: str
-    times: int
-    last: float
-
-
-class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """How a broker is, as everybody may know who may read its statistics.
-
-    Attributes:
-        identity: its name.
-        health: how it is altogether.
-        version: of the broker.
-        nats: version of the nats-server library in its engine.
-        pid: process id.
-        source: configuration file.
-        since: when it started, Unix seconds.
-        ports: ports the engine listens on, by listener.
-        accepted, refused: decisions since the start by the rule that made them.
-        unverified_account: account of clients that present nothing, empty when they are refused.
-        operator: in operator mode the operator whose accounts decide on connections in place of this broker.
-        accounts: names of the operator's accounts.
-        streams: the standard streams; empty when Choria Streams are off.
-        stream_troubles: what is wrong with their store.
-        store: what they hold; None while they or statistics are off.
-        engine: the engine's process.
-        peers: the other members of the cluster.
-        remotes: gateways and leafnode remotes of the settings.
-        certificates: those it works with.
-        pending_restart: settings that were changed and come into force at the next start.
-        left_out: features that the configuration keeps out.
-    """
-
-    identity: str
-    health: HealthReport = HealthReport()
-    version: str
-    nats: str
-    pid: int
-    source: str
-    since: float
-    ports: Mapping[str, int]
-    accepted: Mapping[str, int]
-    refused: Mapping[str, int]
-    unverified_account: str = ""
-    operator: str = ""
-    accounts: tuple[str, ...] = ()
-    streams: tuple[StreamStatus, ...] = ()
-    stream_troubles: tuple[StreamTrouble, ...] = ()
-    store: StoreReport | None = None
-    engine: EngineReport = EngineReport()
-    peers: Peers = Peers()
-    remotes: tuple[Remote, ...] = ()
-    certificates: tuple[CertificateReport, ...] = ()
-    pending_restart: tuple[str, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-
-
-class Status(Overview, frozen=True, kw_only=True):
-    """How a broker is, with what only its own user and root may know: who was at the door.
-
-    Attributes:
-        refused_addresses: addresses refused most recently, the latest first.
-        recent: the latest decisions, the latest first.
-    """
-
-    refused_addresses: tuple[Refused, ...]
-    recent: tuple[RecentDecision, ...] = ()

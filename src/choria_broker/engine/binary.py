@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -17,6 +16,7 @@ NAME = "choria-broker-engine"
 _FOLDER = Path(__file__).parent.parent / "_engine"
 _REASON = _FOLDER / "not-built.txt"
 _TIMEOUT = 10.0
+_SHORT = 12
 
 
 class EngineMissingError(Exception):
@@ -25,15 +25,6 @@ class EngineMissingError(Exception):
 
 class EngineConfigError(Exception):
     """The engine does not accept a configuration file; the message is the engine's own."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Versions:
-    """What an engine says of itself."""
-
-    engine: str
-    nats: str
-    protocol: int
 
 
 def locate() -> Path:
@@ -51,22 +42,19 @@ def locate() -> Path:
     if _REASON.is_file():
         raise EngineMissingError(_REASON.read_text(encoding="utf-8").strip())
     raise EngineMissingError(
-        f"The engine {path} is missing; install a wheel of choria-broker that has it, or reinstall with Go on PATH."
+        f"The engine {path} is missing; install a wheel of choria-broker that contains it, or reinstall with Go "
+        "on PATH."
     )
 
 
-def versions(path: Path) -> Versions:
-    """Ask an engine for its versions.
+def fingerprint(path: Path) -> str:
+    """Return a short name for the content of an executable.
 
     Raises:
-        EngineMissingError: it does not run or does not answer as an engine does.
+        OSError: it cannot be read.
     """
-    try:
-        done = _execute(path, "--version")
-        told = json.loads(done.stdout)
-        return Versions(engine=str(told["engine"]), nats=str(told["nats"]), protocol=int(told["protocol"]))
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        raise EngineMissingError(f"The engine {path} does not run; reinstall choria-broker.") from error
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_SHORT]
 
 
 def check(path: Path, configuration: Path) -> None:
@@ -78,7 +66,7 @@ def check(path: Path, configuration: Path) -> None:
     try:
         done = _execute(path, "--check", "--config", str(configuration))
     except subprocess.TimeoutExpired:
-        raise EngineConfigError(f"the engine did not judge the file within {_TIMEOUT:.0f} s") from None
+        raise EngineConfigError(f"the engine did not check the file within {_TIMEOUT:.0f} s") from None
     if done.returncode:
         raise EngineConfigError(done.stderr.strip() or f"the engine ended with exit status {done.returncode}")
 

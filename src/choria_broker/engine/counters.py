@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
+
+from choria_broker.engine.events import Moving
+from choria_broker.histogram import Histogram
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5)
 """Upper bounds of the classes in seconds; the last is the usual deadline of a verdict."""
 
-
-@dataclasses.dataclass(slots=True)
-class Latency:
-    """Counts durations.
-
-    Attributes:
-        bounds: upper bounds of the classes in seconds, ascending.
-        counts: durations in each class; the last one is for those above every bound.
-        seconds: all durations together.
-    """
-
-    bounds: tuple[float, ...] = BOUNDS
-    counts: list[int] = dataclasses.field(init=False)
-    seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Start with nothing counted."""
-        self.counts = [0] * (len(self.bounds) + 1)
-
-    def add(self, seconds: float) -> None:
-        """Count one duration; below 0, as when a clock is set back, it is 0."""
-        seconds = max(seconds, 0.0)
-        self.counts[bisect.bisect_left(self.bounds, seconds)] += 1
-        self.seconds += seconds
+LISTENERS = ("client", "websocket", "leafnode", "cluster", "gateway")
+"""The listeners that the engine opens to everybody."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -43,6 +23,10 @@ class GateCounters:
         expired: questions read after their deadline and not answered.
         oversized: verdicts too large for the protocol, answered as refusals.
         refused: refusals the engine decided itself, by cause.
+        dropped: what the engine could not tell, because it was not taken in time: ``questions``, ``reports`` of
+            refusals, ``engine_log_lines``.
+        turned_away: connections without login that a listener had no place for, by listener.
+        moving: how far a drain is, as the engine told last.
         latency: time from the engine's question to its verdict.
     """
 
@@ -50,4 +34,9 @@ class GateCounters:
     expired: int = 0
     oversized: int = 0
     refused: dict[str, int] = dataclasses.field(default_factory=dict)
-    latency: Latency = dataclasses.field(default_factory=Latency)
+    dropped: dict[str, int] = dataclasses.field(
+        default_factory=lambda: dict.fromkeys(("questions", "reports", "engine_log_lines"), 0)
+    )
+    turned_away: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(LISTENERS, 0))
+    moving: Moving = dataclasses.field(default_factory=Moving)
+    latency: Histogram = dataclasses.field(default_factory=lambda: Histogram(BOUNDS))

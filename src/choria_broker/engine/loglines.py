@@ -6,6 +6,8 @@ import dataclasses
 import logging
 import re
 
+from choria_broker.engine.tls_causes import plain_cause
+
 _LINE = re.compile(r"^\[\d+\] \[(?P<level>[A-Z]{3})\] (?P<text>.*)$", re.DOTALL)
 _LEVELS = {
     "TRC": logging.DEBUG,
@@ -17,32 +19,89 @@ _LEVELS = {
 }
 
 
+_BEFORE = "the line before says why"
 _ADVICE = (
     (
-        re.compile(r"TLS route handshake error|rid:\d+ - authentication error"),
+        re.compile(r"(handshake error|Ended (a link|cid)).* is revoked( by |$)"),
+        "give the other side a new certificate, or take the revocation back",
+    ),
+    (
+        re.compile(r"(handshake error|Ended (a link|cid)).*list of revoked certificates of .* is out of date"),
         (
-            "the peer has other TLS settings, another CA, another login, or a name that is not listed: compare "
-            "plugin.choria.network.peer_tls, peers, peer_user and peer_password of both"
+            "have the CA write a new list and bring it to the file in plugin.choria.network.crl, or set crl_expired to "
+            "accept"
         ),
     ),
     (
-        re.compile(r"TLS gateway handshake error|gid:\d+ - authentication error"),
+        re.compile(r"rid:\d+ - .*link refused: it sent"),
+        "compare plugin.choria.network.peer_user and peer_password on both sides",
+    ),
+    (
+        re.compile(r"rid:\d+ - .*link refused: no name"),
         (
-            "the gateway has other TLS settings, another CA, or a name that is not listed: compare "
-            "plugin.choria.network.gateway_tls and gateway_remotes of both"
+            "if it is a member, list it in plugin.choria.network.peers by a name of its certificate, or give it a "
+            "certificate with the name that is listed"
         ),
+    ),
+    (
+        re.compile(r"gid:\d+ - .*link refused: no name"),
+        (
+            "if it is a broker of another cluster, list it in the urls of plugin.choria.network.gateway_remote by a "
+            "name of its certificate, or give it a certificate with the name that is listed"
+        ),
+    ),
+    (re.compile(r"[rg]id:\d+ - .*authentication error"), _BEFORE),
+    (
+        re.compile(r"Route Error 'Authorization Violation'"),
+        (
+            "the other side refused this broker: its plugin.choria.network.peer_user and peer_password are others "
+            "than here, or its peers have no name of this broker's certificate; its log says which"
+        ),
+    ),
+    (
+        re.compile(r"Gateway Error 'Authorization Violation'"),
+        (
+            "the other side refused this broker: the urls of its plugin.choria.network.gateway_remote have no name of "
+            "this broker's certificate; its log says so"
+        ),
+    ),
+    (
+        re.compile(r"TLS route handshake error: tls: first record"),
+        "compare plugin.choria.network.peer_tls on both sides",
+    ),
+    (
+        re.compile(r"TLS gateway handshake error: tls: first record"),
+        "compare plugin.choria.network.gateway_tls on both sides",
     ),
     (
         re.compile(r"TLS leafnode handshake error|Leafnode Error 'Authorization Violation'"),
         (
-            "the other side has other TLS settings, another CA, a name that is not in the url, or other credentials: "
-            "compare url, tls and credentials of plugin.choria.network.leafnode_remote with it, and read its log"
+            "the other side has different TLS settings, another CA, a name that is not in the url, or other "
+            "credentials: compare url, tls and credentials of plugin.choria.network.leafnode_remote with its "
+            "configuration, and read its log"
         ),
     ),
     (
         re.compile(r"Leafnode connection dropped with same cluster name error"),
-        "set plugin.choria.network.gateway_name to a name of this site's own",
+        "set plugin.choria.network.gateway_name to a name that only this site uses",
     ),
+)
+_UNKNOWN_CAUSE = (
+    (
+        re.compile(r"TLS route handshake error"),
+        "compare plugin.choria.network.peer_tls and the certificates of both sides, and read the other side's log",
+    ),
+    (
+        re.compile(r"TLS gateway handshake error"),
+        "compare plugin.choria.network.gateway_tls and the certificates of both sides, and read the other side's log",
+    ),
+)
+"""What to do where the engine's words say no cause."""
+_HARMLESS = re.compile(r'^(Address ".*" can not be resolved properly$|Could not find any non-local IP for )')
+"""Errors of the library that are none: it looks for further addresses to tell others of."""
+
+_ONLY_LOOPBACK = (
+    "this host has only loopback addresses, so the engine announces no address to others; all listeners work"
 )
 
 
@@ -50,7 +109,8 @@ _ADVICE = (
 class LogLine:
     """One line of the engine: a level of the standard ``logging`` module and the text without its prefix.
 
-    The text of a failed route, gateway or leafnode says in addition which settings to look at.
+    The text of a TLS connection that failed says in addition why, in plain words; that of a failed route, gateway or
+    leafnode says which settings to look at.
     """
 
     level: int
@@ -62,12 +122,15 @@ def parse(line: str) -> LogLine:
     match = _LINE.match(line)
     if match is None:
         return LogLine(logging.ERROR, line)
+    if _HARMLESS.match(match["text"]):
+        return LogLine(logging.INFO, f"{match['text']} ({_ONLY_LOOPBACK})")
     return LogLine(_LEVELS.get(match["level"], logging.INFO), _advised(match["text"]))
 
 
 def _advised(text: str) -> str:
-    """Add to the engine's words what only the broker knows: the names of the settings behind them."""
-    for failure, advice in _ADVICE:
-        if failure.search(text):
-            return f"{text} ({advice})"
-    return text
+    """Add to the engine's words what they mean, and what only the broker knows: the settings behind them."""
+    cause = plain_cause(text)
+    table = _ADVICE if cause else (*_ADVICE, *_UNKNOWN_CAUSE)
+    advice = next((advice for failure, advice in table if failure.search(text)), "")
+    added = "; ".join(filter(None, (cause, advice)))
+    return f"{text} ({added})" if added else text

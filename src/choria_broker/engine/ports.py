@@ -1,57 +1,38 @@
-"""Which listeners the broker will open, and whether their ports are free."""
+"""Whether the ports of the broker's listeners are free."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import errno
-import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 
-from choria_broker.config.findings import Finding, Severity
-from choria_broker.config.settings import Settings
-
-_PREFIX = "plugin.choria.network."
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Listener:
-    """A place the broker will listen on: the keys that set its port and its address, address and port."""
-
-    key: str
-    address_key: str
-    address: str
-    port: int
+from choria_broker.host.listening import bindable, free, words
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.finding_codes import Code, Severity
+from choria_broker.settings.findings import Finding
+from choria_broker.settings.listeners import Listener
 
 
-def listeners(settings: Settings) -> tuple[Listener, ...]:
-    """List the listeners with a fixed port that the settings call for, the statistics port included."""
-    network = settings.network
-    gateway_on = network.gateway.port and network.gateway.remotes
-    named = (
-        ("client_port", network.client_port),
-        ("peer_port", network.cluster.port if network.cluster.peers else 0),
-        ("gateway_port", network.gateway.port if gateway_on else 0),
-        ("leafnode_port", network.leafnodes.port),
-        ("websocket_port", network.websocket.port),
-        ("pprof_port", network.pprof_port),
-    )
-    address_key = f"{_PREFIX}listen_address"
-    found = [Listener(_PREFIX + key, address_key, network.listen_address, port) for key, port in named if port]
-    if settings.statistics.port:
-        statistics = settings.statistics
-        found.append(
-            Listener("plugin.choria.stats_port", "plugin.choria.stats_address", statistics.address, statistics.port)
-        )
-    return tuple(found)
+def occupied(settings: Settings, *, held: Callable[[int], bool] | None = None) -> tuple[Finding, ...]:
+    """Try each listener; return a refusal for each that cannot be had, with the port's owner where that is known.
+
+    Args:
+        settings: they have the listeners.
+        held: tells of a port that is in use whether it is in good hands. Given, nothing listens even for a moment,
+            so that a broker that is just starting is not disturbed.
+    """
+    problems = ((listener, _problem(listener, held)) for listener in settings.listeners)
+    found = (_finding(settings, listener, problem) for listener, problem in problems if problem)
+    return tuple(dict.fromkeys(found))  # Listeners at one address lack it together.
 
 
-def occupied(settings: Settings) -> tuple[Finding, ...]:
-    """Try each listener; return a refusal for each that cannot be had, with the port's owner where that is known."""
-    problems = ((listener, _problem(listener)) for listener in listeners(settings))
-    return tuple(_finding(settings, listener, problem) for listener, problem in problems if problem)
+def listens(port: int, processes: frozenset[int]) -> bool:
+    """Tell whether one of some processes listens on a TCP port, as far as this user may know."""
+    return any(connection.pid in processes for connection in _listening(port))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,58 +46,53 @@ class _Problem:
 
 def _finding(settings: Settings, listener: Listener, problem: _Problem) -> Finding:
     key = listener.address_key if problem.address else listener.key
-    code = "address-unavailable" if problem.address else "port-unavailable"
+    code = Code.ADDRESS_UNAVAILABLE if problem.address else Code.PORT_UNAVAILABLE
     return Finding(
         severity=Severity.REFUSE,
         code=code,
         key=key,
         value=listener.address if problem.address else str(listener.port),
         problem=problem.what,
-        effect="the broker does not start",
         remedy=problem.remedy,
         origin=settings.origin(key),
     )
 
 
-def _problem(listener: Listener) -> _Problem | None:
+def _problem(listener: Listener, held: Callable[[int], bool] | None) -> _Problem | None:
+    found = bindable(listener.address)
+    if found.problem:
+        return _Problem(found.problem, "write an address of this host", address=True)
     try:
-        family, _, _, _, address = socket.getaddrinfo(
-            listener.address, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError:
-        return _Problem("the name is not known", "write an address of this host", address=True)
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6 and listener.address == "::":
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            probe.bind(address)
-            probe.listen(1)
+        for address in found.addresses:
+            free(address, listener.port, listen=held is None)
     except OSError as error:
+        if held is not None and error.errno == errno.EADDRINUSE and held(listener.port):
+            return None
         return _explained(listener, error)
     return None
 
 
-def _explained(listener: Listener, error: OSError) -> _Problem | None:
+def _explained(listener: Listener, error: OSError) -> _Problem:
     match error.errno:
         case errno.EADDRINUSE:
             owner = next(_owners(listener.port), None)
             what = f"port {listener.port} is in use{f' by {owner}' if owner else ''}"
-            return _Problem(what, "stop the program that holds the port, or set another port or address")
-        case errno.EADDRNOTAVAIL:
-            return _Problem("this host does not have the address", "write an address of this host", address=True)
+            return _Problem(what, "stop the program that uses the port, or set another port or address")
         case errno.EACCES:
             return _Problem(f"this user may not open port {listener.port}", "set a port from 1024 up")
-        case errno.EAFNOSUPPORT:
-            return None  # A host without IPv6: the engine falls back by itself.
-    what = f"cannot listen on {listener.address} port {listener.port}: {error.strerror or error}"
+    what = f"cannot listen on {listener.address} port {listener.port}: {words(error)}"
     return _Problem(what, "set another port or address")
 
 
 def _owners(port: int) -> Iterator[str]:
     """Find the processes listening on a TCP port, as ``process PID (NAME)``; only those this user may look at."""
+    for connection in _listening(port):
+        with contextlib.suppress(psutil.Error):
+            yield f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+
+
+def _listening(port: int) -> Iterator[Any]:
     for connection in psutil.net_connections(kind="tcp"):
         bound = connection.laddr.port if connection.laddr else 0
         if connection.status == psutil.CONN_LISTEN and connection.pid and bound == port:
-            with contextlib.suppress(psutil.Error):
-                yield f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+            yield connection

@@ -5,18 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from choria_broker.config.settings import Settings
-from choria_broker.engine import frames
-from choria_broker.engine.gate import Decide, Gate
-from choria_broker.engine.process import EngineProcess
-from choria_broker.engine.render import Rendered
-from choria_broker.errors import EngineDiedError, NotReadyError
+from choria_broker.access.session import Departed, Session
+from choria_broker.engine.authorities import Count
+from choria_broker.engine.conf.render import Rendered
+from choria_broker.engine.configuration import Configuration
+from choria_broker.engine.counters import GateCounters
+from choria_broker.engine.events import Ports, Refusal, Versions
+from choria_broker.engine.gate import frames
+from choria_broker.engine.gate.gate import Decide, Gate
+from choria_broker.engine.held import HeldGate
+from choria_broker.engine.port import Engine
+from choria_broker.engine.process import EngineProcess, Output
+from choria_broker.errors import DrainError, EngineDiedError, GateError, NotReadyError
+from choria_broker.host.succession import Succession
+from choria_broker.settings.broker import Settings
 
 _FIRST_GENERATION = 1
+_COUNTED_WITHIN = 2.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,6 +39,9 @@ class Limits:
         questions: most connections waiting for their verdict at once.
         last_words: seconds to wait for the last log lines of an engine that died.
         reload: seconds the engine has to take over a changed configuration.
+        gone: seconds the engine has to end once it closed the gate; a sound one gives itself 10.
+        drain: seconds the engine has to begin a drain, or to take it back.
+        sessions: seconds the engine has to tell of a page of sessions, or to end some.
     """
 
     ready: float = 60.0
@@ -36,9 +49,12 @@ class Limits:
     questions: int = 4096
     last_words: float = 1.0
     reload: float = 20.0
+    gone: float = 15.0
+    drain: float = 5.0
+    sessions: float = 10.0
 
 
-def hello_for(settings: Settings, rendered: Rendered, secret: str, limits: Limits) -> frames.Hello:
+def hello_for(settings: Settings, rendered: Rendered, secret: str, limits: Limits, revoked: str) -> frames.Hello:
     """Write the first frame on the gate of an engine: what its file cannot say.
 
     Args:
@@ -46,8 +62,10 @@ def hello_for(settings: Settings, rendered: Rendered, secret: str, limits: Limit
         rendered: the engine's configuration.
         secret: opens the bridge.
         limits: deadlines and bounds.
+        revoked: file that says which certificates of other brokers are revoked.
     """
     operator, questions = frames.Authentication.OPERATOR, frames.Authentication.QUESTIONS
+    cluster = settings.network.cluster
     return frames.Hello(
         authentication=operator if settings.network.operator else questions,
         generation=_FIRST_GENERATION,
@@ -55,44 +73,61 @@ def hello_for(settings: Settings, rendered: Rendered, secret: str, limits: Limit
         bridge_secret=secret,
         answer_within_ms=limits.answer_ms,
         max_questions=limits.questions,
+        max_unauthenticated=settings.network.max_unauthenticated,
         mappings=tuple((each.source, each.destination) for each in settings.network.mappings),
+        websocket_origins=settings.network.websocket.origins,
+        websocket_hosts=_own_hosts(settings),
+        cluster_members=cluster.expected if cluster.unreachable else 0,
+        cluster_hosts=tuple(filter(None, cluster.left_out)),
+        revoked=revoked,
     )
 
 
+def _own_hosts(settings: Settings) -> tuple[str, ...]:
+    """List names of this broker; those in its certificate the engine knows itself."""
+    told = settings.network.websocket.advertise or settings.network.public_url
+    host = told.rpartition(":")[0] or told
+    return tuple(dict.fromkeys(name for name in (settings.identity, host) if name))
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
-class Orders:
+class LaunchSpec:
     """What an engine is started with.
 
     Attributes:
         binary: the executable.
-        configuration: its configuration file.
+        text: its configuration.
+        write: replaces its configuration file as a whole, and returns the path.
         hello: the first frame on its gate.
-        grace: seconds it has to end when asked to.
+        grace: tells how many seconds it has to end when it is asked to.
+        listeners: listening sockets that it takes over, by the option that tells it of each.
     """
 
     binary: Path
-    configuration: Path
+    text: str = dataclasses.field(repr=False)
+    write: Callable[[str], Path]
     hello: frames.Hello
-    grace: float
+    grace: Callable[[], float]
+    listeners: Mapping[str, socket.socket]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Hearers:
+class EngineHandlers:
     """Who is told what the engine has to say.
 
     Attributes:
         decide: answers its questions.
         greeted: told once what the engine says of itself.
         refused: told of each refusal the engine decided itself.
-        worth_logging: tells by level and text whether a line of its log is logged.
+        said: given level and text of each line of its log, returns what is logged of it; None for nothing.
         ending: called when the engine is asked to end.
         killing: called before an engine that did not end in time is killed.
     """
 
     decide: Decide
-    greeted: Callable[[frames.EngineHello], None]
-    refused: Callable[[frames.Refusal], None]
-    worth_logging: Callable[[int, str], bool]
+    greeted: Callable[[Versions], None]
+    refused: Callable[[Refusal], None]
+    said: Callable[[int, str], str | None]
     ending: Callable[[], None]
     killing: Callable[[], None]
 
@@ -102,23 +137,89 @@ class RunningEngine:
     """An engine that was started; see ``running``.
 
     Attributes:
-        pid: process id.
-        gate: its gate.
-        alive: tells whether its process has not ended.
-        ended_in_time: False once it had to be killed.
+        configuration, ended_in_time: as in ``port.Engine``, which it is.
+        output: its error output, once it is left to the next program.
     """
 
-    pid: int
+    process: EngineProcess
     gate: Gate
-    alive: Callable[[], bool]
+    configuration: Configuration
+    limits: Limits
     ended_in_time: bool = True
+    output: Output | None = None
 
-    async def ready(self, deadline: float, stop: asyncio.Event) -> frames.Ports:
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Its process has not ended."""
+        return self.process.alive
+
+    @property
+    def counters(self) -> GateCounters:
+        """What happened at its gate so far."""
+        return self.gate.counters
+
+    async def hold(self, deadline: float) -> HeldGate:
+        """Stop using its gate between two frames; see ``port.Engine``."""
+        return await self.gate.hold(deadline)
+
+    def go_on(self) -> None:
+        """Use the gate again: no other program has."""
+        self.gate.go_on()
+
+    def gate_socket(self) -> socket.socket:
+        """Return this end of its gate once more, for the program that goes on with it."""
+        return self.gate.duplicate()
+
+    def renew(self, generation: int) -> None:
+        """Say that the policy has changed, to this number; what is decided from now on is decided by the new one."""
+        self.gate.renew(generation)
+
+    async def authorities(self) -> tuple[Count, ...]:
+        """Count connections by the CAs that their certificates are of.
+
+        Raises:
+            NotReadyError: it did not answer in time.
+        """
+        return await self.gate.authorities(_COUNTED_WITHIN)
+
+    async def drain(self, serial: int, over: float | None) -> None:
+        """Begin to move connections and leaders elsewhere, or take that back.
+
+        Args:
+            serial: number of this order, of which ``counters.moving`` tells.
+            over: seconds to spread it over; None to take it back.
+
+        Raises:
+            DrainError: it does not; the message says why.
+            NotReadyError: it is not ready, or did not answer in time.
+        """
+        order = frames.DrainOrder(round((over or 0.0) * 1000), off=over is None, serial=serial)
+        if problem := await self.gate.drain(order, self.limits.drain):
+            raise DrainError(problem)
+
+    async def sessions(self, *, traffic: bool = False) -> tuple[Session, ...]:
+        """List the connections that were let in; see ``port.Engine``."""
+        return await self.gate.sessions.listed(Session, self.limits.sessions, traffic=traffic)
+
+    async def departed(self) -> tuple[Departed, ...]:
+        """List the sessions that have ended; see ``port.Engine``."""
+        return await self.gate.sessions.listed(Departed, self.limits.sessions)
+
+    async def end_sessions(self, connections: Iterable[int], reason: str) -> int:
+        """End sessions at once; see ``port.Engine``."""
+        return await self.gate.sessions.end(connections, reason, self.limits.sessions)
+
+    async def ready(self, deadline: float, stop: Coroutine[Any, Any, object]) -> Ports:
         """Wait until every listener is open, or until somebody asks the broker to stop before it is.
 
         Args:
             deadline: seconds to wait.
-            stop: set when the broker is to stop.
+            stop: ends when the broker is to stop.
 
         Returns:
             The ports; all 0 when the broker is to stop.
@@ -127,41 +228,87 @@ class RunningEngine:
             NotReadyError: it took too long.
         """
         async with asyncio.TaskGroup() as tasks:
-            stopping = tasks.create_task(stop.wait(), name="stop during start")
+            stopping = tasks.create_task(stop, name="stop during start")
             waited: set[asyncio.Future[Any]] = {stopping, self.gate.ready}
             done, _ = await asyncio.wait(waited, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
         if not done:
             raise NotReadyError(f"broker did not become ready within {deadline:.0f} s, terminating")
-        return self.gate.ready.result() if self.gate.ready in done else frames.Ports()
+        return self.gate.ready.result() if self.gate.ready in done else Ports()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Adopted:
+    """An engine that the program before has left.
+
+    Attributes:
+        pid: process id.
+        output: its error output.
+        sock: the broker's end of its gate.
+        held: where the gate was stopped.
+    """
+
+    pid: int
+    output: Output
+    sock: socket.socket
+    held: HeldGate
 
 
 @contextlib.asynccontextmanager
-async def running(orders: Orders, hearers: Hearers, limits: Limits) -> AsyncIterator[RunningEngine]:
+async def running(
+    spec: LaunchSpec,
+    handlers: EngineHandlers,
+    limits: Limits,
+    adopted: Adopted | None = None,
+    succession: Succession | None = None,
+) -> AsyncIterator[Engine]:
     """Start an engine, and end it in order on exit.
 
     Call this on the main thread, to which the kernel ties the engine's life.
+
+    Args:
+        spec: what it is started with.
+        handlers: who is told what it has to say.
+        limits: deadlines and bounds.
+        adopted: an engine to go on with in place of starting one.
+        succession: tells on exit whether the engine is left to the next program.
 
     Raises:
         OSError: it could not be started.
         EngineDiedError: it ended by itself.
         GateError: it broke the protocol of the gate.
     """
-    process, sock = await EngineProcess.start(orders.binary, orders.configuration)
-    gate = Gate(sock, orders.hello, hearers.decide, hearers.refused, hearers.greeted)
-    engine = RunningEngine(process.pid, gate, lambda: process.alive)
+    if adopted:
+        process, sock = EngineProcess(adopted.pid, adopted.output), adopted.sock
+    else:
+        process, sock = EngineProcess.start(spec.binary, spec.write(spec.text), spec.listeners)
+    held, succession = adopted.held if adopted else None, succession or Succession()
+    gate = Gate(sock, spec.hello, handlers.decide, handlers.refused, handlers.greeted, held=held)
+    configuration = Configuration(gate, spec.write, spec.text, limits.reload)
+    engine = RunningEngine(process, gate, configuration, limits)
     async with asyncio.TaskGroup() as tasks:
-        drain = tasks.create_task(process.drain(hearers.worth_logging), name="engine log")
+        drain = tasks.create_task(process.drain(handlers.said), name="engine log")
         watch = tasks.create_task(_watch(process, drain, limits.last_words), name="engine watch")
-        tasks.create_task(gate.run(), name="gate")
+        answering = tasks.create_task(_answer(gate, limits.gone), name="gate")
         try:
             yield engine
         finally:
-            hearers.ending()
             watch.cancel()
-            engine.ended_in_time = await process.stop(orders.grace, hearers.killing)
-            await asyncio.wait({drain}, timeout=limits.last_words)
+            if succession.leaving:
+                engine.output = process.output()
+            else:
+                handlers.ending()
+                engine.ended_in_time = await process.stop(spec.grace(), handlers.killing)
+                await asyncio.wait({drain}, timeout=limits.last_words)
             drain.cancel()
+            answering.cancel()
+
+
+async def _answer(gate: Gate, patience: float) -> None:
+    """Answer the engine; one that closes the gate has to end soon, for nobody decides for it any more."""
+    await gate.run()
+    await asyncio.sleep(patience)
+    raise GateError(f"the engine closed the gate and did not end within {patience:.0f} s")
 
 
 async def _watch(process: EngineProcess, drain: asyncio.Task[None], last_words: float) -> None:

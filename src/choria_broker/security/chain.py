@@ -109,7 +109,7 @@ def read_link(issuer: str, trust_chain: str, token_id: str, issued_at: int) -> L
     except ValueError:
         raise ChainError("the token id is not a KSUID") from None
     if made_at != issued_at:
-        raise ChainError("the time inside the token id differs from the time of issue")
+        raise ChainError("the time in the token id differs from the time of issue")
     issuer_id, issuer_key_text = _two_parts(issuer.removeprefix(CHAIN_PREFIX), "the issuer")
     voucher_text, assignment_text = _two_parts(trust_chain, "the trust chain signature")
     try:

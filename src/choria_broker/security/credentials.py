@@ -16,7 +16,7 @@ from choria_broker.security.nats_tokens import (
     read_token,
 )
 
-_AGAIN = "write the file again, with nsc or from where it came"
+_AGAIN = "write the file again with nsc, or get it again from its source"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def inspect_credentials(content: bytes, now: dt.datetime) -> NatsToken | Credent
     except NatsTokenError as error:
         return CredentialsProblem(f"its token is {error}")
     if public_key(token.subject, Role.USER).public_bytes_raw() != key.public_key().public_bytes_raw():
-        return CredentialsProblem("its token is for another key than its seed")
+        return CredentialsProblem("its token belongs to another key than its seed")
     if token.expires and token.expires <= now.timestamp():
         return CredentialsProblem("its token has expired", "renew the file", expired=True)
     return token
@@ -66,5 +66,5 @@ def _user_token(text: bytes) -> NatsToken:
     token = read_token(text)
     by_account = is_public_key(token.issuer, Role.ACCOUNT) and is_public_key(token.subject, Role.USER)
     if token.kind != "user" or not by_account:
-        raise NatsTokenError("not one that an account gave a user")
+        raise NatsTokenError("not a token that an account issued to a user")
     return token

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from choria_broker.security import chain, keys, ksuid
 from choria_broker.security.signing import SigningKey, public_hex, sign_token
-from choria_broker.security.tokens_claims import ClientClaims, ClientPermission, Purpose, ServerPermission
+from choria_broker.security.token_permissions import ClientPermission, ServerPermission
+from choria_broker.security.tokens_claims import Purpose
 
 DEFAULT_ISSUER = "Choria Tokens Package v0.0.1"
 """``iss`` of tokens that an organization makes itself, as Choria's own tools write it."""
@@ -193,55 +194,6 @@ class ProvisioningGrant:
         }
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class ChainIssuer:
-    """One whom an organization lets make tokens, for example a login service.
-
-    Attributes:
-        token_id: ``jti`` of its own token.
-        voucher: the organization's signature, as hex.
-        expires: when its own token ends, in Unix seconds.
-        key: its private key.
-    """
-
-    token_id: str
-    voucher: str
-    expires: int
-    key: Ed25519PrivateKey
-
-    @classmethod
-    def of(cls, claims: ClientClaims, key: Ed25519PrivateKey) -> ChainIssuer:
-        """Take the chain issuer out of its own token.
-
-        Args:
-            claims: claims of its token, believed already.
-            key: its private key.
-
-        Raises:
-            IssuingError: when the token does not make its holder a chain issuer, never ends, or is for another key.
-        """
-        if not chain.names_issuer(claims.issuer, claims.trust_chain, claims.token_id, claims.public_key):
-            raise IssuingError("the token does not make its holder a chain issuer")
-        if claims.expires is None:
-            raise IssuingError("the token of a chain issuer needs an end")
-        if claims.public_key.lower() != public_hex(key):
-            raise IssuingError("the key is not the one in the token of the chain issuer")
-        return cls(claims.token_id, claims.trust_chain, claims.expires, key)
-
-    def claims_for(self, token_id: str) -> dict[str, object]:
-        """Write the claims that lead from a token back to the organization.
-
-        Args:
-            token_id: ``jti`` of the token.
-        """
-        assignment = self.key.sign(chain.assigned_text(token_id, self.voucher)).hex()
-        return {
-            "tcs": f"{self.voucher}.{assignment}",
-            "iss": f"{chain.CHAIN_PREFIX}{self.token_id}.{public_hex(self.key)}",
-            "issexp": self.expires,
-        }
-
-
 Grant = ClientGrant | ServerGrant | ProvisioningGrant
 """What a token of any kind says."""
 
@@ -301,31 +253,19 @@ def issue_chain_issuer(grant: ClientGrant, organization: SigningKey, birth: Birt
         IssuingError: when the grant cannot be made, or one of the keys cannot be part of a chain.
     """
     if not grant.public_key:
-        raise IssuingError("the token of a chain issuer needs the public key of the issuer")
+        raise IssuingError("a chain issuer's token needs the public key of the issuer")
     if not isinstance(organization, Ed25519PrivateKey):
-        raise IssuingError("only an ed25519 key can vouch for a chain issuer")
+        raise IssuingError("only an ed25519 key can sign for a chain issuer")
     voucher = organization.sign(chain.vouched_text(birth.token_id, grant.public_key)).hex()
     origin = {"tcs": voucher, "iss": f"{chain.ISSUER_PREFIX}{public_hex(organization)}"}
     return _signed(claims(grant, birth, origin), organization)
-
-
-def issue_chained(grant: ClientGrant | ServerGrant, issuer: ChainIssuer, birth: Birth) -> str:
-    """Make a token as a chain issuer does; it ends no later than the issuer's own token.
-
-    Raises:
-        IssuingError: when the grant cannot be made.
-    """
-    if not grant.public_key:
-        raise IssuingError("a token of a chain issuer needs the public key of its holder")
-    birth = dataclasses.replace(birth, expires=min(birth.expires, issuer.expires))
-    return _signed(claims(grant, birth, issuer.claims_for(birth.token_id)), issuer.key)
 
 
 def _signed(payload: Mapping[str, object], key: SigningKey) -> str:
     try:
         return sign_token(payload, key)
     except ValueError:
-        raise IssuingError("text that is not UTF-8 and infinite numbers cannot stand in a token") from None
+        raise IssuingError("a token cannot contain infinite numbers or text that is not UTF-8") from None
 
 
 def _hex_key(text: str) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
+from choria_broker.security.certificates import load
 from choria_broker.security.malformed import MALFORMED
 
 VerificationKey = Ed25519PublicKey | RSAPublicKey
@@ -55,7 +56,7 @@ def ed25519_from_hex(text: str) -> Ed25519PublicKey:
         KeyFormError: when the text is anything else.
     """
     if not is_hex_key(text):
-        raise KeyFormError("an ed25519 public key is written as exactly 64 hex digits")
+        raise KeyFormError("an ed25519 public key must be exactly 64 hex digits")
     return Ed25519PublicKey.from_public_bytes(bytes.fromhex(text))
 
 
@@ -66,7 +67,7 @@ def signature_from_hex(text: str) -> bytes:
         KeyFormError: when the text is anything else.
     """
     if not _HEX_SIGNATURE.fullmatch(text):
-        raise KeyFormError("an ed25519 signature is written as exactly 128 hex digits")
+        raise KeyFormError("an ed25519 signature must be exactly 128 hex digits")
     return bytes.fromhex(text)
 
 
@@ -99,7 +100,7 @@ def _key_from_pem(content: bytes) -> VerificationKey:
         raise KeyFormError("the PEM block is incomplete")
     try:
         if content.startswith(_CERTIFICATE):
-            key: object = x509.load_pem_x509_certificate(block[0]).public_key()
+            key: object = load(block[0]).public_key()
         else:
             key = load_pem_public_key(block[0])
     except MALFORMED:
@@ -111,6 +112,14 @@ def _key_from_pem(content: bytes) -> VerificationKey:
     if key.key_size < SMALLEST_RSA_BITS:
         raise KeyFormError(f"the RSA key has fewer than {SMALLEST_RSA_BITS} bits")
     return key
+
+
+def key_id(key: VerificationKey) -> str:
+    """Name a key: 64 hex digits, of an ed25519 key the key itself, of an RSA key the SHA-256 of its DER form."""
+    if isinstance(key, Ed25519PublicKey):
+        return key.public_bytes_raw().hex()
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
 
 
 def ed25519_verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:

@@ -32,7 +32,7 @@ def build(moment: int, random: bytes) -> str:
         raise ValueError(f"a KSUID has {RANDOM_BYTES} random bytes")
     value = (moment - EPOCH << _RANDOM_BITS) + int.from_bytes(random, "big")
     if not 0 <= value < _LIMIT:
-        raise ValueError("a KSUID can only say moments from 2014 to 2150")
+        raise ValueError("a KSUID can only hold times from 2014 to 2150")
     digits = ""
     for _ in range(_LENGTH):
         value, digit = divmod(value, len(_ALPHABET))
@@ -61,5 +61,5 @@ def issued_at(text: str) -> int:
             raise ValueError("a KSUID has only the characters 0-9, A-Z and a-z")
         value = value * len(_ALPHABET) + digit
     if value >= _LIMIT:
-        raise ValueError("a KSUID stands for at most 20 bytes")
+        raise ValueError("a KSUID holds at most 20 bytes")
     return (value >> _RANDOM_BITS) + EPOCH

@@ -95,7 +95,7 @@ def public_key(text: str, *roles: Role) -> Ed25519PublicKey:
     """
     raw = _raw(text)
     if len(raw) != 1 + _KEY or raw[0] not in roles:
-        raise NatsTokenError(f"not a public key of {' or '.join(role.name.lower() for role in roles)}")
+        raise NatsTokenError(f"not a public key of type {' or '.join(role.name.lower() for role in roles)}")
     return Ed25519PublicKey.from_public_bytes(raw[1:])
 
 
@@ -107,7 +107,7 @@ def private_key(text: bytes, role: Role) -> Ed25519PrivateKey:
     """
     raw = _raw(text.decode("ascii", errors="replace"))
     if len(raw) != 2 + _KEY or raw[0] & 0xF8 != _SEED or (raw[0] & 7) << 5 | raw[1] >> 3 != role:
-        raise NatsTokenError(f"not a seed of {role.name.lower()}")
+        raise NatsTokenError(f"not a seed of type {role.name.lower()}")
     return Ed25519PrivateKey.from_private_bytes(raw[2:])
 
 
@@ -129,10 +129,10 @@ def _raw(text: str) -> bytes:
     try:
         raw = base64.b32decode(text + "=" * (-len(text) % 8))
     except ValueError:
-        raise NatsTokenError("not a key of NATS") from None
+        raise NatsTokenError("not a NATS key") from None
     body, checksum = raw[:-_CHECKSUM], raw[-_CHECKSUM:]
     if binascii.crc_hqx(body, 0).to_bytes(_CHECKSUM, "little") != checksum:
-        raise NatsTokenError("a key of NATS with a slip of the pen")
+        raise NatsTokenError("a NATS key with a wrong checksum")
     return body
 
 
@@ -176,15 +176,15 @@ def read_token(content: bytes) -> NatsToken:
         body = msgspec.json.decode(decode_base64url(claims), type=_Body)
         signature = decode_base64url(tail)
     except (ValueError, RecursionError):
-        raise NatsTokenError("not a token of NATS") from None
+        raise NatsTokenError("not a NATS token") from None
     if header.typ.upper() != "JWT" or header.alg.lower() not in _ALGORITHMS:
-        raise NatsTokenError("signed in a way that NATS does not know")
+        raise NatsTokenError("signed with an algorithm that NATS does not use")
     # Tokens of the first version have their type at another place, and their signature leaves the header out.
     first = bool(body.type)
     if not first and body.nats.get("version") != VERSION:
-        raise NatsTokenError(f"of another version than {VERSION}, which the engine does not read")
+        raise NatsTokenError(f"not of version {VERSION}, the only one that the engine reads")
     signed = claims if first else f"{head}.{claims}"
     if not ed25519_verifies(public_key(body.iss, *Role), signature, signed.encode("ascii")):
-        raise NatsTokenError("changed after it was signed, or signed by another key than it says")
+        raise NatsTokenError("changed after it was signed, or not signed by the key it names")
     kind = body.type if first else str(body.nats.get("type"))
     return NatsToken(text, kind, body.iss, body.sub, body.name, body.exp, body.nbf, body.nats)

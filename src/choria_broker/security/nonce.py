@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from choria_broker.security import keys
 from choria_broker.security.tokens_encoding import decode_base64url
+
+UNSIGNED = "no nonce signature was sent"
+UNREADABLE = "the nonce signature is not base64url without padding"
+REMEDIES: Mapping[str, str] = {
+    UNSIGNED: "Use a program that signs with the seed file that belongs to the token, such as a Choria client with "
+    "that token and seed configured.",
+    UNREADABLE: "The key may be the right one: have the program write its signature in base64url, without = at the "
+    "end.",
+}
+"""What to do about faults that another seed file does not help against."""
 
 
 def proof_fault(public_key: str, nonce: str, signature: str) -> str | None:
@@ -20,9 +32,9 @@ def proof_fault(public_key: str, nonce: str, signature: str) -> str | None:
         The reason the proof fails, without any secret in it, or None when the proof holds.
     """
     if not signature:
-        return "no nonce signature was sent"
+        return UNSIGNED
     if not nonce or not nonce.isascii():
-        return "the server sent no nonce that could be signed"
+        return "the broker sent no nonce to sign"
     try:
         key = keys.ed25519_from_hex(public_key)
     except keys.KeyFormError:
@@ -30,7 +42,7 @@ def proof_fault(public_key: str, nonce: str, signature: str) -> str | None:
     try:
         raw = decode_base64url(signature)
     except ValueError:
-        return "the nonce signature is not base64url without padding"
+        return UNREADABLE
     if not keys.ed25519_verifies(key, raw, nonce.encode("ascii")):
         return "the nonce signature was not made with the private key that belongs to the token"
     return None

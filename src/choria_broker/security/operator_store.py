@@ -18,7 +18,7 @@ from choria_broker.security.nats_tokens import (
     read_token,
 )
 
-_AGAIN = "write the store again with nsc, or copy it whole"
+_AGAIN = "write the store again with nsc, or copy all of it again"
 
 
 class StoreError(ValueError):
@@ -89,7 +89,7 @@ def read_operator(content: bytes, now: dt.datetime) -> StoredOperator:
     token = _token(content, "operator", Role.OPERATOR)
     further = _keys(token, Role.OPERATOR)
     if token.issuer not in {token.subject, *further}:
-        raise StoreError("signed neither by the operator itself nor by one of its signing keys")
+        raise StoreError("not signed by the operator or one of its signing keys")
     seconds = now.timestamp()
     if token.expires and token.expires <= seconds:
         raise StoreError("the operator has expired", "renew it with nsc edit operator --expiry", expired=True)
@@ -117,10 +117,10 @@ def read_account(content: bytes, name: str, operator: StoredOperator, now: dt.da
     token = _token(content, "account", Role.ACCOUNT)
     if token.issuer not in operator.signers:
         itself = token.issuer == operator.key
-        problem = "signed by the operator's own key, where only its signing keys count" if itself else ""
+        problem = "signed by the operator's own key, but only its signing keys are accepted" if itself else ""
         raise StoreError(problem or "not signed by the operator", "sign it with nsc edit account, or remove it")
     if token.name != name:
-        raise StoreError("its token is that of an account with another name", "rename the directory and the file")
+        raise StoreError("its token belongs to an account with another name", "rename the directory and the file")
     if token.expires and token.expires <= now.timestamp():
         raise StoreError("the account has expired", "renew it with nsc edit account --expiry", expired=True)
     signers = _signers(token, _keys(token, Role.ACCOUNT), strict=operator.strict)
@@ -142,7 +142,9 @@ def check_credentials(content: bytes, account: StoredAccount, now: dt.datetime) 
     if isinstance(token, CredentialsProblem):
         raise StoreError(token.problem, token.remedy, expired=token.expired)
     if token.issuer not in account.signers or token.claims.get("issuer_account", account.key) != account.key:
-        raise StoreError("its user is not one of this account", "write it with nsc generate creds for this account")
+        raise StoreError(
+            "its user does not belong to this account", "write it with nsc generate creds for this account"
+        )
 
 
 def _token(content: bytes, kind: str, role: Role) -> NatsToken:
@@ -166,5 +168,5 @@ def _keys(token: NatsToken, role: Role) -> frozenset[str]:
         raise StoreError("its signing keys are not a list")
     keys = [str(entry.get("key") if isinstance(entry, dict) else entry) for entry in entries]
     if not all(is_public_key(key, role) for key in keys):
-        raise StoreError("one of its signing keys is not a key for that")
+        raise StoreError("one of its signing keys cannot be used for signing")
     return frozenset(keys)

@@ -41,7 +41,7 @@ def signing_key_from_file(content: bytes) -> SigningKey:
     if _HEX_SEED.fullmatch(text):
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text))
     if _ENCRYPTED in stripped:
-        raise KeyFormError("the private key is encrypted, and only unencrypted ones can be used")
+        raise KeyFormError("the private key is encrypted; only unencrypted keys can be used")
     if not stripped.startswith(_PEM_LABELS):
         raise KeyFormError("it holds neither 64 hex digits of an ed25519 seed nor a PEM private key")
     try:

@@ -2,58 +2,48 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
-import enum
-import ipaddress
-import warnings
+from collections.abc import Iterator, Sequence
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509.oid import NameOID
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 
+from choria_broker.security import pem
+from choria_broker.security.certificates import (
+    UnreadableCertificateError,
+    common_names,
+    hosts,
+    is_for,
+    key_fault,
+    key_weakness,
+    public_bytes,
+    read,
+)
 from choria_broker.security.malformed import MALFORMED
+from choria_broker.security.tls_chain import REQUEST, judge_authorities, judge_chain
+from choria_broker.security.tls_problems import Part, TlsProblem
+from choria_broker.security.verifier import Use
+from choria_broker.settings.finding_codes import Code
+from choria_broker.settings.hostnames import comparable
+from choria_broker.wording import HIDDEN, is_place
 
-EXPIRY_WARNING = dt.timedelta(days=14)
-"""Remaining validity below which the operator is warned."""
-
-_DEEPEST_CHAIN = 10
-_BEGIN = b"-----BEGIN CERTIFICATE-----"
-
-
-class Part(enum.StrEnum):
-    """Which of the three files a problem is in."""
-
-    CERTIFICATE = "certificate"
-    KEY = "key"
-    CA = "ca"
+_PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class TlsProblem:
-    """One thing that is wrong with TLS files.
-
-    Attributes:
-        code: stable name of the class of problem.
-        part: the file it is in.
-        problem: what is wrong, without a final full stop.
-        remedy: what to do.
-        fatal: False when TLS still works.
-        overdue: True when the files are whole and only their dates are over or not yet reached.
-    """
-
-    code: str
-    part: Part
-    problem: str
-    remedy: str
-    fatal: bool = True
-    overdue: bool = False
+_CERTIFICATE = "CERTIFICATE"
+_PRIVATE_KEY = "PRIVATE KEY"
+_WRITE_AGAIN = "write the file again as PEM: unindented lines, in ASCII, each block as the tool that made it wrote it"
 
 
 def inspect(
-    certificate: bytes | None, key: bytes | None, ca: bytes | None, now: dt.datetime, identity: str = ""
+    certificate: bytes | None,
+    key: bytes | None,
+    ca: bytes | None,
+    now: dt.datetime,
+    identity: str = "",
+    use: Use = Use.SERVER,
 ) -> tuple[TlsProblem, ...]:
     """Check one TLS identity.
 
@@ -63,6 +53,7 @@ def inspect(
         ca: PEM bundle of trusted CAs; None when there is none.
         now: time for validity, with time zone.
         identity: name the certificate should carry; empty when any will do.
+        use: what the certificate is presented as; the CA verifies those who present theirs as the other.
 
     Returns:
         All problems, those that break TLS and those that only deserve a warning.
@@ -70,148 +61,209 @@ def inspect(
     problems: list[TlsProblem] = []
     chain = _certificates(certificate, Part.CERTIFICATE, problems) if certificate is not None else []
     trusted = _certificates(ca, Part.CA, problems) if ca is not None else []
+    blamed: list[x509.Certificate] = []
     if key is not None:
-        problems += _check_key(key, chain[0] if chain else None)
+        problems += _check_key(key, chain)
     if chain:
-        problems += _check_dates(chain[0], Part.CERTIFICATE, now)
-        problems += _check_name(chain[0], identity)
-        if trusted:
-            problems += _check_chain(chain, trusted, now)
+        judged, blamed = judge_chain(chain, trusted, now, use)
+        problems += judged
+        problems += _check_leaf_key(chain[0])
+        if identity and not any(each.code == Code.TLS_KEY_MISMATCH for each in problems):
+            problems += check_host(chain[0], identity, "clients that check names refuse this broker")
+    others = Use.CLIENT if use is Use.SERVER else Use.SERVER
+    problems += judge_authorities([each for each in trusted if each not in blamed], chain[:1], now, others)
     return tuple(problems)
 
 
-def _certificates(pem: bytes, part: Part, problems: list[TlsProblem]) -> list[x509.Certificate]:
-    """Load all certificates of a bundle, skipping blocks of other kinds, and note what is missing or damaged."""
-    blocks = pem.split(_BEGIN)[1:]
-    if not blocks:
-        remedy = "put the PEM certificate, which begins with -----BEGIN CERTIFICATE-----, in this file"
-        problems.append(TlsProblem("tls-no-pem", part, "no PEM certificate in the file", remedy))
-    loaded = [found for found in map(_certificate, blocks) if found]
-    if len(loaded) < len(blocks):
-        # The engine passes over damaged certificates in a CA bundle, but not in the chain it presents.
-        fatal = part is Part.CERTIFICATE or not loaded
-        problem = "a certificate in the file is damaged"
-        problems.append(TlsProblem("tls-bad-pem", part, problem, "write the file again", fatal=fatal))
-        return [] if fatal else loaded
-    return loaded
+def load(content: bytes) -> tuple[x509.Certificate, ...]:
+    """Return the certificates of a file that the engine can read."""
+    return tuple(_certificates(content, Part.CERTIFICATE, []))
 
 
-def _certificate(block: bytes) -> x509.Certificate | None:
-    """Load one certificate and look at all parts that later steps use, which are parsed only then."""
-    try:
-        with warnings.catch_warnings():
-            # Old CAs have serial numbers that the library announces to refuse one day; the engine takes them.
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            found = x509.load_pem_x509_certificate(_BEGIN + block)
-        seen = (found.subject, found.issuer, found.not_valid_before_utc, found.not_valid_after_utc, found.public_key())
-    except MALFORMED:
-        return None
-    return found if all(seen) else None
+def load_authorities(content: bytes) -> tuple[x509.Certificate, ...]:
+    """Return the certificates of a CA file that the engine can read."""
+    return tuple(_certificates(content, Part.CA, []))
 
 
-def _check_key(pem: bytes, leaf: x509.Certificate | None) -> list[TlsProblem]:
-    try:
-        public = load_pem_private_key(pem, password=None).public_key()
-    except TypeError:
-        problem = "the private key is protected by a passphrase"
-        return [TlsProblem("tls-key-encrypted", Part.KEY, problem, "store the key without a passphrase, mode 0600")]
-    except (ValueError, UnsupportedAlgorithm):
-        remedy = "put the PEM private key of the certificate in this file"
-        return [TlsProblem("tls-no-key", Part.KEY, "no usable PEM private key in the file", remedy)]
-    if leaf is None:
-        return []
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    try:
-        same = public.public_bytes(*form) == leaf.public_key().public_bytes(*form)
-    except MALFORMED:
-        same = False
-    if same:
-        return []
-    problem = "the private key does not belong to the certificate"
-    return [TlsProblem("tls-key-mismatch", Part.KEY, problem, "use the key the certificate was requested with")]
+def check_host(leaf: x509.Certificate, host: str, effect: str) -> Iterator[TlsProblem]:
+    """Check that a certificate is for a host.
 
-
-def _check_dates(certificate: x509.Certificate, part: Part, now: dt.datetime) -> list[TlsProblem]:
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    what = "certificate" if part is Part.CERTIFICATE else "CA certificate"
-    if now < begin:
-        problem, remedy = (
-            f"the {what} is not valid before {begin:%Y-%m-%d %H:%M} UTC",
-            "check the clock of this machine",
+    Args:
+        leaf: the certificate.
+        host: what others connect to.
+        effect: what happens when it is not.
+    """
+    listed = hosts(leaf)
+    if is_for(leaf, comparable(host)):
+        return
+    shown = host if is_place(host) else HIDDEN
+    remedy = f"{REQUEST} with the alternative name {shown}"
+    names = ", ".join(listed or common_names(leaf)) or "no name at all"
+    if listed:
+        problem = f"the certificate is for {names}, not for {shown}"
+        yield TlsProblem(
+            code=Code.TLS_NAME_MISMATCH,
+            part=Part.CERTIFICATE,
+            problem=problem,
+            remedy=remedy,
+            fatal=False,
+            effect=effect,
         )
-        return [TlsProblem("tls-not-yet-valid", part, problem, remedy, overdue=True)]
-    if now > end:
-        problem = f"the {what} expired on {end:%Y-%m-%d %H:%M} UTC"
-        return [TlsProblem("tls-expired", part, problem, "renew it, or check the clock of this machine", overdue=True)]
-    if end - now < EXPIRY_WARNING:
-        problem = f"the {what} expires on {end:%Y-%m-%d %H:%M} UTC"
-        return [TlsProblem("tls-expires-soon", part, problem, "renew it before that day", fatal=False)]
-    return []
+    else:
+        problem = (
+            f"the certificate has no alternative names, only the common name {names}, which programs no longer look at"
+        )
+        effect = f"{effect}, except go-choria with Puppet's certificates"
+        yield TlsProblem(
+            code=Code.TLS_COMMON_NAME_ONLY,
+            part=Part.CERTIFICATE,
+            problem=problem,
+            remedy=remedy,
+            fatal=False,
+            effect=effect,
+        )
 
 
-def _check_name(certificate: x509.Certificate, identity: str) -> list[TlsProblem]:
-    names = _names(certificate)
-    if not identity or any(_covers(name, identity) for name in names):
+def _certificates(content: bytes, part: Part, problems: list[TlsProblem]) -> list[x509.Certificate]:
+    """Load what the engine finds in a file, and note what is missing, damaged or passed over."""
+    found = [block for block in pem.blocks(content) if block.kind == _CERTIFICATE]
+    if part is Part.CA:
+        found = [block for block in found if not block.headers]
+    form = pem.fault_of_form(content)
+    if not found:
+        problems.append(_no_certificate(content, part, form))
         return []
-    listed = ", ".join(names) or "no name at all"
-    problem = f"the certificate is for {listed}, not for {identity}"
-    remedy = "clients that check names will refuse this broker; request a certificate that includes the name"
-    return [TlsProblem("tls-name-mismatch", Part.CERTIFICATE, problem, remedy, fatal=False)]
+    if missed := pem.passed_over(content, _CERTIFICATE):
+        problem = f"the engine ignores {missed} of the certificates in the file"
+        problem = f"{problem}: {form}" if form else f"{problem}, which are damaged"
+        effect = (
+            ("the others are used") if part is Part.CERTIFICATE else "certificates that those CAs issued are refused"
+        )
+        problems.append(
+            TlsProblem(
+                code=Code.TLS_BAD_PEM, part=part, problem=problem, remedy=_WRITE_AGAIN, fatal=False, effect=effect
+            )
+        )
+    loaded: list[x509.Certificate] = []
+    for number, block in enumerate(found, start=1):
+        try:
+            loaded.append(read(block.content))
+        except UnreadableCertificateError as error:
+            # The engine passes over damaged certificates in a CA bundle, but nobody takes a chain with one in it.
+            problem = f"certificate {number} in the file {error}" if len(found) > 1 else f"the certificate {error}"
+            fatal = part is Part.CERTIFICATE or len(found) == 1
+            effect = "certificates that this CA issued are refused"
+            problems.append(
+                TlsProblem(
+                    code=Code.TLS_BAD_PEM,
+                    part=part,
+                    problem=problem,
+                    remedy="replace the certificate",
+                    fatal=fatal,
+                    effect=effect,
+                )
+            )
+    return [] if part is Part.CERTIFICATE and len(loaded) < len(found) else loaded
 
 
-def _names(certificate: x509.Certificate) -> list[str]:
-    """Return alternative names and addresses, or the common name when there are none."""
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = found.get_values_for_type(x509.DNSName)
-        names += [str(address) for address in found.get_values_for_type(x509.IPAddress)]
-    except (x509.ExtensionNotFound, *MALFORMED):
-        names = []
-    try:
-        common = [str(part.value) for part in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    except MALFORMED:
-        common = []
-    return names or common
+def _no_certificate(content: bytes, part: Part, form: str) -> TlsProblem:
+    problem, remedy = "no PEM certificate in the file", _WRITE_AGAIN
+    kinds = [block.kind for block in pem.blocks(content)]
+    if form:
+        problem = f"{problem}: {form}"
+        if "DER" in form:
+            remedy = "convert it: openssl x509 -inform der -in FILE -out FILE.pem"
+    elif kinds:
+        problem = f"{problem}, but a {kinds[0]}"
+        remedy = "put the PEM certificate, which begins with -----BEGIN CERTIFICATE-----, in this file"
+        if kinds[0].endswith(_PRIVATE_KEY) and part is Part.CERTIFICATE:
+            remedy = "are the settings of certificate and key swapped? " + remedy
+    elif not pem.passed_over(content, _CERTIFICATE):
+        remedy = "put the PEM certificate, which begins with -----BEGIN CERTIFICATE-----, in this file"
+    else:
+        return TlsProblem(
+            code=Code.TLS_BAD_PEM,
+            part=part,
+            problem="the certificate in the file is damaged",
+            remedy="write the file again",
+        )
+    return TlsProblem(code=Code.TLS_NO_PEM, part=part, problem=problem, remedy=remedy)
 
 
-def _covers(name: str, identity: str) -> bool:
-    name, identity = name.lower().rstrip("."), identity.lower().rstrip(".")
-    if name.startswith("*."):
-        return identity.partition(".")[2] == name[2:]
-    try:
-        return ipaddress.ip_address(name) == ipaddress.ip_address(identity)
-    except ValueError:
-        return name == identity
-
-
-def _check_chain(chain: list[x509.Certificate], trusted: list[x509.Certificate], now: dt.datetime) -> list[TlsProblem]:
-    """Walk from the leaf over the sent intermediates to a trusted certificate, and check the dates on the way."""
-    current = chain[0]
-    for _ in range(_DEEPEST_CHAIN):
-        if current in trusted:
-            return []
-        issuers = [anchor for anchor in trusted if _issued(current, anchor)]
-        if issuers:
-            # The same CA may be in the bundle twice, renewed: the freshest one decides.
-            best = max(issuers, key=lambda anchor: anchor.not_valid_after_utc)
-            return _check_dates(best, Part.CA, now)
-        parents = [parent for parent in chain if parent != current and _issued(current, parent)]
-        if not parents:
-            break
-        current = parents[0]
-        late = [problem for problem in _check_dates(current, Part.CERTIFICATE, now) if problem.fatal]
-        if late:
-            return late
-    problem = (
-        f"the certificate was not issued by a CA in the CA file; its issuer is {chain[-1].issuer.rfc4514_string()}"
+def _check_key(content: bytes, chain: Sequence[x509.Certificate]) -> list[TlsProblem]:
+    form = pem.fault_of_form(content)
+    found = next((block for block in pem.blocks(content) if block.kind.endswith(_PRIVATE_KEY)), None)
+    if found is None:
+        remedy = "put the PEM private key of the certificate in this file"
+        if "DER" in form:
+            remedy = "convert it: openssl pkey -inform der -in FILE -out FILE.pem"
+        problem = "no usable PEM private key in the file" + (f": {form}" if form else "")
+        return [TlsProblem(code=Code.TLS_NO_KEY, part=Part.KEY, problem=problem, remedy=remedy)]
+    if found.headers or found.kind.startswith("ENCRYPTED "):
+        problem = "the private key is protected by a passphrase"
+        return [
+            TlsProblem(
+                code=Code.TLS_KEY_ENCRYPTED,
+                part=Part.KEY,
+                problem=problem,
+            )
+        ]
+    private = _private_key(found.content)
+    if private is None:
+        remedy = "use an RSA, ECDSA or Ed25519 key in the form PKCS#8, such as openssl genpkey writes"
+        problem = f"no usable PEM private key in the file: its {found.kind} cannot be used"
+        return [TlsProblem(code=Code.TLS_NO_KEY, part=Part.KEY, problem=problem, remedy=remedy)]
+    if not chain:
+        return []
+    owners = [number for number, each in enumerate(chain, start=1) if _same_key(private.public_key(), each)]
+    if 1 in owners:
+        return []
+    problem, remedy = (
+        "the private key does not belong to the certificate",
+        "use the key with which the certificate was requested",
     )
-    remedy = "put the issuing CA in the CA file, or missing intermediate certificates after the certificate"
-    return [TlsProblem("tls-untrusted", Part.CERTIFICATE, problem, remedy)]
+    if owners:
+        problem = (
+            f"the private key belongs to certificate {owners[0]} in the certificate file, and not to the first one"
+        )
+        remedy = "put the broker's own certificate first in its file, and those of CAs after it"
+    return [TlsProblem(code=Code.TLS_KEY_MISMATCH, part=Part.KEY, problem=problem, remedy=remedy)]
 
 
-def _issued(child: x509.Certificate, parent: x509.Certificate) -> bool:
+def _private_key(der: bytes) -> _PrivateKey | None:
+    """Load a private key of a kind that the engine takes, None when it is none."""
     try:
-        child.verify_directly_issued_by(parent)
-    except (InvalidSignature, *MALFORMED):
+        # The library looks for primes as well, which takes seconds for long keys.
+        private = load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    if isinstance(private, rsa.RSAPrivateKey):
+        return private if _consistent(private.private_numbers()) else None
+    return private if isinstance(private, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) else None
+
+
+def _consistent(numbers: rsa.RSAPrivateNumbers) -> bool:
+    """Tell whether the numbers of an RSA key belong together."""
+    product = numbers.d * numbers.public_numbers.e - 1
+    primes = (numbers.p, numbers.q)
+    return numbers.p * numbers.q == numbers.public_numbers.n and all(p > 1 and product % (p - 1) == 0 for p in primes)
+
+
+def _same_key(public: object, certificate: x509.Certificate) -> bool:
+    try:
+        return public_bytes(public) == public_bytes(certificate.public_key())  # type: ignore[arg-type] # of that key
+    except MALFORMED:
         return False
-    return True
+
+
+def _check_leaf_key(leaf: x509.Certificate) -> Iterator[TlsProblem]:
+    remedy = f"{REQUEST} with an RSA key of 2048 to 4096 bits or an ECDSA key on P-256"
+    if fault := key_fault(leaf):
+        yield TlsProblem(
+            code=Code.TLS_WEAK_KEY, part=Part.CERTIFICATE, problem=f"the certificate has {fault}", remedy=remedy
+        )
+    elif weakness := key_weakness(leaf):
+        problem, effect = f"the certificate has {weakness}", "such programs cannot connect"
+        yield TlsProblem(
+            code=Code.TLS_WEAK_KEY, part=Part.CERTIFICATE, problem=problem, remedy=remedy, fatal=False, effect=effect
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
-import functools
 import json
 from collections.abc import Sequence
 from typing import Never, TypeVar, cast
@@ -22,8 +21,18 @@ from choria_broker.security.tokens_encoding import decode_base64url
 EDDSA = "EdDSA"
 """The algorithm of ed25519 keys, spelled as in a token's header."""
 
-LONGEST_TOKEN = 65_536
-"""Characters a token may have; real ones have one or two thousand."""
+LONGEST_TOKEN = 8192
+"""Characters a token may have; real ones have one or two thousand. The engine lets no more through."""
+
+BY_NO_TRUSTED_KEY = "the signature was not made by a trusted key"
+
+CLOCK_LEEWAY = 60
+"""Seconds by which ``iat`` and ``nbf`` may lie ahead of the broker's clock.
+
+A token that was made this moment on a machine whose clock runs a little fast is an honest one, and time
+synchronisation keeps machines well within a minute of each other. ``exp`` and ``issexp`` have no such leeway: whoever
+ends a token means it.
+"""
 
 _DIGESTS: dict[str, hashes.HashAlgorithm] = {
     "RS256": hashes.SHA256(),
@@ -35,8 +44,11 @@ _SPACE = " \t\r\n\v\f"
 
 _C = TypeVar("_C", bound=Claims)
 
-_REMEMBERED = 2048
-"""Tokens taken apart that are kept, for programs that connect again with the same one."""
+MOST_VALUES = 400
+"""Values a payload may hold, lists and objects included; real ones have some thirty, and each costs time to read."""
+
+_NEVER_TOO_MANY = 1024
+"""Bytes of a payload in which so many values would not cost more than in an ordinary one."""
 
 
 class Fault(enum.StrEnum):
@@ -88,9 +100,8 @@ class Envelope:
     signature: bytes
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
 def open_envelope(text: str) -> Envelope | Rejection:
-    """Take a token apart without believing any of it.
+    """Take a token apart without believing any of it, and without keeping any of it.
 
     Args:
         text: the token as it was sent; white space around it is ignored.
@@ -158,9 +169,28 @@ def verify(
     )
 
 
+def made_by(
+    envelope: Envelope,
+    claims: Claims,
+    signers: Sequence[VerificationKey],
+    signed_by: SignatureCheck = ed25519_verifies,
+) -> VerificationKey | None:
+    """Find out which of the signers made a verified token, or vouches for the chain issuer that did.
+
+    Args:
+        envelope: the token.
+        claims: that it was found to have.
+        signers: keys that it was verified with.
+        signed_by: checks the ed25519 signatures of the token and of its chain.
+    """
+    if len(signers) == 1:
+        return signers[0]
+    return next((key for key in signers if _origin_fault(envelope, claims, (key,), signed_by) is None), None)
+
+
 def _outside_fault(token: str, parts: Sequence[str]) -> str | None:
     if token[:7].lower() == "bearer ":
-        return "the token has the word bearer in front of it"
+        return "the token begins with the word bearer"
     if len(token) > LONGEST_TOKEN:
         return f"the token has more than {LONGEST_TOKEN} characters"
     if len(parts) != _PARTS:
@@ -176,7 +206,10 @@ _JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _read_object(part: str) -> Payload:
-    value = _JSON.decode(decode_base64url(part).decode("utf-8"))
+    raw = decode_base64url(part)
+    if len(raw) > _NEVER_TOO_MANY and raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_VALUES:
+        raise ClaimError(f"header or claims have more than {MOST_VALUES} values")
+    value = _JSON.decode(raw.decode("utf-8"))
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004 - one kind of error for everything unreadable
     return cast("Payload", value)
@@ -196,7 +229,7 @@ def _origin_fault(
             return Rejection(Fault.CHAIN, "a chain issuer can sign only with an ed25519 key")
     if any(_fits(envelope, signer, signed_by) for signer in signers):
         return None
-    return Rejection(Fault.SIGNATURE, "the signature was not made by a trusted key")
+    return Rejection(Fault.SIGNATURE, BY_NO_TRUSTED_KEY)
 
 
 def _fits(envelope: Envelope, key: VerificationKey, signed_by: SignatureCheck) -> bool:
@@ -211,27 +244,28 @@ def _chain_fault(
 ) -> Rejection | None:
     issued_at = claims.issued_at
     if not (issued_at and claims.expires and claims.issuer_expires and claims.public_key):
-        return Rejection(Fault.CHAIN, "a token of a chain issuer needs public_key, iat, exp and issexp")
+        return Rejection(Fault.CHAIN, "a token from a chain issuer needs public_key, iat, exp and issexp")
     try:
         link = chain.read_link(claims.issuer, claims.trust_chain, claims.token_id, issued_at)
     except chain.ChainError as error:
         return Rejection(Fault.CHAIN, str(error))
     organizations = (signer for signer in signers if isinstance(signer, Ed25519PublicKey))
     if not any(link.issuer_is_genuine(organization, signed_by) for organization in organizations):
-        return Rejection(Fault.CHAIN, "the chain issuer is not vouched for by a trusted key")
+        return Rejection(Fault.CHAIN, "no trusted key has signed for the chain issuer")
     if not link.token_is_assigned(signed_by):
-        return Rejection(Fault.CHAIN, "the chain issuer did not assign this token id")
+        return Rejection(Fault.CHAIN, "this token id was not assigned by the chain issuer")
     if not _fits(envelope, link.issuer_key, signed_by):
-        return Rejection(Fault.SIGNATURE, "the signature was not made by the chain issuer the token names")
+        return Rejection(Fault.SIGNATURE, "the signature was not made by the chain issuer named in the token")
     return None
 
 
 def _time_fault(claims: Claims, now: float) -> Rejection | None:
     if claims.expires is not None and not now < claims.expires:
         return Rejection(Fault.EXPIRED, f"the token expired {_written(claims.expires)}")
-    if claims.not_before is not None and not now >= claims.not_before:
+    latest = now + CLOCK_LEEWAY
+    if claims.not_before is not None and claims.not_before > latest:
         return Rejection(Fault.NOT_YET_VALID, f"the token is valid only from {_written(claims.not_before)}")
-    if claims.issued_at is not None and not now >= claims.issued_at:
+    if claims.issued_at is not None and claims.issued_at > latest:
         return Rejection(Fault.FUTURE, f"the token was issued in the future, {_written(claims.issued_at)}")
     return None
 
@@ -240,7 +274,7 @@ def _issuer_time_fault(claims: Claims, now: float) -> Rejection | None:
     if not (claims.trust_chain and _is_chained(claims)):
         return None
     if not claims.issuer_expires:
-        return Rejection(Fault.CHAIN, "a token of a chain issuer needs issexp")
+        return Rejection(Fault.CHAIN, "a token from a chain issuer needs issexp")
     ends = claims.issuer_expires if claims.expires is None else min(claims.expires, claims.issuer_expires)
     if not now <= ends:
         return Rejection(Fault.ISSUER_EXPIRED, f"the chain issuer's own token expired {_written(ends)}")
@@ -257,4 +291,4 @@ def _written(moment: int) -> str:
     try:
         return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
-        return "outside the calendar"
+        return "not a valid date"

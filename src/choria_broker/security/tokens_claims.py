@@ -5,13 +5,22 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+import sys
 from collections.abc import Mapping
 from typing import ClassVar, Self, TypedDict, TypeVar
+
+from choria_broker.security.token_permissions import ClientPermission, ServerPermission
 
 Payload = Mapping[str, object]
 """Claims as they came out of JSON."""
 
 _Flag = TypeVar("_Flag", bound=enum.StrEnum)
+
+MOST_COLLECTIVES = 64
+"""Collectives one server may be in: each costs several subjects, so that a long list takes time and room."""
+
+LONGEST_IDENTITY = 255
+"""Characters of a server's identity, which stands in a subject of each of its collectives; a host name has 253."""
 
 
 class Purpose(enum.StrEnum):
@@ -20,32 +29,6 @@ class Purpose(enum.StrEnum):
     CLIENT = "choria_client_id"
     SERVER = "choria_server"
     PROVISIONING = "choria_provisioning"
-
-
-class ClientPermission(enum.StrEnum):
-    """Permission flags of client tokens that mean something to a broker."""
-
-    STREAMS_ADMIN = "streams_admin"
-    STREAMS_USER = "streams_user"
-    EVENTS_VIEWER = "events_viewer"
-    ELECTION_USER = "election_user"
-    SYSTEM_USER = "system_user"
-    GOVERNOR = "governor"
-    ORG_ADMIN = "org_admin"
-    FLEET_MANAGEMENT = "fleet_management"
-    SIGNED_FLEET_MANAGEMENT = "signed_fleet_management"
-    PROVISIONER = "provisioner"
-    SERVICE = "service"
-    AUTHENTICATION_DELEGATOR = "authentication_delegator"
-
-
-class ServerPermission(enum.StrEnum):
-    """Permission flags of server tokens."""
-
-    SUBMISSION = "submission"
-    STREAMS = "streams"
-    GOVERNOR = "governor"
-    SERVICE_HOST = "service_host"
 
 
 class ClaimError(ValueError):
@@ -94,6 +77,15 @@ class Claims:
             ClaimError: when a known claim has the wrong type.
         """
         raise NotImplementedError
+
+    @property
+    def size(self) -> int:
+        """How many bytes the claims take, about."""
+        values = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return sum(
+            sys.getsizeof(value) + (sum(map(sys.getsizeof, value)) if isinstance(value, tuple) else 0)
+            for value in values
+        )
 
     @property
     def serves_purpose(self) -> bool:
@@ -179,9 +171,14 @@ class ServerClaims(Claims):
         Raises:
             ClaimError: when a known claim has the wrong type.
         """
+        identity, collectives = _text(payload, "identity"), _texts(payload, "collectives")
+        if len(identity) > LONGEST_IDENTITY:
+            raise ClaimError(f"claim identity has more than {LONGEST_IDENTITY} characters")
+        if len(collectives) > MOST_COLLECTIVES:
+            raise ClaimError(f"claim collectives has more than {MOST_COLLECTIVES} entries")
         return cls(
-            identity=_text(payload, "identity"),
-            collectives=_texts(payload, "collectives"),
+            identity=identity,
+            collectives=collectives,
             permissions=_flags(payload, ServerPermission),
             publish_subjects=_texts(payload, "pub_subjects"),
             **_common(payload),
@@ -329,7 +326,7 @@ def _truth(payload: Payload, name: str) -> bool:
     if value is None:
         return False
     if not isinstance(value, bool):
-        raise ClaimError(f"claim {name} is neither true nor false")
+        raise ClaimError(f"claim {name} is not true or false")
     return value
 
 
@@ -352,7 +349,7 @@ def _flags(payload: Payload, kind: type[_Flag]) -> frozenset[_Flag]:
         if value is True:
             held.add(flag)
         elif value is not None and value is not False:
-            raise ClaimError(f"claim permissions.{flag} is neither true nor false")
+            raise ClaimError(f"claim permissions.{flag} is not true or false")
     return frozenset(held)
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.hazmat.primitives.hashes import SHA256
 
-from choria_broker.access.build import signer_file_names
-from choria_broker.config.settings import Settings
+from choria_broker.security import pem
+from choria_broker.security.certificates import load
 from choria_broker.security.malformed import MALFORMED
-
-_BEGIN = b"-----BEGIN CERTIFICATE-----"
+from choria_broker.security.signer_files import signer_file_names
+from choria_broker.settings.broker import Settings
 
 
 class Role(enum.StrEnum):
@@ -46,11 +44,13 @@ class Certificate:
         source: where it is, and what for.
         subject: whose it is, in the notation of RFC 4514.
         expires: end of its validity, Unix seconds.
+        fingerprint: SHA-256 of it as lower-case hex.
     """
 
     source: Source
     subject: str
     expires: float
+    fingerprint: str = ""
 
 
 def sources(settings: Settings) -> tuple[Source, ...]:
@@ -75,20 +75,21 @@ def certificates(files: Iterable[tuple[Source, bytes]]) -> tuple[Certificate, ..
     Args:
         files: the files with their content.
     """
-    latest: dict[tuple[Source, str], float] = {}
+    latest: dict[tuple[Source, str], tuple[float, str]] = {}
     for source, content in files:
-        for block in content.split(_BEGIN)[1:]:
+        for piece in pem.certificates(content):
             try:
-                subject, expires = _read(_BEGIN + block)
+                found = load(piece)
+                subject, expires = found.subject.rfc4514_string(), found.not_valid_after_utc.timestamp()
+                fingerprint = found.fingerprint(SHA256()).hex()
             except MALFORMED:
                 continue
-            latest[source, subject] = max(expires, latest.get((source, subject), expires))
-    return tuple(Certificate(source, subject, expires) for (source, subject), expires in latest.items())
+            this = (expires, fingerprint)
+            latest[source, subject] = max(this, latest.get((source, subject), this))
+    return tuple(Certificate(*named, *last) for named, last in latest.items())
 
 
-def _read(pem: bytes) -> tuple[str, float]:
-    with warnings.catch_warnings():
-        # Old CAs have serial numbers that the library announces to refuse one day; the engine takes them.
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        found = x509.load_pem_x509_certificate(pem)
-    return found.subject.rfc4514_string(), found.not_valid_after_utc.timestamp()
+def expired_own(found: Iterable[Certificate], now: float) -> tuple[Certificate, ...]:
+    """Return the certificates that this broker shows to others and that have expired."""
+    shown = (Role.BROKER, Role.GATEWAY, Role.LEAFNODE)
+    return tuple(each for each in found if each.source.role in shown and each.expires <= now)

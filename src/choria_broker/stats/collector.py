@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from choria_broker.stats.families import Family
+from choria_broker.stats.families import Family, MetricType
 
 
 class FamilyCollector(Collector):
@@ -22,12 +22,14 @@ class FamilyCollector(Collector):
         self._families = families
 
     def collect(self) -> Iterable[Metric]:
-        """Return the families that have samples."""
-        return [_metric(family) for family in self._families() if family.samples]
+        """Return all families, those without samples too."""
+        return [_metric(family) for family in self._families()]
 
 
 def _metric(family: Family) -> Metric:
-    metric = Metric(family.name, family.text, family.kind.value)
+    # The library adds this ending to the names of counters when it writes them.
+    name = family.name.removesuffix("_total") if family.kind is MetricType.COUNTER else family.name
+    metric = Metric(name, family.text, family.kind.value)
     for sample in family.samples:
         metric.add_sample(family.name + sample.suffix, dict(sample.labels), sample.value)
     return metric

@@ -1,15 +1,29 @@
-"""Families of metrics as plain values, and those made of a poll of the engine."""
+"""Families of metrics as plain values: what one metric is, and what it is made of at one moment."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, TypeVar
 
-from choria_broker.stats.readings import Leafnode, Readings, Server, Streams
+from choria_broker.histogram import Histogram
+
+Values = (
+    float
+    | Histogram
+    | Mapping[str, float]
+    | Mapping[tuple[str, str], float]
+    | Mapping[tuple[str, str, str], float]
+    | Mapping[tuple[str, str, str, str], float]
+    | None
+)
+"""What a metric shows: one number, durations, or a number for each value of its one label, or of its labels."""
+
+_T = TypeVar("_T")
 
 
-class Kind(enum.StrEnum):
+class MetricType(enum.StrEnum):
     """Types of metrics."""
 
     COUNTER = "counter"
@@ -44,87 +58,58 @@ class Family:
     """
 
     name: str
-    kind: Kind
+    kind: MetricType
     text: str
     samples: tuple[Sample, ...]
 
 
-_SERVER = (
-    ("connections", "connections", "Client connections open now."),
-    ("total_connections", "total_connections", "Client connections accepted since the engine started."),
-    ("routes", "routes", "Open connections to members of the cluster."),
-    ("remotes", "remotes", "Members of the cluster that are reached."),
-    ("leafnode_remotes", "leafnodes", "Open leafnode connections, accepted and dialled ones."),
-    ("in_msgs", "in_msgs", "Messages received over all kinds of connections."),
-    ("out_msgs", "out_msgs", "Messages sent over all kinds of connections."),
-    ("in_bytes", "in_bytes", "Bytes of the messages received."),
-    ("out_bytes", "out_bytes", "Bytes of the messages sent."),
-    ("slow_consumers", "slow_consumers", "Times a receiver did not read fast enough."),
-    ("subscriptions", "subscriptions", "Subscriptions of all accounts."),
-)
-"""End of the metric's name, attribute of the reading, and what it is."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Metric(Generic[_T]):
+    """What one metric is.
 
-_LEAFNODE = (
-    ("leafnode_rtt_ms", "rtt_ms", "Round trip time of a leafnode connection in milliseconds."),
-    ("leafnode_in_msgs", "in_msgs", "Messages received over a leafnode connection."),
-    ("leafnode_out_msgs", "out_msgs", "Messages sent over a leafnode connection."),
-    ("leafnode_in_bytes", "in_bytes", "Bytes received over a leafnode connection."),
-    ("leafnode_out_bytes", "out_bytes", "Bytes sent over a leafnode connection."),
-    ("leafnode_subscriptions", "subscriptions", "Subscriptions held for the other side of a leafnode connection."),
-)
-_STREAMS = (
-    ("stream_memorystore_max", "memory_max", "Most bytes that streams may hold in memory."),
-    ("stream_filestore_max", "store_max", "Most bytes that streams may hold on disk."),
-    ("stream_memorystore_used", "memory_used", "Bytes that streams hold in memory."),
-    ("stream_filestore_used", "store_used", "Bytes that streams hold on disk."),
-    ("stream_streams", "streams", "Streams on this broker."),
-    ("stream_consumers", "consumers", "Consumers of streams on this broker."),
-    ("stream_messages", "messages", "Messages in the streams on this broker."),
-    ("stream_message_bytes", "message_bytes", "Bytes of the messages in the streams on this broker."),
-)
-
-
-def network(readings: Readings, identity: str) -> tuple[Family, ...]:
-    """Make the families of one poll.
-
-    Args:
-        readings: what was read.
-        identity: label of every sample.
+    Attributes:
+        name, kind: as they are shown.
+        text: one sentence about it.
+        values: takes what it shows from what was measured; None and an empty mapping mean that it is not shown.
+        labels: names of the labels that tell its samples apart.
     """
-    own = {"identity": identity}
-    families = _one_each(_SERVER, readings.server, own)
-    if readings.leafnodes is not None:
-        families += [_of_leafnodes(name, field, text, readings.leafnodes, own) for name, field, text in _LEAFNODE]
-    if readings.streams is not None:
-        families += _one_each(_STREAMS, readings.streams, own)
-    return tuple(families)
+
+    name: str
+    kind: MetricType
+    text: str
+    values: Callable[[_T], Values]
+    labels: tuple[str, ...] = ()
+
+    def family(self, measured: _T, common: Mapping[str, str]) -> Family:
+        """Make the family.
+
+        Args:
+            measured: what was measured.
+            common: labels that every sample has.
+        """
+        values = self.values(measured)
+        if values is None:
+            samples: tuple[Sample, ...] = ()
+        elif isinstance(values, Histogram):
+            samples = tuple(_distribution(values, common))
+        elif isinstance(values, Mapping):
+            # Others may count meanwhile; copying is one step of the interpreter.
+            samples = tuple(self._sample(key, value, common) for key, value in dict(values).items())
+        else:
+            samples = (Sample(values, common),)
+        return Family(self.name, self.kind, self.text, samples)
+
+    def _sample(self, key: str | tuple[str, ...], value: float, common: Mapping[str, str]) -> Sample:
+        told = (key,) if isinstance(key, str) else key
+        return Sample(value, {**common, **dict(zip(self.labels, told, strict=True))})
 
 
-def _one_each(
-    table: Iterable[tuple[str, str, str]], reading: Server | Streams, labels: Mapping[str, str]
-) -> list[Family]:
-    return [gauge(f"choria_network_{name}", text, getattr(reading, field), labels) for name, field, text in table]
-
-
-def _of_leafnodes(name: str, field: str, text: str, leafnodes: Iterable[Leafnode], own: Mapping[str, str]) -> Family:
-    # By place, so that no two samples of a page have the same labels, which would make all of it unreadable.
-    values: dict[tuple[str, str, str], float] = {}
-    for leafnode in leafnodes:
-        value = getattr(leafnode, field)
-        if value is not None:
-            values[leafnode.account, leafnode.host, str(leafnode.port)] = value
-    samples = tuple(
-        Sample(value, {"account": account, "host": host, **own, "port": port})
-        for (account, host, port), value in values.items()
-    )
-    return Family(f"choria_network_{name}", Kind.GAUGE, text, samples)
-
-
-def gauge(name: str, text: str, value: float, labels: Mapping[str, str]) -> Family:
-    """Make a gauge of one sample."""
-    return Family(name, Kind.GAUGE, text, (Sample(value, labels),))
-
-
-def counter(name: str, text: str, value: float, labels: Mapping[str, str] | None = None) -> Family:
-    """Make a counter of one sample."""
-    return Family(name, Kind.COUNTER, text, (Sample(value, labels or {}),))
+def _distribution(durations: Histogram, labels: Mapping[str, str]) -> Iterator[Sample]:
+    """Make the samples of a histogram; without classes they are those of a summary."""
+    total, seconds, counts = 0, durations.seconds, tuple(durations.counts)
+    for bound, count in zip((*durations.bounds, None), counts, strict=True):
+        total += count
+        if durations.bounds:
+            yield Sample(total, {**labels, "le": "+Inf" if bound is None else str(bound)}, "_bucket")
+    yield Sample(seconds, labels, "_sum")
+    yield Sample(total, labels, "_count")

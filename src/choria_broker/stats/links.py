@@ -6,7 +6,9 @@ import dataclasses
 import enum
 from collections.abc import Sequence
 
-from choria_broker.config.settings import LeafnodeRemote, Network
+from choria_broker.settings.hostnames import comparable
+from choria_broker.settings.links import LeafnodeRemote
+from choria_broker.settings.network import Network
 from choria_broker.stats.readings import Leafnode, Readings
 
 
@@ -23,28 +25,31 @@ class Link:
 
     Attributes:
         kind, name: which one.
-        connected: a connection to it stands.
+        connected: a connection to it stands; None while that is not known.
         rtt_ms: round trip time in milliseconds, None while it is not known.
     """
 
     kind: LinkKind
     name: str
-    connected: bool
+    connected: bool | None = None
     rtt_ms: float | None = None
 
 
-def links(network: Network, readings: Readings) -> tuple[Link, ...]:
+def links(network: Network, readings: Readings | None) -> tuple[Link, ...]:
     """Tell of every remote of the configuration whether it is connected.
 
     Args:
         network: what the broker was told.
-        readings: what the engine tells.
+        readings: what the engine tells, None while nobody asks it.
     """
-    own = network.gateway.name
+    if readings is None:
+        return (
+            *(Link(LinkKind.GATEWAY, remote.name) for remote in network.gateway.others),
+            *(Link(LinkKind.LEAFNODE, remote.name) for remote in network.leafnodes.remotes),
+        )
     gateways = [
         Link(LinkKind.GATEWAY, remote.name, remote.name in readings.gateways, readings.gateways.get(remote.name))
-        for remote in network.gateway.remotes
-        if remote.name != own
+        for remote in network.gateway.others
     ]
     joined = _joined(network.leafnodes.remotes, readings.leafnodes or ())
     leafnodes = [
@@ -74,12 +79,12 @@ def _joined(remotes: Sequence[LeafnodeRemote], connections: Sequence[Leafnode]) 
 
 
 def _same_name(remote: LeafnodeRemote, connection: Leafnode) -> bool:
-    return _same_account(remote, connection) and connection.name.lower() in {url.host.lower() for url in remote.urls}
+    return _same_account(remote, connection) and comparable(connection.name) in {url.host for url in remote.urls}
 
 
 def _same_place(remote: LeafnodeRemote, connection: Leafnode) -> bool:
     places = {(url.host, url.port) for url in remote.urls}
-    return _same_account(remote, connection) and (connection.host, connection.port) in places
+    return _same_account(remote, connection) and (comparable(connection.host), connection.port) in places
 
 
 def _same_port(remote: LeafnodeRemote, connection: Leafnode) -> bool:

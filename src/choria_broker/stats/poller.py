@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 import msgspec
 
-from choria_broker.log import component
-from choria_broker.stats.readings import Readings, Server, Streams, read_gateways, read_leafnodes, read_peers
+from choria_broker.engine.pages import asking
+from choria_broker.log.structured import component
+from choria_broker.stats.readings import Readings, Server, Streams, read_gateways, read_leafnodes, read_routes
 
 INTERVAL = 10.0
 """Seconds between two polls."""
@@ -24,7 +25,7 @@ DEADLINE = 2.0
 _SOON = (0.1, 0.2, 0.4)
 """Parts of the interval between the first polls: links come up in the seconds after a start."""
 
-_LATELY = 3
+LATELY = 3
 """Intervals after which readings no longer tell how the engine is; one poll may fail."""
 
 
@@ -32,25 +33,32 @@ class Poller:
     """Polls one engine.
 
     Args:
-        monitoring_port: tells the loopback port of the engine's monitoring listener, 0 while there is no engine.
+        pages: tells the address of the engine's monitoring pages, empty while there is no engine.
         interval: seconds between two polls.
         deadline: seconds one page may take.
         clock: Unix time in seconds.
+        heard: told of the readings after each poll.
+        steady: seconds, never set back or forward.
     """
 
     def __init__(
         self,
-        monitoring_port: Callable[[], int],
+        pages: Callable[[], str],
         *,
         interval: float = INTERVAL,
         deadline: float = DEADLINE,
         clock: Callable[[], float] = time.time,
+        heard: Callable[[Readings], None] = lambda _readings: None,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing is read before ``polling``."""
-        self._port = monitoring_port
+        self._pages = pages
         self._interval = interval
         self._timeout = aiohttp.ClientTimeout(total=deadline)
         self._clock = clock
+        self._heard = heard
+        self._steady = steady
+        self._read_at = steady()
         self._active = False
         self._last: Readings | None = None
         self._log = component("statistics")
@@ -58,20 +66,19 @@ class Poller:
     @property
     def latest(self) -> Readings | None:
         """What the last poll read; None before the first one and while there is no engine."""
-        return self._last if self._port() else None
+        return self._last if self._pages() else None
 
     @property
     def answering(self) -> bool | None:
         """Whether the engine's pages were read lately; None while nobody reads them."""
         if not self._active:
             return None
-        readings = self.latest
-        return readings is not None and self._clock() - readings.time <= _LATELY * self._interval
+        return self.latest is not None and self._steady() - self._read_at <= LATELY * self._interval
 
     @contextlib.asynccontextmanager
     async def polling(self) -> AsyncIterator[None]:
         """Poll once, and on and on as long as the context lasts; enter it when the engine is ready."""
-        async with aiohttp.ClientSession(timeout=self._timeout) as session, asyncio.TaskGroup() as tasks:
+        async with asking(self._pages(), self._timeout) as session, asyncio.TaskGroup() as tasks:
             self._active = True
             await self._poll(session)
             regularly = tasks.create_task(self._poll_regularly(session), name="statistics")
@@ -87,7 +94,7 @@ class Poller:
             await self._poll(session)
 
     async def _poll(self, session: aiohttp.ClientSession) -> None:
-        if not self._port():
+        if not self._pages():
             return
         try:
             varz = await self._page(session, "/varz")
@@ -101,13 +108,14 @@ class Poller:
         with contextlib.suppress(*_UNREADABLE):
             read = dataclasses.replace(read, streams=Streams.read(await self._page(session, "/jsz?config=1")))
         with contextlib.suppress(*_UNREADABLE):
-            read = dataclasses.replace(read, peers=read_peers(await self._page(session, "/routez")))
+            read = dataclasses.replace(read, routes=read_routes(await self._page(session, "/routez")))
         with contextlib.suppress(*_UNREADABLE):
             read = dataclasses.replace(read, gateways=read_gateways(await self._page(session, "/gatewayz")))
-        self._last = dataclasses.replace(read, time=self._clock())
+        self._last, self._read_at = dataclasses.replace(read, time=self._clock()), self._steady()
+        self._heard(self._last)
 
     async def _page(self, session: aiohttp.ClientSession, path: str) -> object:
-        async with session.get(f"http://127.0.0.1:{self._port()}{path}") as answer:
+        async with session.get(path) as answer:
             answer.raise_for_status()
             return msgspec.json.decode(await answer.read())
 

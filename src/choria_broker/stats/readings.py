@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Self
 
-from choria_broker.stats.durations import milliseconds
+from choria_broker.settings.durations import milliseconds
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Server:
     """What ``/varz`` tells of the engine itself, never of its cluster.
 
     Attributes:
+        id: what it calls itself among servers, made anew at each start.
         version: of the nats-server library.
         connections: client connections open now.
         total_connections: client connections accepted since the engine started.
@@ -31,6 +32,7 @@ class Server:
         memory: bytes of resident memory of the engine's process.
     """
 
+    id: str = ""
     version: str = ""
     connections: int = 0
     total_connections: int = 0
@@ -49,9 +51,32 @@ class Server:
     def read(cls, varz: object) -> Self:
         """Read ``/varz``."""
         page = _mapping(varz)
-        names = [field.name for field in dataclasses.fields(cls) if field.name not in ("version", "memory")]
+        names = [field.name for field in dataclasses.fields(cls) if field.name not in ("id", "version", "memory")]
         numbers = {name: _number(page, name) for name in names}
-        return cls(version=_text(page, "version"), memory=_number(page, "mem"), **numbers)
+        return cls(_text(page, "server_id"), _text(page, "version"), memory=_number(page, "mem"), **numbers)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Route:
+    """One connection to a member of the cluster, of ``/routez``.
+
+    Attributes:
+        name: server name of the other side, its identity.
+        address, port: IP address and port of the other side.
+        solicited: this broker made the connection, so the port is the other side's peer port.
+    """
+
+    name: str = ""
+    address: str = ""
+    port: int = 0
+    solicited: bool = False
+
+    @classmethod
+    def read(cls, route: object) -> Self:
+        """Read one entry of ``routes``; a side without a name is called by its id."""
+        entry = _mapping(route)
+        name = _text(entry, "remote_name") or _text(entry, "remote_id")
+        return cls(name, _text(entry, "ip"), _number(entry, "port"), entry.get("did_solicit") is True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,7 +173,7 @@ class Readings:
         server: the engine itself.
         leafnodes: its leafnode connections, None when the page could not be read in any poll.
         streams: Choria Streams, None when the page could not be read in any poll.
-        peers: server names of the members of the cluster that are connected.
+        routes: connections to members of the cluster.
         gateways: the clusters to which an outgoing gateway connection stands, with their round trip times in
             milliseconds, None where it was not measured.
         time: when they were read, Unix seconds.
@@ -157,7 +182,7 @@ class Readings:
     server: Server
     leafnodes: tuple[Leafnode, ...] | None = None
     streams: Streams | None = None
-    peers: frozenset[str] = frozenset()
+    routes: tuple[Route, ...] = ()
     gateways: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     time: float = 0.0
 
@@ -167,10 +192,10 @@ def read_leafnodes(leafz: object) -> tuple[Leafnode, ...]:
     return tuple(Leafnode.read(leaf) for leaf in _sequence(_mapping(leafz).get("leafs")))
 
 
-def read_peers(routez: object) -> frozenset[str]:
-    """Read ``/routez``: the server names at the other ends of the routes."""
-    routes = _sequence(_mapping(routez).get("routes"))
-    return frozenset(_text(_mapping(route), "remote_name") for route in routes) - {""}
+def read_routes(routez: object) -> tuple[Route, ...]:
+    """Read ``/routez``: every connection to a member of the cluster that has said who it is."""
+    routes = (Route.read(route) for route in _sequence(_mapping(routez).get("routes")))
+    return tuple(route for route in routes if route.name)
 
 
 def read_gateways(gatewayz: object) -> dict[str, float | None]:

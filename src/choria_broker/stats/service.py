@@ -3,115 +3,276 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import dataclasses
+import enum
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from choria_broker import __version__
-from choria_broker.config.findings import Finding
-from choria_broker.config.settings import Settings
-from choria_broker.engine.counters import GateCounters
-from choria_broker.stats import choria, own
+from choria_broker.audit.trail import AuditCounts
+from choria_broker.build_info import build
+from choria_broker.engine.life import EngineLife
+from choria_broker.errors import NotReadyError
+from choria_broker.host.facts import FileFact
+from choria_broker.host.succession import Succession
+from choria_broker.log.outlet import Outlet
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.endpoint import Endpoint
+from choria_broker.settings.findings import Finding
+from choria_broker.stats.acquaintance import Acquaintance
+from choria_broker.stats.authorities import Authority, Uses, authorities, uses
 from choria_broker.stats.certificates import Certificate, Source, certificates, sources
 from choria_broker.stats.collector import FamilyCollector
-from choria_broker.stats.families import Family, network
+from choria_broker.stats.exposition import exposition
+from choria_broker.stats.families import Family
 from choria_broker.stats.links import Link, links
-from choria_broker.stats.poller import INTERVAL, Poller
+from choria_broker.stats.membership import Learnt
+from choria_broker.stats.metrics import Measured, families
+from choria_broker.stats.poller import INTERVAL, LATELY, Poller
+from choria_broker.stats.revoked import Revoked
+from choria_broker.stats.tallies import Tallies
+from choria_broker.streams.ledger import StreamCounts
 
-REVISION = "unknown"
-"""Revision of the source that this program was built from."""
 
-RELOAD_OUTCOMES = ("applied", "partial", "refused")
-"""What can become of a reload: all in force, parts wait for a restart, nothing in force."""
+class Reloads(Protocol):
+    """Knows of the reloads of a broker."""
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """How many there were, by what became of them."""
+        ...
+
+    @property
+    def last_success(self) -> float:
+        """When the last one ended that was not refused, or the broker was started, Unix seconds."""
+        ...
+
+    @property
+    def refusal(self) -> str:
+        """Why the last one of the whole configuration changed nothing, empty when it was not refused."""
+        ...
+
+    @property
+    def files(self) -> int:
+        """How many files are watched."""
+        ...
+
+    @property
+    def bad_files(self) -> tuple[str, ...]:
+        """Changed files that cannot be used."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the parts of a broker tell of themselves.
+
+    Attributes:
+        audit: counts of the trail of decisions.
+        streams: counts of the ledger of streams.
+        reloads: reloads of the configuration.
+        engine: the engine.
+        ended: sessions that were ended because of revocation or expiry, by cause.
+        health: gives the condition the broker is in, one of all it can be in.
+    """
+
+    audit: AuditCounts
+    streams: StreamCounts
+    reloads: Reloads
+    engine: EngineLife
+    health: Callable[[], enum.StrEnum]
+    ended: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Left:
+    """What is left to the next program."""
+
+    tallies: Tallies
+    learnt: Learnt
+    names: tuple[tuple[Endpoint, str], ...] = ()
+    log_lines_dropped: int = 0
+
+
+_LEFT = "statistics"
 
 
 class BrokerStatistics:
     """What a broker measures about its engine and itself.
 
     Attributes:
+        registry: all metrics, those of this process too.
         poller: the last readings of the engine.
+        acquaintance: who the other members of the cluster are.
         tallies: what the parts of the broker count for the families all Choria programs have.
-        reloads: reloads of the configuration by outcome.
         certificates: those the broker works with, as the files were when last read.
+        authorities: the CAs of those files, and what hung on them at the last count; None before the first.
     """
 
     def __init__(
         self,
-        registry: CollectorRegistry,
         settings: Settings,
-        findings: Iterable[Finding],
+        parts: Parts,
         *,
-        monitoring_port: Callable[[], int],
-        gate: Callable[[], GateCounters],
         srv_lookups: int = 0,
         interval: float = INTERVAL,
     ) -> None:
         """Register the metrics.
 
         Args:
-            registry: where they are registered.
             settings: what the broker was told.
-            findings: what was found while the settings were read.
-            monitoring_port: tells the loopback port of the engine's monitoring listener, 0 while there is no engine.
-            gate: tells what happened at the gate.
+            parts: those that count what is shown.
             srv_lookups: SRV records that were asked for while the settings were read.
             interval: seconds between two polls of the engine.
         """
-        self._settings = settings
-        self._findings = tuple(findings)
-        self._gate = gate
-        self.poller = Poller(monitoring_port, interval=interval)
-        self.tallies = choria.Tallies(srv_lookups=srv_lookups)
-        self.reloads: collections.Counter[str] = collections.Counter(dict.fromkeys(RELOAD_OUTCOMES, 0))
+        self._parts = parts
+        self.acquaintance = Acquaintance(settings)
+        self.apply(settings, ())
+        self.poller = Poller(lambda: parts.engine.pages, interval=interval, heard=self.acquaintance.heard)
+        self.tallies = Tallies(srv_lookups=srv_lookups)
         self.certificates: tuple[Certificate, ...] = ()
-        registry.register(FamilyCollector(self._families))
-        ProcessCollector(registry=registry)
+        self.authorities: Uses | None = None
+        self._trusted: tuple[Authority, ...] = ()
+        self._interval = interval
+        self._counted_at: float | None = None
+        self.registry = CollectorRegistry()
+        self.registry.register(FamilyCollector(self._families))
+        ProcessCollector(registry=self.registry)
+
+    @property
+    def ended(self) -> Mapping[str, int]:
+        """Sessions that were ended because of revocation or expiry, by cause."""
+        return self._parts.ended
+
+    @property
+    def silent(self) -> bool:
+        """The engine has not answered lately, neither on the gate nor, where they are read, with its pages."""
+        counted = self._counted_at
+        late = counted is not None and time.monotonic() - counted > LATELY * self._interval
+        return late or self.poller.answering is False
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """Every remote of the configuration, and whether it is connected; none while there are no readings."""
-        readings = self.poller.latest
-        return links(self._settings.network, readings) if readings else ()
+        """Every remote of the configuration, and whether it is connected."""
+        return links(self._settings.network, self.poller.latest)
 
-    def configured(self, settings: Settings, findings: Iterable[Finding]) -> None:
-        """Take over settings that came into force, and what was found while they were read."""
-        self._settings, self._findings = settings, tuple(findings)
-
-    async def read_certificates(self) -> None:
-        """Look anew when the certificates expire."""
-        self.certificates = await asyncio.to_thread(_certificates, sources(self._settings))
-
-    @contextlib.asynccontextmanager
-    async def live(self, *, polling: bool) -> AsyncIterator[None]:
-        """Measure as long as the context lasts; enter it when the engine is ready.
+    def apply(
+        self,
+        settings: Settings,
+        findings: tuple[Finding, ...],
+        pending: Sequence[str] = (),
+        files: Mapping[Path, FileFact] | None = None,
+    ) -> None:
+        """Take over what comes into force.
 
         Args:
-            polling: read the engine's monitoring pages.
+            settings: what the broker is told.
+            findings: what was found while that was read.
+            pending: keys of what waits for a restart.
+            files: those that the settings name, as they are in force; by now they may be others.
         """
+        self._settings, self._findings, self._pending, self._files = settings, findings, pending, files or {}
+        self.acquaintance.apply(settings)
+
+    def remember(self, succession: Succession) -> None:
+        """Tell the next program what was counted and learnt."""
+        learnt = self.acquaintance.learnt
+        nameless = dataclasses.replace(learnt, names={})
+        succession.tell(_LEFT, _Left(self.tallies, nameless, tuple(learnt.names.items()), Outlet.dropped_by_all))
+
+    def recall(self, succession: Succession) -> None:
+        """Go on with what the program before has counted and learnt."""
+        left = succession.told(_LEFT, _Left)
+        if left:
+            self.tallies = dataclasses.replace(
+                left.tallies, srv_lookups=left.tallies.srv_lookups + self.tallies.srv_lookups
+            )
+            self.acquaintance.learnt = dataclasses.replace(left.learnt, names=dict(left.names))
+            Outlet.dropped_by_all += left.log_lines_dropped
+
+    async def read_certificates(self) -> None:
+        """Look anew when the certificates expire, and what hangs on the CAs among them."""
+        self.certificates, self._trusted = await asyncio.to_thread(_certificates, sources(self._settings), self._files)
+        await self._count()
+
+    @contextlib.asynccontextmanager
+    async def live(self) -> AsyncIterator[None]:
+        """Measure as long as the context lasts; enter it when the engine is ready."""
         await self.read_certificates()
-        async with self.poller.polling() if polling else contextlib.nullcontext():
-            yield
+        async with self._counting():
+            if not self._parts.engine.has_pages:
+                yield
+                return
+            async with self.acquaintance.made(), self.poller.polling():
+                yield
 
-    def _families(self) -> Iterable[Family]:
-        settings, identity = self._settings, self._settings.identity
-        yield from choria.common(self.tallies, identity, __version__, REVISION)
-        yield from own.gate(self._gate(), identity)
-        yield from own.configuration(settings, self._findings)
-        yield own.expiries(self.certificates, identity)
-        yield own.reloads(self.reloads, identity)
-        yield own.peers_configured(len(settings.network.cluster.routes), identity)
-        readings = self.poller.latest
-        if readings:
-            yield from network(readings, identity)
-            yield from own.connected(readings.server.remotes, self.links, identity)
+    @contextlib.asynccontextmanager
+    async def _counting(self) -> AsyncIterator[None]:
+        """Count at intervals what hangs on which CA, as long as the context lasts."""
+        async with asyncio.TaskGroup() as tasks:
+            self._counted_at = time.monotonic()
+            regularly = tasks.create_task(self._count_regularly(), name="count by authority")
+            try:
+                yield
+            finally:
+                regularly.cancel()
+                self._counted_at = None
+
+    async def _count_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            await self._count()
+
+    async def _count(self) -> None:
+        with contextlib.suppress(NotReadyError):  # The next count comes soon; what was counted stays with its time.
+            counts = await self._parts.engine.authorities()
+            self._counted_at = time.monotonic()
+            self.authorities = uses(self._trusted, counts, time.time())
+
+    def page(self) -> bytes:
+        """Write all metrics; any thread may ask."""
+        return exposition(self.registry)
+
+    def _families(self) -> tuple[Family, ...]:
+        parts, settings = self._parts, self._settings
+        measured = Measured(
+            identity=settings.identity,
+            sha=build().sha,
+            audit=parts.audit,
+            gate=parts.engine.counters,
+            streams=parts.streams,
+            tallies=self.tallies,
+            log_lines_dropped=Outlet.dropped_by_all,
+            reloads=parts.reloads.outcomes,
+            reload_success=parts.reloads.last_success,
+            reload_failed=bool(parts.reloads.refusal),
+            watched_files=parts.reloads.files,
+            bad_files=parts.reloads.bad_files,
+            pending_restart=self._pending,
+            revoked=Revoked(settings.network.revocation, time.time(), parts.ended),
+            health=parts.health(),
+            findings=self._findings,
+            unverified_account=bool(settings.network.unverified_account),
+            certificates=self.certificates,
+            authorities=self.authorities,
+            membership=self.acquaintance.membership,
+            links=self.links,
+            readings=self.poller.latest,
+        )
+        return families(measured)
 
 
-def _certificates(wanted: Sequence[Source]) -> tuple[Certificate, ...]:
+def _certificates(
+    wanted: Sequence[Source], in_force: Mapping[Path, FileFact]
+) -> tuple[tuple[Certificate, ...], tuple[Authority, ...]]:
     files = []
     for source in wanted:
-        # A file that is gone was read at the start, or is a finding of the configuration.
+        # A file that is gone is a finding of the configuration.
         with contextlib.suppress(OSError):
-            files.append((source, source.file.read_bytes()))
-    return certificates(files)
+            fact = in_force.get(source.file)
+            files.append((source, fact.content if fact else source.file.read_bytes()))
+    return certificates(files), authorities(files)

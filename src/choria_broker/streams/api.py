@@ -11,13 +11,17 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
+from choria_broker.client_end import heeding_cancellation
+
 NOT_FOUND = 10059
 NAME_IN_USE = 10058
+NO_MESSAGE = 10037
+NO_PEERS = 10005
 
 _PASSING = frozenset(
     {
         10004,  # incomplete results
-        10005,  # no suitable peers: the cluster has fewer members at the moment than the stream is to have copies
+        NO_PEERS,  # no suitable peers: the cluster has fewer members at the moment than the stream is to have copies
         10008,  # temporarily unavailable, for example without a meta leader
         10009,  # another member leads
         10023,  # insufficient resources
@@ -25,6 +29,7 @@ _PASSING = frozenset(
         10075,  # peers could not be chosen anew
         10076,  # not enabled, as long as the engine is starting
         10118,  # the stream is offline
+        10124,  # it is being moved
     }
 )
 
@@ -63,11 +68,21 @@ class _State(msgspec.Struct):
     first_ts: str = ""
 
 
+class _Message(msgspec.Struct):
+    time: str = ""
+
+
+class _Cluster(msgspec.Struct):
+    name: str = ""
+
+
 class _Answer(msgspec.Struct):
     error: _Problem | None = None
     config: dict[str, Any] = msgspec.field(default_factory=dict)
     created: str = ""
     state: _State = msgspec.field(default_factory=_State)
+    message: _Message = msgspec.field(default_factory=_Message)
+    cluster: _Cluster = msgspec.field(default_factory=_Cluster)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,11 +93,13 @@ class Stream:
         configuration: as the engine tells it.
         messages: how many it has.
         older_than_itself: its first message is older than the stream, which was made over data that were there.
+        cluster: what the cluster that has it is called now, empty when there is none.
     """
 
     configuration: Mapping[str, object]
     messages: int
     older_than_itself: bool
+    cluster: str = ""
 
 
 class StreamsApi:
@@ -112,6 +129,25 @@ class StreamsApi:
                 return None
             raise
 
+    async def last(self, name: str, subject: str) -> dt.datetime | None:
+        """Return when a stream got its last message of a subject, None when it has none.
+
+        Raises:
+            ApiError: the engine refused.
+            UnansweredError: no answer came in time.
+        """
+        document = msgspec.json.encode({"last_by_subj": subject})
+        try:
+            answer = await self._answer(f"STREAM.MSG.GET.{name}", document)
+        except ApiError as error:
+            if error.code in {NOT_FOUND, NO_MESSAGE}:
+                return None
+            raise
+        try:
+            return dt.datetime.fromisoformat(answer.message.time)
+        except ValueError:
+            return None
+
     async def create(self, document: Mapping[str, object]) -> Stream:
         """Make a stream; raises as ``look_up`` does."""
         return await self._request(f"STREAM.CREATE.{document['name']}", msgspec.json.encode(document))
@@ -121,10 +157,15 @@ class StreamsApi:
         return await self._request(f"STREAM.UPDATE.{document['name']}", msgspec.json.encode(document))
 
     async def _request(self, call: str, payload: bytes) -> Stream:
+        answer = await self._answer(call, payload)
+        return Stream(answer.config, answer.state.messages, _older(answer), answer.cluster.name)
+
+    async def _answer(self, call: str, payload: bytes) -> _Answer:
         try:
-            message = await self._client.request(f"$JS.API.{call}", payload, timeout=self._deadline)
+            with heeding_cancellation():
+                message = await self._client.request(f"$JS.API.{call}", payload, timeout=self._deadline)
         except nats.errors.NoRespondersError:
-            raise UnansweredError("nobody answers for Choria Streams") from None
+            raise UnansweredError("no server answers for Choria Streams") from None
         except TimeoutError:
             raise UnansweredError(f"no answer within {self._deadline:g}s") from None
         except (nats.errors.Error, OSError) as error:
@@ -134,10 +175,10 @@ class StreamsApi:
         try:
             answer = msgspec.json.decode(message.data, type=_Answer)
         except msgspec.DecodeError as error:
-            raise UnansweredError(f"an answer cannot be read: {error}") from error
+            raise UnansweredError(f"the answer cannot be read: {error}") from error
         if answer.error:
             raise ApiError(answer.error.err_code, answer.error.description)
-        return Stream(answer.config, answer.state.messages, _older(answer))
+        return answer
 
 
 def _older(answer: _Answer) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from choria_broker.announcements import go_duration
+from choria_broker.settings import durations
 
 _DEFAULT_WINDOW = 120_000_000_000
 """Nanoseconds of the engine's duplicate window, unless messages live shorter."""
@@ -97,7 +97,7 @@ def _window(max_age: object) -> object:
 
 
 def _lasting(value: object) -> str:
-    return go_duration(value / 1_000_000_000) if isinstance(value, int) else _shown(value)
+    return durations.in_go(value / 1_000_000_000) if isinstance(value, int) else _shown(value)
 
 
 def _shown(value: object) -> str:

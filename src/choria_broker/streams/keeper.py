@@ -1,4 +1,25 @@
-"""Keeps the standard streams of each account as the settings say: makes what is missing, updates what differs."""
+"""Keeps the standard streams of each account as the settings say: makes what is missing, updates what differs.
+
+How it works. A keeper works once, for one plan. Another plan is another keeper: the service cancels the one and starts
+the other, which is safe at any moment, since every attempt begins with a look at what there is. Accounts are worked on
+side by side, the streams of an account one after the other over one connection. ``report.State`` has the states:
+
+    pending    nothing was tried
+    ok         made, updated, or found as it is to be
+    retrying   no connection, no answer in time, or a refusal that passes (``ApiError.passing``): tried again
+    failed     a refusal that does not pass, or a fault of this program: left alone until the next plan
+    not-managed  never touched
+
+The keeper moves a stream from pending and from retrying, never from the others: it does not look at an ``ok`` again.
+The ledger moves any of them to failed when the engine says that the stream takes no more messages.
+
+Nobody is elected. All members of a cluster keep the same streams, so each waits a while by chance before it begins, and
+takes "name in use" as the answer that another has made the stream: then it compares and updates as if it had found it.
+
+A late or lost answer means nothing: the request may have been done. The stream is ``retrying``, and the next attempt
+looks first. A lost connection ends the round over it; what is left goes over a new one. The client never reconnects by
+itself, which would hide that answers are lost. Pauses grow with the attempts of an account, whatever they were about.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +32,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import nats.errors
 from nats.aio.client import Client
 
-from choria_broker.announcements import go_duration
+from choria_broker.client_end import let_go
 from choria_broker.errors import NotReadyError
-from choria_broker.log import component
-from choria_broker.streams.api import NAME_IN_USE, ApiError, Stream, StreamsApi, UnansweredError
+from choria_broker.log.structured import component
+from choria_broker.settings import durations
+from choria_broker.settings.streams import StandardStream
+from choria_broker.streams.api import NAME_IN_USE, NO_PEERS, ApiError, Stream, StreamsApi, UnansweredError
 from choria_broker.streams.backoff import pause
 from choria_broker.streams.comparison import changes, update
 from choria_broker.streams.ledger import Ledger
 from choria_broker.streams.replicas import first_wait
 from choria_broker.streams.report import Report, State
-from choria_broker.streams.standard import Plan, StreamConfiguration
+from choria_broker.streams.standard import Plan, document
 
 Connect = Callable[..., Awaitable[Client]]
 """Connects to an account, by its name and with options of the NATS client."""
@@ -73,25 +96,27 @@ class Keeper:
             return
         wait = self._timers.first(self._plan.wanted, self._plan.peers)
         if wait > 0:
-            self._log.info(f"Configuring system streams after {go_duration(wait)}")
+            self._log.info(f"Configuring system streams after {durations.in_go(wait)}")
             await asyncio.sleep(wait)
         async with asyncio.TaskGroup() as tasks:
             for account in self._accounts:
-                tasks.create_task(_Account(account, self._ledger, self._timers).keep(self._plan.managed, self._connect))
+                works = _Account(account, self._plan.cluster, self._ledger, self._timers)
+                tasks.create_task(works.keep(self._plan.managed, self._connect))
 
 
 class _Account:
     """The streams of one account."""
 
-    def __init__(self, name: str, ledger: Ledger, timers: Timers) -> None:
+    def __init__(self, name: str, cluster: str, ledger: Ledger, timers: Timers) -> None:
         self._name = name
+        self._cluster = cluster
         self._ledger = ledger
         self._timers = timers
         self._log = component("streams").bind(account=name)
         self._attempts = 0
         self._failed: list[str] = []
 
-    async def keep(self, streams: tuple[StreamConfiguration, ...], connect: Connect) -> None:
+    async def keep(self, streams: tuple[StandardStream, ...], connect: Connect) -> None:
         left = streams
         while left:
             async with self._connected(connect, left) as client:
@@ -104,7 +129,7 @@ class _Account:
             self._log.error(f"could not setup system streams: {'; '.join(self._failed)}", remedy=_REMEDY)
 
     @contextlib.asynccontextmanager
-    async def _connected(self, connect: Connect, left: tuple[StreamConfiguration, ...]) -> AsyncIterator[Client]:
+    async def _connected(self, connect: Connect, left: tuple[StandardStream, ...]) -> AsyncIterator[Client]:
         client = None
         while client is None:
             try:
@@ -121,22 +146,20 @@ class _Account:
             yield client
         finally:
             with contextlib.suppress(Exception):  # What its end fails with is of no interest.
-                await client.close()
+                await let_go(client)
 
     async def _hear_client(self, error: Exception) -> None:
-        self._log.debug("The connection that configures system streams failed", why=str(error))
+        self._log.debug("The connection used to configure the standard streams failed", why=str(error))
 
     async def _pause(self) -> None:
         self._attempts += 1
         await asyncio.sleep(self._timers.pause(self._attempts))
 
-    async def _attempt(
-        self, api: StreamsApi, streams: tuple[StreamConfiguration, ...]
-    ) -> tuple[StreamConfiguration, ...]:
+    async def _attempt(self, api: StreamsApi, streams: tuple[StandardStream, ...]) -> tuple[StandardStream, ...]:
         """Try each stream; return those to try again later."""
         return tuple([stream for stream in streams if not await self._settled(api, stream)])
 
-    async def _settled(self, api: StreamsApi, stream: StreamConfiguration) -> bool:
+    async def _settled(self, api: StreamsApi, stream: StandardStream) -> bool:
         """Try one stream; False when it is to be tried again later."""
         try:
             outcome = await self._reconcile(api, stream)
@@ -146,11 +169,11 @@ class _Account:
             return self._enter_failure(stream, str(error), passing=error.passing)
         except Exception as error:  # noqa: BLE001 - a fault with one stream must not stop the others
             self._log.exception(f"could not create stream {stream.name}")
-            return self._enter_failure(stream, f"a fault of the broker: {type(error).__name__}", passing=False)
+            return self._enter_failure(stream, f"a bug in the broker: {type(error).__name__}", passing=False)
         self._enter(stream, State.OK, outcome)
         return True
 
-    def _enter_failure(self, stream: StreamConfiguration, reason: str, *, passing: bool) -> bool:
+    def _enter_failure(self, stream: StandardStream, reason: str, *, passing: bool) -> bool:
         text = f"could not create stream {stream.name}: {reason}"
         self._log.error(text, stream=stream.name, again=passing)
         if not passing:
@@ -158,12 +181,12 @@ class _Account:
         self._enter(stream, State.RETRYING if passing else State.FAILED, reason=reason)
         return not passing
 
-    def _enter(self, stream: StreamConfiguration, state: State, outcome: str = "", reason: str = "") -> None:
+    def _enter(self, stream: StandardStream, state: State, outcome: str = "", reason: str = "") -> None:
         self._ledger.enter(Report(self._name, stream.name, state, outcome, reason, stream.replicas))
 
-    async def _reconcile(self, api: StreamsApi, stream: StreamConfiguration) -> str:
+    async def _reconcile(self, api: StreamsApi, stream: StandardStream) -> str:
         """Make or update one stream, and return what was done."""
-        desired = stream.document()
+        desired = document(stream)
         existing = await api.look_up(stream.name)
         if existing is None:
             try:
@@ -177,25 +200,41 @@ class _Account:
                 return "created"
         differences = changes(desired, existing.configuration)
         if not differences:
-            self._log.debug(f"Stream {stream.name} is as configured")
+            self._log.debug(f"Stream {stream.name} already matches its configuration")
             return "unchanged"
-        await api.update(update(desired, existing.configuration))
+        try:
+            await api.update(update(desired, existing.configuration))
+        except ApiError as error:
+            if error.code == NO_PEERS:
+                await self._place_anew(api, stream, existing)
+            raise
         self._log.info(f"Configured stream {_described(stream)}", changes="; ".join(map(str, differences)))
         return "updated"
 
-    async def _finish(self, api: StreamsApi, stream: StreamConfiguration, made: Stream) -> None:
+    async def _place_anew(self, api: StreamsApi, stream: StandardStream, existing: Stream) -> None:
+        """Have a stream follow its cluster to a new name: copies are only added where the stream is placed.
+
+        The number of copies cannot be changed with that; it is when the stream is tried again.
+        """
+        here = {"cluster": self._cluster}
+        if not self._cluster or existing.cluster != self._cluster or existing.configuration.get("placement") == here:
+            return
+        await api.update({**existing.configuration, "placement": here})
+        self._log.info(f"Placed stream {stream.name} again, in case its cluster had another name when it was created")
+
+    async def _finish(self, api: StreamsApi, stream: StandardStream, made: Stream) -> None:
         self._log.info(f"Created stream {_described(stream)}")
         if made.older_than_itself:
             self._log.warning(
-                f"Stream {stream.name} was made over {made.messages} messages that lay in its directory without a "
-                "usable description; its consumers have to be made anew"
+                f"Stream {stream.name} was created over {made.messages} messages found in its directory, whose "
+                "description was unusable; create its consumers again"
             )
             # Making a stream leaves a damaged description as it is, and the next start would meet it again.
-            await api.update(stream.document())
+            await api.update(document(stream))
 
 
-_REMEDY = "mend the reason and restart the broker; the other streams are in order or tried again"
+_REMEDY = "fix the cause and restart the broker; the other streams are not affected"
 
 
-def _described(stream: StreamConfiguration) -> str:
-    return f"{stream.name} with {stream.replicas} replicas and {go_duration(stream.max_age)} retention"
+def _described(stream: StandardStream) -> str:
+    return f"{stream.name} with {stream.replicas} replicas and {durations.in_go(stream.retention)} retention"

@@ -6,17 +6,22 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 
-from prometheus_client import CollectorRegistry
-
-from choria_broker.config.settings import Settings
 from choria_broker.errors import ConfigurationError
-from choria_broker.log import component
+from choria_broker.host.succession import Succession
+from choria_broker.log.structured import component
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.findings import Finding, blocking
+from choria_broker.streams.absence import Absence
+from choria_broker.streams.history import use_of
 from choria_broker.streams.keeper import Connect, Keeper, Timers
 from choria_broker.streams.ledger import Ledger
 from choria_broker.streams.safekeeping import Safekeeping, for_want_of_room
-from choria_broker.streams.standard import plan, stream_accounts
-from choria_broker.streams.store import no_room, store_problems
+from choria_broker.streams.standard import Plan
+from choria_broker.streams.store import no_room, store_findings
 from choria_broker.streams.trouble import Trouble
+
+Wanted = tuple[Plan, tuple[str, ...]]
+"""What is to become of the standard streams of an account, and the accounts that have them."""
 
 
 class ChoriaStreams:
@@ -29,47 +34,73 @@ class ChoriaStreams:
     def __init__(
         self,
         settings: Settings,
-        registry: CollectorRegistry,
+        wanted: Wanted,
         connect: Connect,
         *,
-        accounts: tuple[str, ...] | None = None,
         timers: Timers | None = None,
     ) -> None:
         """Enter the standard streams in the ledger.
 
         Args:
-            settings: what the broker was told.
-            registry: where metrics are registered.
+            settings: what the broker was told; its identity and store stay as they are until a restart.
+            wanted: what is to become of the standard streams.
             connect: connects to an account, by its name.
-            accounts: where the standard streams are kept; by default in Choria's own and those of organizations.
             timers: other deadlines than the usual ones.
         """
         self._settings = settings
         self._log = component("streams")
-        self.ledger = Ledger(registry, settings.identity)
+        self._connect = connect
+        self._timers = timers
+        self.ledger = Ledger()
         store = settings.network.streams.store
-        self._safekeeping = Safekeeping(store) if store else None
-        accounts = stream_accounts(settings) if accounts is None else accounts
-        wanted = plan(settings.network.streams, len(settings.network.cluster.peers))
-        self._keeper = Keeper(wanted, accounts if store else (), connect, self.ledger, timers)
+        partly = bool(settings.network.cluster.left_out)
+        self._safekeeping = Safekeeping(store, use_of(settings), partly=partly) if store else None
+        self._absence = Absence(store, connect, self.ledger.forget, timers) if store else None
+        self._changed = asyncio.Event()
+        self._wanted = wanted
+        self._keeper = Keeper(*wanted, connect, self.ledger, timers)
 
-    async def before_engine(self) -> None:
-        """Look the store over, and hold on to its files.
+    def apply(self, wanted: Wanted) -> None:
+        """Take over what comes into force; streams that are to be otherwise are made or updated."""
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._keeper = Keeper(*wanted, self._connect, self.ledger, self._timers)
+            self._changed.set()
+
+    async def before_engine(self, known: tuple[Finding, ...] = ()) -> tuple[Finding, ...]:
+        """Look the store over, and prepare it.
+
+        Args:
+            known: what was found while the settings were read.
+
+        Returns:
+            What somebody should look at.
 
         Raises:
             ConfigurationError: the engine cannot use the store, or would delete something in it.
         """
         if self._safekeeping is None:
-            return
-        problems = await asyncio.to_thread(store_problems, self._settings)
-        if problems:
-            raise ConfigurationError(problems)
+            return ()
+        findings = await asyncio.to_thread(store_findings, self._settings, known)
+        if blocking(findings):
+            raise ConfigurationError(findings)
         try:
-            self._note_all(await asyncio.to_thread(self._safekeeping.lay_up))
+            self._note_all(await asyncio.to_thread(self._safekeeping.prepare))
         except OSError as error:
             if for_want_of_room(error):
-                raise ConfigurationError((no_room(self._settings, error),)) from error
-            self._log.error("Cannot hold on to the files of streams while the engine restores them", why=str(error))
+                raise ConfigurationError((no_room(self._settings, error.strerror or str(error)),)) from error
+            self._log.error(
+                "Cannot create the directory for streams that the engine would otherwise delete", why=str(error)
+            )
+        for finding in findings:
+            self._log.warning(str(finding), code=finding.code)
+        return findings
+
+    def hear(self, line: str) -> None:
+        """Take a line of the engine's log."""
+        trouble = self.ledger.hear(line)
+        if trouble and self._absence:
+            self._absence.look_into(trouble)
 
     @contextlib.asynccontextmanager
     async def kept(self, *, ready: bool) -> AsyncIterator[None]:
@@ -82,20 +113,31 @@ class ChoriaStreams:
             yield
             return
         async with asyncio.TaskGroup() as tasks:
-            keeping = tasks.create_task(self._keeper.run(), name="standard streams")
+            works = [tasks.create_task(self._keep(), name="standard streams")]
+            if self._absence:
+                works.append(tasks.create_task(self._absence.run(), name="streams that were deleted meanwhile"))
             try:
                 yield
             finally:
+                for work in works:
+                    work.cancel()
+
+    async def _keep(self) -> None:
+        while True:
+            self._changed.clear()
+            async with asyncio.TaskGroup() as tasks:
+                keeping = tasks.create_task(self._keeper.run(), name="keeper of the standard streams")
+                await self._changed.wait()
                 keeping.cancel()
 
-    async def engine_ready(self) -> None:
-        """Let go of the files of streams; call it as soon as the engine is ready, before clients delete any stream."""
-        if self._safekeeping is None:
-            return
-        try:
-            self._note_all(await asyncio.to_thread(self._safekeeping.settle))
-        except OSError as error:
-            self._log.error("Cannot put away the second names of the files of streams", why=str(error))
+    def remember(self, succession: Succession) -> None:
+        """Tell the next program what is entered in the ledger."""
+        self.ledger.remember(succession)
+
+    def engine_ended(self) -> None:
+        """Put away what was prepared."""
+        if self._safekeeping:
+            self._safekeeping.leave()
 
     def _note_all(self, troubles: Iterable[Trouble]) -> None:
         for trouble in troubles:

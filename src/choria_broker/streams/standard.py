@@ -3,86 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
-from choria_broker.access.verdict import CHORIA_ACCOUNT
-from choria_broker.config.settings import Settings, StandardStream, Streams
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.streams import StandardStream, Streams
 from choria_broker.streams.replicas import copies
 
-EVENTS = "CHORIA_EVENTS"
-MACHINE = "CHORIA_MACHINE"
-ADVISORIES = "CHORIA_STREAM_ADVISORIES"
-EXECUTOR = "CHORIA_EXECUTOR"
-LEADER_ELECTION = "KV_CHORIA_LEADER_ELECTION"
-
 _NANOSECONDS = 1_000_000_000
-_EXECUTOR_INPUT = "choria.submission.in.choria.executor.>"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class StreamConfiguration:
-    """What one stream is to be.
+def document(stream: StandardStream) -> dict[str, object]:
+    """Write a stream as the Streams API takes it, complete but for the duplicate window.
 
-    Attributes:
-        name: of the stream.
-        subjects: what it keeps.
-        max_age: seconds a message is kept.
-        replicas: copies, 1 to 5.
-        description: for people, empty when there is none.
-        discard: ``old`` or ``new``: what goes when a limit is reached.
-        max_msgs_per_subject: messages kept of one subject, -1 for no limit.
-        max_msg_size: bytes of a message, -1 for no limit.
-        deny_delete: messages cannot be deleted by hand.
-        allow_rollup: a message may replace all earlier ones of its subject.
-        allow_direct: messages can be read from any copy.
-        transform: subject to match and what it becomes in the stream, None when subjects stay.
+    The engine chooses that window to fit the age; one that was sent could be too long once the age is lowered.
     """
-
-    name: str
-    subjects: tuple[str, ...]
-    max_age: float
-    replicas: int
-    description: str = ""
-    discard: str = "old"
-    max_msgs_per_subject: int = -1
-    max_msg_size: int = -1
-    deny_delete: bool = False
-    allow_rollup: bool = False
-    allow_direct: bool = False
-    transform: tuple[str, str] | None = None
-
-    def document(self) -> dict[str, object]:
-        """Write the configuration as the Streams API takes it, complete but for the duplicate window.
-
-        The engine chooses that window to fit the age; one that was sent could be too long once the age is lowered.
-        """
-        document: dict[str, object] = {
-            "name": self.name,
-            "subjects": list(self.subjects),
-            "retention": "limits",
-            "storage": "file",
-            "discard": self.discard,
-            "max_age": round(self.max_age * _NANOSECONDS),
-            "max_msgs": -1,
-            "max_msgs_per_subject": self.max_msgs_per_subject,
-            "max_bytes": -1,
-            "max_msg_size": self.max_msg_size,
-            "max_consumers": -1,
-            "num_replicas": self.replicas,
-            "no_ack": False,
-            "sealed": False,
-            "deny_delete": self.deny_delete,
-            "deny_purge": False,
-            "allow_rollup_hdrs": self.allow_rollup,
-            "allow_direct": self.allow_direct,
-            "mirror_direct": False,
-            "compression": "none",
-        }
-        if self.description:
-            document["description"] = self.description
-        if self.transform:
-            document["subject_transform"] = dict(zip(("src", "dest"), self.transform, strict=True))
-        return document
+    written: dict[str, object] = {
+        "name": stream.name,
+        "subjects": list(stream.subjects),
+        "retention": "limits",
+        "storage": "file",
+        "discard": stream.discard,
+        "max_age": round(stream.retention * _NANOSECONDS),
+        "max_msgs": -1,
+        "max_msgs_per_subject": stream.max_msgs_per_subject,
+        "max_bytes": -1,
+        "max_msg_size": stream.max_msg_size,
+        "max_consumers": -1,
+        "num_replicas": stream.replicas,
+        "no_ack": False,
+        "sealed": False,
+        "deny_delete": stream.deny_delete,
+        "deny_purge": False,
+        "allow_rollup_hdrs": stream.allow_rollup,
+        "allow_direct": stream.allow_direct,
+        "mirror_direct": False,
+        "compression": "none",
+    }
+    if stream.description:
+        written["description"] = stream.description
+    if stream.transform:
+        written["subject_transform"] = dict(zip(("src", "dest"), stream.transform, strict=True))
+    return written
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,29 +50,36 @@ class Plan:
     """What is to become of the standard streams of an account.
 
     Attributes:
-        managed: the streams to make or update, in this order.
+        managed: the streams to make or update, in this order, each with as many copies as it gets.
         left_alone: names of the others.
         wanted: the settings of how many copies the managed ones have.
         peers: members of the cluster, this broker included; 0 for a broker that is alone.
+        cluster: its name, empty for a broker that is alone.
     """
 
-    managed: tuple[StreamConfiguration, ...]
+    managed: tuple[StandardStream, ...]
     left_alone: tuple[str, ...]
     wanted: tuple[int, ...]
     peers: int
+    cluster: str = ""
 
 
-def plan(streams: Streams, peers: int) -> Plan:
+def plan(streams: Streams, peers: int, cluster: str = "") -> Plan:
     """Decide what to make, update and leave alone.
 
     Args:
         streams: the settings.
         peers: members of the cluster, this broker included; 0 for a broker that is alone.
+        cluster: its name.
     """
-    chosen = [(each, setting) for each, setting in _all(streams, peers) if _is_managed(streams, each.name, setting)]
-    managed = tuple(each for each, _ in chosen)
-    left_alone = tuple(each.name for each, _ in _all(streams, peers) if each not in managed)
-    return Plan(managed, left_alone, tuple(setting.replicas for _, setting in chosen), peers)
+    managed = tuple(each for each in streams.standard if streams.manage and (each.retention > 0 or each.elects))
+    return Plan(
+        managed=tuple(dataclasses.replace(each, replicas=copies(each.replicas, peers)) for each in managed),
+        left_alone=tuple(each.name for each in streams.standard if each not in managed),
+        wanted=tuple(each.replicas for each in managed),
+        peers=peers,
+        cluster=cluster if peers else "",
+    )
 
 
 def stream_accounts(settings: Settings) -> tuple[str, ...]:
@@ -125,48 +92,4 @@ def stream_accounts(settings: Settings) -> tuple[str, ...]:
         return ()
     if operator:
         return (operator.choria.name,) if operator.choria and operator.choria.credentials else ()
-    return tuple(dict.fromkeys((CHORIA_ACCOUNT, *(issuer.account for issuer in settings.security.issuers))))
-
-
-def _is_managed(streams: Streams, name: str, setting: StandardStream) -> bool:
-    return streams.manage and (setting.retention > 0 or name == LEADER_ELECTION)
-
-
-def _all(streams: Streams, peers: int) -> Iterator[tuple[StreamConfiguration, StandardStream]]:
-    """Give each standard stream, in the order they are made, with its settings."""
-    for name, subject, setting in (
-        (EVENTS, "choria.lifecycle.>", streams.events),
-        (MACHINE, "choria.machine.>", streams.machine),
-        (ADVISORIES, "$JS.EVENT.ADVISORY.>", streams.advisories),
-    ):
-        yield StreamConfiguration(name, (subject,), setting.retention, copies(setting.replicas, peers)), setting
-    setting = streams.executor
-    yield (
-        StreamConfiguration(
-            EXECUTOR,
-            (_EXECUTOR_INPUT,),
-            setting.retention,
-            copies(setting.replicas, peers),
-            description="Choria Executor Events",
-            allow_direct=True,
-            transform=(_EXECUTOR_INPUT, "choria.executor.>"),
-        ),
-        setting,
-    )
-    setting = streams.leader_election
-    yield (
-        StreamConfiguration(
-            LEADER_ELECTION,
-            ("$KV.CHORIA_LEADER_ELECTION.>",),
-            setting.retention,
-            copies(setting.replicas, peers),
-            description="Choria Leader Election Bucket",
-            discard="new",
-            max_msgs_per_subject=1,
-            max_msg_size=1024,
-            deny_delete=True,
-            allow_rollup=True,
-            allow_direct=True,
-        ),
-        setting,
-    )
+    return settings.stream_account_names

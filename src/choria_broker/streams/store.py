@@ -2,40 +2,159 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from choria_broker.config.findings import Finding, Severity
-from choria_broker.config.settings import Settings
-from choria_broker.streams.safekeeping import engine_directory, stream_directories
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.finding_codes import Code, Severity
+from choria_broker.settings.findings import DOES_NOT_START, Finding
+from choria_broker.streams.history import RECORD, STORE, Contents, Kept, Use, judge, members_in, read
 
-_STORE = "plugin.choria.network.stream.store"
-_PEERS = "plugin.choria.network.peers"
-_NAMED = 5
-_META_GROUP = "_js_/_meta_"
+KEPT = "kept"
+"""Directory in the store with the files of streams that the engine would have deleted."""
+
+_RECORDS = "_js_/_meta_"
 """Where, in the directory of the system account, a member of a cluster keeps what the cluster knows of streams."""
+_KEPT_BESIDE = "kept."
+"""Begins the names of such files where that directory cannot be used."""
+_LONGEST_RECORD = 1 << 20
+_MOST_KEPT = 1000
+_MIB = 1 << 20
+_LITTLE_ROOM = 256 * _MIB
 
-_DOES_NOT_START = "the broker does not start"
+
+def engine_directory(store: Path) -> Path:
+    """Return the directory the engine makes in a store."""
+    return store / "jetstream"
 
 
-def store_problems(settings: Settings) -> tuple[Finding, ...]:
-    """Say why the engine should not be started on the store; nothing when Streams are off or all is well."""
+def stream_directories(store: Path) -> Iterator[tuple[str, str, Path]]:
+    """Give account, name and directory of each stream in a store, as far as they can be listed."""
+    for account in _directories(engine_directory(store)):
+        for stream in _directories(account / "streams"):
+            if not stream.name.startswith("."):
+                yield account.name, stream.name, stream
+
+
+def store_findings(settings: Settings, known: tuple[Finding, ...] = ()) -> tuple[Finding, ...]:
+    """Say why the engine should not be started on the store, and what lies in it that somebody should look at.
+
+    Args:
+        settings: what the broker is told.
+        known: what was found while they were read.
+
+    Returns:
+        Nothing when Streams are off or all is well.
+    """
     store = settings.network.streams.store
     if store is None:
         return ()
-    return (*_unusable(settings, store), *_before_cluster(settings, store))
+    unknown = any(each.code == Code.SRV_LOOKUP_FAILED and each.severity is Severity.WARN for each in known)
+    return (
+        *_unusable(settings, store),
+        *_room(settings, store),
+        *judge(settings, contents(store), peers_unknown=unknown),
+    )
 
 
-def no_room(settings: Settings, why: OSError) -> Finding:
-    """Say that the file system of the store is full, at the start."""
-    effect = f"{_DOES_NOT_START}, for the engine deletes streams that it has no room to restore"
-    return _refusal("store-full", f"the file system is full: {why.strerror}", "make room there", settings, effect)
+def contents(store: Path) -> Contents:
+    """List what is in a store, as far as it can be read."""
+    streams = tuple(stream_directories(store))
+    return Contents(
+        tuple((account, stream) for account, stream, _ in streams),
+        dict(_records(store)),
+        last_use(store),
+        tuple(Kept(place, _size(place)) for place in kept_directories(store)[:_MOST_KEPT]),
+        tuple((account, stream) for account, stream, place in streams if _has_one_copy(place)),
+    )
 
 
-def _refusal(code: str, problem: str, remedy: str, settings: Settings, effect: str = _DOES_NOT_START) -> Finding:
+def _has_one_copy(stream: Path) -> bool:
+    """Tell whether the description of a stream says so; one that cannot be read says nothing."""
+    try:
+        with (stream / "meta.inf").open("rb") as file:
+            return bool(json.loads(file.read(_LONGEST_RECORD)).get("num_replicas") == 1)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def kept_directories(store: Path) -> list[Path]:
+    """List the directories of what was kept, in the order of their names."""
+    beside = (path for account in _directories(engine_directory(store)) for path in _directories(account))
+    found = (*_directories(store / KEPT), *(path for path in beside if path.name.startswith(_KEPT_BESIDE)))
+    return [path for path in found if not path.is_symlink()]
+
+
+def last_use(store: Path) -> Use | None:
+    """Return what a store was used as last, None when that is not known."""
+    try:
+        with (store / RECORD).open("rb") as file:
+            return read(file.read(_LONGEST_RECORD).decode(errors="replace"))
+    except OSError:
+        return None
+
+
+def no_room(settings: Settings, why: str) -> Finding:
+    """Say that there is no room for what keeps the streams safe at a start, and by what that is known."""
+    effect = f"{DOES_NOT_START}, because the engine would delete streams that it has no space to restore"
+    return _refusal(Code.STORE_FULL, f"the file system is full: {why}", "free disk space there", settings, effect)
+
+
+def _room(settings: Settings, store: Path) -> Iterator[Finding]:
+    """Look at the disk of the store, or of the directory in which the store will be made."""
+    there = next(place for place in (store, *store.absolute().parents) if place.exists())
+    disk = os.statvfs(there)
+    free, files = disk.f_bavail * disk.f_frsize, disk.f_favail
+    without_files = bool(disk.f_files) and not files
+    if free >= _LITTLE_ROOM and not without_files:
+        return
+    left = "no files" if without_files else f"{free // _MIB} MiB"
+    yield Finding(
+        severity=Severity.WARN,
+        code=Code.STORE_NEARLY_FULL,
+        problem=f"the file system of {there} has {left} left for this user",
+        effect="streams stop when it is full",
+        remedy="free disk space there, or move the store to a larger disk",
+        origin=settings.origin(STORE),
+        key=STORE,
+        value=str(store),
+    )
+
+
+def _refusal(code: Code, problem: str, remedy: str, settings: Settings, effect: str = "") -> Finding:
     store = str(settings.network.streams.store)
-    return Finding(Severity.REFUSE, code, problem, effect, remedy, settings.origin(_STORE), _STORE, store)
+    return Finding(
+        severity=Severity.REFUSE,
+        code=code,
+        problem=problem,
+        effect=effect,
+        remedy=remedy,
+        origin=settings.origin(STORE),
+        key=STORE,
+        value=store,
+    )
+
+
+def _records(store: Path) -> Iterator[tuple[str, frozenset[str]]]:
+    for account in _directories(engine_directory(store)):
+        place = account / _RECORDS
+        if place.is_dir():
+            members: frozenset[str] = frozenset()
+            with contextlib.suppress(OSError):
+                members = members_in((place / "peers.idx").read_bytes()[:_LONGEST_RECORD])
+            yield account.name, members
+
+
+def _size(place: Path) -> int:
+    total = 0
+    for folder, _, names in os.walk(place):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - many files
+    return total
 
 
 def _unusable(settings: Settings, store: Path) -> Iterator[Finding]:
@@ -46,16 +165,16 @@ def _unusable(settings: Settings, store: Path) -> Iterator[Finding]:
         problem, remedy = f"{place} is not a directory", "move it away"
         if place.is_dir():
             owner, user = place.stat().st_uid, os.geteuid()
-            problem = f"{place} belongs to user {owner}, and user {user}, who runs the broker, cannot write there"
+            problem = f"{place} belongs to user {owner}, and the broker's user {user} cannot write there"
             remedy = f"run the broker as user {owner}, or give the whole store to user {user}: chown -R {user} {store}"
-        yield _refusal("store-not-writable", problem, remedy, settings)
+        yield _refusal(Code.STORE_NOT_WRITABLE, problem, remedy, settings)
         return
 
 
 def _needed(top: Path) -> Iterator[Path]:
     yield top
     if top.is_dir() and _usable(top):
-        for account in sorted(path for path in top.iterdir() if path.is_dir()):
+        for account in _directories(top):
             yield from (account, account / "streams")
 
 
@@ -63,16 +182,8 @@ def _usable(place: Path) -> bool:
     return os.access(place, os.R_OK | os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _before_cluster(settings: Settings, store: Path) -> Iterator[Finding]:
-    if not settings.network.cluster.peers or any(engine_directory(store).glob(f"*/{_META_GROUP}")):
-        return
-    if found := [f"{account} > {name}" for account, name, _ in stream_directories(store)]:
-        problem = (
-            f"{len(found)} streams in the store ({', '.join(found[:_NAMED])}) are of a broker without peers, and "
-            "members of a cluster delete streams that the cluster does not know"
-        )
-        remedy = (
-            f"start once without {_PEERS}, back up what you need with the nats command line, then move the store away; "
-            "the cluster makes the standard streams anew"
-        )
-        yield _refusal("streams-before-cluster", problem, remedy, settings)
+def _directories(place: Path) -> list[Path]:
+    try:
+        return sorted(path for path in place.iterdir() if path.is_dir())
+    except OSError:
+        return []

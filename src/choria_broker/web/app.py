@@ -7,12 +7,18 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import CollectorRegistry
 
-from choria_broker.stats.exposition import CONTENT_TYPE, exposition
+from choria_broker.engine.life import EngineLife
+from choria_broker.settings.broker import Settings
+from choria_broker.stats.exposition import CONTENT_TYPE
+from choria_broker.stats.service import BrokerStatistics
+from choria_broker.status.overview import StatusReporter
+from choria_broker.web.instance import document
 from choria_broker.web.relay import Relay
+from choria_broker.web.status import status_pages
 
 _TAKES_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[0-9.]+\s*)?(?:,|$)", re.IGNORECASE)
 """What a browser or Prometheus says that takes compressed answers; a quality of 0 says that it does not."""
@@ -20,8 +26,8 @@ _TAKES_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[0-
 
 def create_app(
     instance: Callable[[], Mapping[str, object]],
-    registry: CollectorRegistry,
-    monitoring_port: Callable[[], int],
+    metrics: Callable[[], bytes],
+    engine_pages: Callable[[], str],
     *,
     public: tuple[str, int] | None = None,
     pages: Mapping[str, Handler] | None = None,
@@ -30,8 +36,8 @@ def create_app(
 
     Args:
         instance: gives the instance document anew for each request.
-        registry: metrics to show.
-        monitoring_port: tells the loopback port of the engine's monitoring listener, 0 while there is none.
+        metrics: writes the metrics anew for each request, in a thread of its own.
+        engine_pages: tells the address of the engine's monitoring pages, empty while there are none.
         public: address and port of the statistics port, as the engine's pages are to tell them; None leaves its own.
         pages: further pages for GET and HEAD by path, which come before the instance document.
     """
@@ -42,7 +48,7 @@ def create_app(
 
     async def show_metrics(request: web.Request) -> web.Response:
         # With thousands of leafnodes it takes as long as connections have to be decided.
-        text = await asyncio.to_thread(exposition, registry)
+        text = await asyncio.to_thread(metrics)
         response = web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
         if _TAKES_GZIP.search(request.headers.get("Accept-Encoding", "")):
             response.enable_compression(web.ContentCoding.gzip)
@@ -62,5 +68,32 @@ def create_app(
         app.router.add_route("*", path, only_read)
     app.router.add_route("*", "/choria", to_folder)
     app.router.add_route("*", "/choria/{rest:.*}", show_instance)
-    Relay(monitoring_port, public).install(app)
+    Relay(engine_pages, public).install(app)
     return app
+
+
+def broker_app(
+    settings: Callable[[], Settings], engine: EngineLife, statistics: BrokerStatistics, reporter: StatusReporter
+) -> web.Application:
+    """Make the application of a broker.
+
+    Args:
+        settings: gives what the broker was told, as far as it is in force.
+        engine: its engine.
+        statistics: what it measures.
+        reporter: tells how it is.
+    """
+    told = settings().statistics
+    pages = status_pages(
+        lambda: msgspec.json.encode(reporter.overview()),
+        reporter.health,
+        everywhere=lambda: settings().statistics.ui,
+        names=(settings().identity, told.address),
+    )
+    return create_app(
+        lambda: document(settings(), engine),
+        statistics.page,
+        lambda: engine.pages,
+        public=(told.address, told.port) if told.port else None,
+        pages=pages,
+    )

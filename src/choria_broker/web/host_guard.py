@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from choria_broker.config.endpoints import is_address
+from choria_broker.settings import hostnames
 
 
 def is_loopback(address: str) -> bool:
     """Tell whether an address, or the name ``localhost``, is reached from this machine only."""
-    if address == "localhost":
+    if hostnames.comparable(address) == "localhost":
         return True
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    return found.is_loopback
+    found = hostnames.address(address)
+    return found is not None and found.is_loopback
 
 
 def is_local(request: web.Request) -> bool:
@@ -32,17 +26,33 @@ def is_local(request: web.Request) -> bool:
     return isinstance(place, str | bytes)
 
 
+_PROXIES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+"""Headers of requests that somebody passed on."""
+
+
+def is_from_loopback(request: web.Request) -> bool:
+    """Tell whether a program of this machine asks for itself, whatever address it asks and whatever the request says.
+
+    What came through a proxy, and what a browser was led to under another name, is somebody else's question.
+    """
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    near = is_loopback(str(peer[0])) if isinstance(peer, tuple) else isinstance(peer, str | bytes)
+    host = request.url.host or ""
+    named = hostnames.comparable(host) == "localhost" or hostnames.is_address(host)
+    return near and named and not any(header in request.headers for header in _PROXIES)
+
+
 def known_hosts(*names: str) -> Callable[[web.Request], bool]:
     """Make a test for requests whose Host is an address, ``localhost`` or one of the names.
 
     A browser can be led to ask a port under a name of the attacker's choice, and then lets his page read the answer;
     such a request carries that name.
     """
-    known = frozenset({"localhost", *(name.lower() for name in names)})
+    known = frozenset({"localhost", *map(hostnames.comparable, names)})
 
     def knows(request: web.Request) -> bool:
         host = request.url.host or ""
-        return host.lower() in known or is_address(host)
+        return hostnames.comparable(host) in known or hostnames.is_address(host)
 
     return knows
 
@@ -60,5 +70,5 @@ def only_known_hosts(*names: str) -> Middleware:
     return guard
 
 
-STRANGER = "This port does not answer under that name.\n"
+STRANGER = "This port does not answer requests for that host name.\n"
 """What a request under another name is told."""

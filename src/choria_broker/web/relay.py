@@ -11,6 +11,9 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from choria_broker.engine.pages import asking
+from choria_broker.web.host_guard import is_from_loopback
+
 PAGES = (
     "/",
     "/varz",
@@ -30,6 +33,9 @@ PAGES = (
 )
 """Pages relayed; everything else is not found."""
 
+_OF_THIS_MACHINE = frozenset({"/stacksz"})
+"""Pages that show the inside of the process, for those who could look there anyway."""
+
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _CHUNK = 65536
 _PLACE = re.compile(rb'("http_host": )"(?:[^"\\]|\\.)*"(,\s*"http_port": )-?\d+')
@@ -40,14 +46,14 @@ class Relay:
     """Relays GET and HEAD requests for the engine's pages.
 
     Args:
-        monitoring_port: tells the loopback port of the engine's monitoring listener, 0 while there is none.
+        pages: tells the address of the engine's monitoring pages, empty while there are none.
         public: address and port that ``/varz`` is to tell in place of the engine's; None leaves them.
     """
 
-    def __init__(self, monitoring_port: Callable[[], int], public: tuple[str, int] | None = None) -> None:
-        """Prepare; the client session opens with the application."""
+    def __init__(self, pages: Callable[[], str], public: tuple[str, int] | None = None) -> None:
+        """Prepare; the client session opens with the first request, and closes with the application."""
         self._public = public
-        self._monitoring_port = monitoring_port
+        self._pages = pages
         self._session: aiohttp.ClientSession | None = None
 
     def install(self, app: web.Application) -> None:
@@ -57,18 +63,23 @@ class Relay:
             app.router.add_get(page, functools.partial(self._relay, page))
 
     async def _live(self, _app: web.Application) -> AsyncIterator[None]:
-        async with aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False) as session:
-            self._session = session
-            yield
+        yield
+        if self._session:
+            await self._session.close()
         self._session = None
 
     async def _relay(self, page: str, request: web.Request) -> web.StreamResponse:
-        port = self._monitoring_port()
-        if not port or self._session is None:
+        if page in _OF_THIS_MACHINE and not is_from_loopback(request):
+            raise web.HTTPForbidden(text="This page is only for programs on the same machine.\n")
+        address = self._pages()
+        if not address:
             raise web.HTTPServiceUnavailable(
-                text="The engine's pages are off: statistics are not enabled, or the engine is not running.\n"
+                text=(
+                    "The engine's pages are not available: statistics are not enabled, or the engine is not running.\n"
+                )
             )
-        url = URL(f"http://127.0.0.1:{port}{page}?{request.rel_url.raw_query_string}", encoded=True)
+        self._session = self._session or asking(address, _TIMEOUT, decompress=False)
+        url = URL(f"{page}?{request.rel_url.raw_query_string}", encoded=True)
         try:
             async with self._session.request(request.method, url, allow_redirects=False) as answer:
                 response = web.StreamResponse(status=answer.status)

@@ -1,4 +1,23 @@
-"""Serving the statistics application on a port, within bounds, so that nobody can wear it out."""
+"""Serving the statistics application on a port, within bounds, so that nobody can wear it out.
+
+How it works. aiohttp speaks HTTP. Before it stands ``_Connection``, a protocol that hands on every byte and bounds what
+aiohttp does not: how many connections there are, how long a peer may keep one of them without getting on, and how much
+of a header there may be, which aiohttp keeps until its end has come.
+
+    made        over the bound: closed at once, aiohttp never hears of it. Else counted, and the deadline runs.
+    header      bytes go on to aiohttp. The deadline, set once, is not moved by bytes, so that one byte a second does
+                not help. The end of the first header stops it.
+    serving     no deadline here: aiohttp has its own between requests (``keepalive_timeout``), and an answer that the
+                peer reads takes as long as it takes.
+    blocked     the peer does not read: the transport's buffer is full and ``pause_writing`` sets the deadline anew.
+                ``resume_writing`` stops it, and the connection is serving again.
+    lost        counted no more, deadline stopped, aiohttp told; only from here is the place free for another.
+
+A deadline that is over aborts the transport, without waiting for what was not sent: waiting is what the peer wants.
+Only the first header has a deadline here; aiohttp has one for later ones. Whatever comes without the empty line that
+ends a header is counted all the time, so that later headers, trailers and bodies, which no page here takes, are bounded
+too. When the port closes, requests under way have ``farewell`` seconds, and then aiohttp closes what is left.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +25,23 @@ import asyncio
 import contextlib
 import dataclasses
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import cast
 
 from aiohttp import web
 
-from choria_broker.config.settings import Statistics
+from choria_broker.host.listening import bindable, bound
+from choria_broker.host.succession import Succession
+from choria_broker.log.structured import component
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.hostnames import authority
 from choria_broker.web.host_guard import is_loopback, only_known_hosts
 
+_log = component("network")
+
+_LOOK_AGAIN = 0.01
 _END_OF_HEADER = b"\r\n\r\n"
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,22 +52,31 @@ class Bounds:
         connections: most at once; further ones are closed at once.
         farewell: seconds requests under way have when the port closes.
         patience: seconds a peer has to complete the header of a request, and to go on reading an answer.
+        header: most bytes of a header, and of anything else between two ends of headers.
     """
 
     connections: int = 256
     farewell: float = 1.0
     patience: float = 10.0
+    header: int = 16_384
 
 
 @contextlib.asynccontextmanager
-async def serve(app: web.Application, host: str, port: int, bounds: Bounds | None = None) -> AsyncIterator[int]:
+async def serve(
+    app: web.Application,
+    addresses: str | Sequence[str],
+    port: int,
+    bounds: Bounds | None = None,
+    succession: Succession | None = None,
+) -> AsyncIterator[int]:
     """Serve an application on a TCP port, as long as the context lasts.
 
     Args:
         app: the application.
-        host: address to listen on.
+        addresses: IP address to listen on, or several.
         port: to listen on, 0 for a free one.
         bounds: other limits than the usual ones.
+        succession: has the listening sockets of the program before, and takes them over when this one leaves.
 
     Yields:
         The port.
@@ -48,68 +84,94 @@ async def serve(app: web.Application, host: str, port: int, bounds: Bounds | Non
     Raises:
         OSError: the port cannot be had.
     """
-    bounds = bounds or Bounds()
+    bounds, succession = bounds or Bounds(), succession or Succession()
     # aiohttp keeps a connection alive this long until the header of the next request is complete; the first request,
     # for which only its later versions do the same, has the deadline of the connection below.
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=bounds.patience, shutdown_timeout=bounds.farewell)
     await runner.setup()
     try:
-        site = _Site(runner, host, port, bounds)
-        await site.start()
+        connected: set[_Connection] = set()
+        listening = []
+        for address in (addresses,) if isinstance(addresses, str) else addresses:
+            name = f"statistics {address}"
+            sock = succession.inherited_socket(name) or bound(address, port)
+            listening.append((name, sock))
+            await _Site(runner, address, sock, bounds, connected).start()
         yield runner.addresses[0][1]
+        if succession.leaving:
+            for name, sock in listening:
+                succession.bequeath(name, sock.fileno())
+            await _last_requests(runner, connected, bounds.farewell)
     finally:
         await runner.cleanup()
 
 
 @contextlib.asynccontextmanager
-async def statistics_port(app: web.Application, statistics: Statistics, identity: str) -> AsyncIterator[int]:
-    """Serve an application on the statistics port; on loopback only under names that lead there.
+async def statistics_port(
+    make: Callable[[], web.Application], settings: Settings, succession: Succession | None = None
+) -> AsyncIterator[None]:
+    """Serve an application on the statistics port, if there is one; on loopback only under names that lead there.
 
     Args:
-        app: the application.
-        statistics: where to.
-        identity: of the broker, which is one of those names.
-
-    Yields:
-        The port.
+        make: makes the application.
+        settings: what the broker was told.
+        succession: as for ``serve``.
 
     Raises:
         OSError: the port cannot be had.
     """
-    if is_loopback(statistics.address):
-        app.middlewares.append(only_known_hosts(statistics.address, identity))
-    async with serve(app, statistics.address, statistics.port) as port:
-        yield port
+    statistics = settings.statistics
+    if not statistics.port:
+        _log.info("Statistics gathering disabled, set plugin.choria.stats_port")
+        yield
+        return
+    app = make()
+    # Settings that were not read from a file may have a name here.
+    addresses = [address for place in statistics.places for address in bindable(place).addresses or (place,)]
+    if all(map(is_loopback, addresses)):
+        app.middlewares.append(only_known_hosts(statistics.address, settings.identity))
+    async with serve(app, addresses, statistics.port, succession=succession):
+        place = authority(statistics.address, statistics.port)
+        _log.info(f"Starting statistic reporting Prometheus statistics on http://{place}/choria/")
+        yield
+
+
+async def _last_requests(runner: web.BaseRunner, connected: Collection[_Connection], patience: float) -> None:
+    """Take no more connections, and give those that are there time to send their first request."""
+    for site in list(runner.sites):
+        await site.stop()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            while any(each.waiting for each in connected):  # noqa: ASYNC110 - a moment, and not worth a signal
+                await asyncio.sleep(_LOOK_AGAIN)
 
 
 class _Site(web.BaseSite):
-    def __init__(self, runner: web.BaseRunner, host: str, port: int, bounds: Bounds) -> None:
+    def __init__(
+        self, runner: web.BaseRunner, address: str, sock: socket.socket, bounds: Bounds, connected: set[_Connection]
+    ) -> None:
         super().__init__(runner)
-        self._host = host
-        self._port = port
+        self._address = address
+        self._sock = sock
         self._bounds = bounds
+        self._connected = connected
 
     @property
     def name(self) -> str:
-        return f"http://{self._host}:{self._port}"
+        return f"http://{authority(self._address, self._sock.getsockname()[1])}"
 
     async def start(self) -> None:
         await super().start()
         make = self._runner.server
         if make is None:
             raise RuntimeError("the runner was not set up")
-        connected: set[_Connection] = set()
         loop = asyncio.get_running_loop()
 
         def connection() -> _Connection:
-            return _Connection(make, connected, self._bounds)
+            return _Connection(make, self._connected, self._bounds)
 
-        if self._host == "::" and socket.has_dualstack_ipv6():
-            # The loop makes a socket for IPv6 alone of it, where every other listener of the broker takes both.
-            both = socket.create_server((self._host, self._port), family=socket.AF_INET6, dualstack_ipv6=True)
-            self._server = await loop.create_server(connection, sock=both)
-        else:
-            self._server = await loop.create_server(connection, self._host, self._port)
+        # The loop itself would make a socket for IPv6 alone of ::, where every other listener of the broker takes both.
+        self._server = await loop.create_server(connection, sock=self._sock)
 
 
 class _Connection(asyncio.Protocol):
@@ -122,8 +184,17 @@ class _Connection(asyncio.Protocol):
         self._served = asyncio.Protocol()
         self._transport: asyncio.WriteTransport | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._tail: bytes | None = b""
-        """Last bytes of the first header while it is incomplete."""
+        self._begun = False
+        """The first header is complete."""
+        self._tail = b""
+        """Last bytes that came: an end of a header may come in pieces."""
+        self._unended = 0
+        """Bytes since the last end of a header."""
+
+    @property
+    def waiting(self) -> bool:
+        """No request has come so far."""
+        return not self._begun
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if len(self._connected) >= self._bounds.connections:
@@ -136,13 +207,32 @@ class _Connection(asyncio.Protocol):
         self._served.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._tail is not None:
-            seen = self._tail + data
-            self._tail = seen[1 - len(_END_OF_HEADER) :]
-            if _END_OF_HEADER in seen:
-                self._tail = None
+        if self._transport is None or self._transport.is_closing():
+            return
+        seen = self._tail + data
+        self._tail = seen[1 - len(_END_OF_HEADER) :]
+        pieces = seen.split(_END_OF_HEADER)
+        longest = max(self._unended + len(pieces[0]), *map(len, pieces[1:]), 0)
+        if longest > self._bounds.header + len(_END_OF_HEADER):
+            self._refuse()
+            return
+        if len(pieces) > 1:
+            self._unended = len(pieces[-1])
+            if not self._begun:
+                self._begun = True
                 self._disarm()
+        else:
+            self._unended += len(data)
         self._served.data_received(data)
+
+    def _refuse(self) -> None:
+        """End a connection whose header is too long; with words while no answer can be under way."""
+        if self._transport is not None:
+            if self._begun:
+                self._transport.abort()
+            else:
+                self._transport.write(_TOO_LARGE)
+                self._transport.close()
 
     def eof_received(self) -> bool | None:
         return self._served.eof_received()

@@ -7,16 +7,18 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from choria_broker.stats.health import Condition, Health
+from choria_broker.status.health import Condition, Health
 from choria_broker.web.host_guard import STRANGER, is_local, known_hosts
 
 STATUS = "/choria/status"
 HEALTH = "/choria/healthz"
 
 _ELSEWHERE = (
-    "This page is for requests to a loopback address of the broker's machine. "
-    "With plugin.choria.stats_ui = true it is for everybody who reaches this port.\n"
+    "This page answers only requests to a loopback address of the broker's machine. Set "
+    "plugin.choria.stats_ui = true to show it to everybody who can reach this port.\n"
 )
+_AWAY = (Condition.FAILING, Condition.DRAINING)
+"""Conditions in which nobody is to be sent here."""
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -42,8 +44,8 @@ def status_pages(
 
     async def show_health(_request: web.Request) -> web.Response:
         found = health()
-        failing = found.condition is Condition.FAILING
-        text = "".join(f"{reason}\n" for reason in found.reasons) if failing else "ok\n"
-        return web.Response(text=text, status=503 if failing else 200, headers=_NO_STORE)
+        away = found.condition in _AWAY
+        text = "".join(f"{reason}\n" for reason in found.reasons) if away else "ok\n"
+        return web.Response(text=text, status=503 if away else 200, headers=_NO_STORE)
 
     return {STATUS: show_status, HEALTH: show_health}

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from choria_broker.access.build import PolicyError, policy_from, signer_file_names
+from choria_broker.access.build import PolicyError, policy_from
 from choria_broker.access.trust import Signer, Unusable
-from choria_broker.config.settings import Issuer, Security, Settings
-from unit.access.vector_cases import VECTORS, settings_of
-from unit.security.minting import HOLDER, ORGANIZATION, hex_of
+from choria_broker.security.signer_files import signer_file_names
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.security import Issuer, Security
+from support.minting import HOLDER, ORGANIZATION, hex_of
+from support.vector_cases import VECTORS, settings_of
 
 HEX = hex_of(HOLDER)
 BROKER: dict[str, Any] = {
@@ -35,13 +37,17 @@ FILES: dict[str, bytes | None] = {
 }
 
 
+def with_files(settings: Settings) -> Settings:
+    return dataclasses.replace(settings, signer_files=FILES)
+
+
 def test_files_to_read() -> None:
     assert signer_file_names(settings_of(BROKER)) == (CERTIFICATE, "/missing", "/broken", PUBLIC)
 
 
 def test_without_tls_nobody_is_trusted() -> None:
-    settings = settings_of(BROKER | {"tls": False})
-    policy = policy_from(settings, FILES)
+    settings = with_files(settings_of(BROKER | {"tls": False}))
+    policy = policy_from(settings)
 
     assert signer_file_names(settings) == ()
     assert not policy.is_tls
@@ -53,7 +59,7 @@ def test_without_tls_nobody_is_trusted() -> None:
 
 
 def test_bad_entries_keep_their_reason_and_their_place() -> None:
-    policy = policy_from(settings_of(BROKER), FILES)
+    policy = policy_from(with_files(settings_of(BROKER)))
 
     assert [type(entry) for entry in policy.client_signers] == [Signer, Signer, Unusable]
     assert [type(entry) for entry in policy.server_signers] == [Signer, Signer, Unusable]
@@ -66,7 +72,7 @@ def test_bad_entries_keep_their_reason_and_their_place() -> None:
 
 
 def test_a_file_nobody_read_is_unusable() -> None:
-    policy = policy_from(settings_of(BROKER), {})
+    policy = policy_from(settings_of(BROKER))
 
     assert isinstance(policy.provisioning_signer, Unusable)
 
@@ -79,7 +85,7 @@ def test_a_file_nobody_read_is_unusable() -> None:
     ],
 )
 def test_accounts(broker: dict[str, Any], accounts: set[str]) -> None:
-    assert policy_from(settings_of(broker), {}).accounts == accounts
+    assert policy_from(settings_of(broker)).accounts == accounts
 
 
 def with_issuer(issuer: Issuer, *accounts: str) -> Settings:
@@ -89,7 +95,7 @@ def with_issuer(issuer: Issuer, *accounts: str) -> Settings:
 
 
 def test_accounts_of_organizations_and_further_ones() -> None:
-    policy = policy_from(with_issuer(Issuer("acme", hex_of(ORGANIZATION), "ACME"), "EDGE"), {})
+    policy = policy_from(with_issuer(Issuer(name="acme", public_key=hex_of(ORGANIZATION), account="ACME"), "EDGE"))
 
     assert policy.accounts == {"system", "choria", "ACME", "EDGE"}
     assert policy.issuers["acme"].account == "ACME"
@@ -98,4 +104,4 @@ def test_accounts_of_organizations_and_further_ones() -> None:
 @pytest.mark.parametrize("key", ["", "00", "x" * 64, HEX + "\n"])
 def test_malformed_key_of_an_issuer(key: str) -> None:
     with pytest.raises(PolicyError, match=r"plugin\.security\.issuer\.acme\.public"):
-        policy_from(with_issuer(Issuer("acme", key)), {})
+        policy_from(with_issuer(Issuer(name="acme", public_key=key)))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from choria_broker.access.client_hosts import ClientHosts
-from choria_broker.config.settings import IPNetwork
+from choria_broker.settings.network import IPNetwork
 
 
 def hosts(*texts: str) -> ClientHosts:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from choria_broker.access import permissions
-from choria_broker.access.policy import Policy, decide
-from choria_broker.access.request import ConnectRequest, Kind
+from choria_broker.access.decision import decide
+from choria_broker.access.policy import Policy
+from choria_broker.access.request import ConnectionKind, ConnectRequest
 from choria_broker.access.trust import Signer
-from unit.access.policy_cases import (
+from support.minting import NOW, RSA, STRANGER, client, proof, provisioning, server
+from support.policy_cases import (
     ANON,
     CERTIFIED,
     CLEAR,
@@ -27,7 +29,6 @@ from unit.access.policy_cases import (
     provisioned,
     with_system,
 )
-from unit.security.minting import NOW, RSA, STRANGER, client, proof, provisioning, server
 
 ONLY = policy(SIGNED, client_tokens_only=True)
 ONLY_ISSUERS = policy(ISSUERS, client_tokens_only=True)
@@ -51,7 +52,7 @@ ROWS: list[Any] = [
     (ONLY, CERTIFIED, "client-token-required"),
     (ONLY, ask(CERTIFIED, user="bob"), "client-token-required"),
     (ONLY, LEAF, "client-token-required"),
-    (ONLY, ask(LEAF, kind=Kind.LEAFNODE), "client-token-required"),
+    (ONLY, ask(LEAF, kind=ConnectionKind.LEAFNODE), "client-token-required"),
     (policy(ONLY_ISSUERS, choria_ca=True), CERTIFIED, "client-token-required"),
     (ONLY, CLEAR, "tls-required"),
     (policy(ONLY, is_tls=False), CLEAR, "certificate-required"),

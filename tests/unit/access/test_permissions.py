@@ -13,7 +13,7 @@ from choria_broker.access import permissions
 from choria_broker.access.subjects import is_subject, is_subscription
 from choria_broker.access.verdict import Permissions, SubjectRules
 from choria_broker.security.tokens_claims import ClientClaims, ServerClaims
-from unit.security.minting import client, server
+from support.minting import client, server
 
 MD5 = hashlib.md5(b"up=alice", usedforsecurity=False).hexdigest()
 SHA256 = hashlib.sha256(b"up=alice").hexdigest()
@@ -105,6 +105,21 @@ def test_additional_subjects_of_clients() -> None:
     assert allowed(granted.subscribe) == {*OWN_REPLIES, "in", "in queue"}
 
 
+def test_additional_subscriptions_stay_as_they_are() -> None:
+    wanted = ["a.*", "a.*.b", "*", "*.*", "a.>", "b.* q", "b.> q.*"]
+    claims = ClientClaims.read(client(sub_subjects=[*wanted, "a..b", "", "a. *"], pub_subjects=["ok", "no good"]))
+    granted = permissions.of_client(claims, inside_client_hosts=True)
+
+    assert allowed(granted.subscribe) == {*OWN_REPLIES, *wanted}
+    assert granted.subscribe.deny == (), "a denied a.*.> would take away a.*.b, and replies in collective a"
+    assert permissions.left_out(claims, granted) == ("no good", "a..b", "", "a. *")
+
+
+def test_everything_leaves_nothing_out() -> None:
+    claims = ClientClaims.read(client(sub_subjects=["a..b"], pub_subjects=[" "], permissions={"org_admin": True}))
+    assert permissions.left_out(claims, permissions.of_client(claims, inside_client_hosts=False)) == ()
+
+
 def test_server_base() -> None:
     granted = of_server(collectives=["c"], identity="n1")
 
@@ -164,11 +179,60 @@ def test_server_without_collectives(collectives: list[str] | None) -> None:
     assert of_server(collectives=collectives) == permissions.NOTHING
 
 
-def test_server_whose_subjects_are_all_invalid_hears_nothing() -> None:
-    granted = of_server(collectives=["a b", "", ".."], identity="n")
+CLEAN = ["web1", "web1.example.net", "a-b_c", "10.0.0.1", "a:b", "$x", "bj\u00f6rn", "\u65e5\u672c", "x=y", "UPPER"]
+UNCLEAN = [
+    "",
+    "*",
+    ">",
+    "web*",
+    "*web",
+    "web>",
+    "a.*",
+    "a.>",
+    "*.a",
+    ".",
+    ".web1",
+    "web1.",
+    "a..b",
+    "a b",
+    " a",
+    "a ",
+    "a\tb",
+    "a\n",
+    "a\r",
+    "a\x00",
+    "a\x1b[31m",
+    "a\x7f",
+    "a\x85b",
+    "a\u00a0b",
+    "a\u2003b",
+    "a\u2028b",
+    "a\u200bb",
+    "a\u202eb",
+    "a\u3000b",
+    "a\ufeff",
+    "a\u00adb",
+    "a\ue000",
+    "a queue",
+]
 
-    assert granted.subscribe == SubjectRules(allow=None, deny=(">",))
-    assert allowed(granted.publish) == {"choria.lifecycle.>", "choria.machine.transition", "choria.machine.watcher.>"}
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_clean_names_of_servers(name: str) -> None:
+    assert permissions.unclean_name(ServerClaims.read(server(identity=name, collectives=[name, "x"]))) is None
+    assert f"{name}.node.{name}" in allowed(of_server(identity=name, collectives=[name]).subscribe)
+
+
+@pytest.mark.parametrize("name", UNCLEAN)
+def test_unclean_names_of_servers(name: str) -> None:
+    assert permissions.unclean_name(ServerClaims.read(server(collectives=["a", name]))) == "collectives"
+    assert permissions.unclean_name(ServerClaims.read(server(identity=name or " "))) == "identity"
+
+
+@pytest.mark.parametrize("name", UNCLEAN)
+def test_an_unclean_organization_has_no_republished_messages(name: str) -> None:
+    for granted in (of_client(ou=name, permissions={"streams_user": True}), of_server(ou=name)):
+        assert not [subject for subject in allowed(granted.subscribe) if "republish" in subject]
 
 
 def test_servers_cannot_name_queues() -> None:

@@ -13,16 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from choria_broker.access.policy import Policy, decide
-from choria_broker.access.request import Certificate, ConnectRequest, Kind, TlsState
+from choria_broker.access.decision import decide
+from choria_broker.access.policy import Policy
+from choria_broker.access.request import Certificate, ConnectionKind, ConnectRequest, TlsState
 from choria_broker.access.rules import RULES
 from choria_broker.access.subjects import is_subject, is_subscription
 from choria_broker.access.verdict import Verdict
-from choria_broker.config.secret import Secret
-from choria_broker.config.settings import SystemUser
-from fuzzing import examples
-from unit.access.vector_cases import ACCEPTED, CASES, NOW, VectorCase
-from unit.security.minting import CHAIN_ISSUER, ORGANIZATION, RSA, STRANGER, chained, client, mint, provisioning, server
+from choria_broker.settings.network import SystemUser
+from choria_broker.settings.secret import Secret
+from support.fuzzing import examples
+from support.minting import CHAIN_ISSUER, ORGANIZATION, RSA, STRANGER, chained, client, mint, provisioning, server
+from support.vector_cases import ACCEPTED, CASES, NOW, VectorCase
 
 BOUNDED = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -64,7 +65,7 @@ def mangled(draw: st.DrawFn) -> str:
 TOKENS = st.one_of(TEXT, VECTOR_TOKENS, mangled(), minted(), st.binary(max_size=60).map(lambda b: b.decode("latin-1")))
 REQUESTS = st.builds(
     ConnectRequest,
-    kind=st.sampled_from(Kind),
+    kind=st.sampled_from(ConnectionKind),
     tls=st.sampled_from(TlsState),
     address=st.one_of(TEXT, st.ip_addresses().map(str)),
     nonce=st.sampled_from(["", "Zm9vYmFyYmF6cXV", "\ud800"]),
@@ -90,7 +91,13 @@ def policies(draw: st.DrawFn) -> Policy:
         provisioning_signer=two.provisioning_signer,
         provisioner_password=draw(st.sampled_from([None, Secret(""), Secret("provpass"), Secret("\ud800")])),
         system_user=draw(
-            st.sampled_from([None, SystemUser("system", Secret("")), SystemUser("system", Secret("syspass"))])
+            st.sampled_from(
+                [
+                    None,
+                    SystemUser(user="system", password=Secret("")),
+                    SystemUser(user="system", password=Secret("syspass")),
+                ]
+            )
         ),
         choria_ca=draw(st.booleans()),
         client_hosts=three.client_hosts,
@@ -136,7 +143,9 @@ def test_any_question_gets_a_verdict(request: ConnectRequest, policy: Policy, no
 @BOUNDED
 @given(minted(), st.sampled_from(TlsState), policies())
 def test_any_signed_claims_get_a_verdict(token: str, tls: TlsState, policy: Policy) -> None:
-    request = ConnectRequest(kind=Kind.CLIENT, tls=tls, address="192.0.2.10", token=token, nonce="Zm9vYmFyYmF6cXV")
+    request = ConnectRequest(
+        kind=ConnectionKind.CLIENT, tls=tls, address="192.0.2.10", token=token, nonce="Zm9vYmFyYmF6cXV"
+    )
 
     check(decide(request, policy, NOW), policy)
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from choria_broker.access.build import policy_from
-from choria_broker.access.policy import decide
-from choria_broker.access.request import Certificate, ConnectRequest, Kind
+from choria_broker.access.decision import decide
+from choria_broker.access.request import Certificate, ConnectionKind, ConnectRequest
 from choria_broker.access.verdict import SubjectRules
-from choria_broker.config.settings import Settings
-from unit.access.vector_cases import NOW, VECTORS, request_of, settings_of
+from choria_broker.settings.broker import Settings
+from support.vector_cases import NOW, VECTORS, request_of, settings_of
 
 FILES = sorted((VECTORS / "unverified").glob("*.json"))
 
@@ -35,7 +35,7 @@ def request_for(connection: dict[str, Any]) -> ConnectRequest:
     request = request_of(connection)
     return dataclasses.replace(
         request,
-        kind=Kind(connection.get("kind", request.kind)),
+        kind=ConnectionKind(connection.get("kind", request.kind)),
         nkey=connection["connect"].get("nkey", ""),
         certificate=Certificate("mallory") if connection.get("certificate") else None,
     )
@@ -53,7 +53,7 @@ def test_all_vectors_are_there() -> None:
 def test_vector(path: Path) -> None:
     raw = json.loads(path.read_text())
     assert raw["id"] == path.stem
-    policy = policy_from(settings_for(raw["broker"]), {})
+    policy = policy_from(settings_for(raw["broker"]))
 
     verdict = decide(request_for(raw["connection"]), policy, NOW)
 

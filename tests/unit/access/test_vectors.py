@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from choria_broker.access.policy import decide
+from choria_broker.access.decision import decide
 from choria_broker.access.rules import RULES
 from choria_broker.access.verdict import SubjectRules
-from unit.access.vector_cases import CASES, NOW, VectorCase
+from support.vector_cases import CASES, NOW, VectorCase
 
 
 def as_sets(rules: SubjectRules | None) -> tuple[frozenset[str], frozenset[str]]:
@@ -37,7 +37,14 @@ def test_vector(case: VectorCase) -> None:
     if not verdict.allowed:
         assert verdict.remedy
         assert (verdict.account, verdict.username, verdict.permissions) == ("", "", None)
+        assert verdict.holder is None
         return
+    holder = verdict.holder
+    assert holder is not None
+    assert (holder.method, holder.rule) == (verdict.method, verdict.rule)
+    if verdict.method == "token":
+        assert verdict.username == holder.caller + holder.identity
+        assert len(holder.key) == len("ca" * 32)
     assert verdict.account == case.expect["account"]
     assert verdict.username == case.expect["username"]
     wanted = case.expect["permissions"]

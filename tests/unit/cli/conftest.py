@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.cli.jwt_bench import Bench
+from support.jwt_bench import Bench
 
 
 @pytest.fixture

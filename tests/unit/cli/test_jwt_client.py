@@ -10,8 +10,8 @@ from choria_broker.security.chain import names_issuer
 from choria_broker.security.signing import public_hex
 from choria_broker.security.tokens import verify
 from choria_broker.security.tokens_claims import ClientClaims
-from unit.cli.jwt_bench import Bench
-from unit.security.minting import RSA, VECTORS
+from support.jwt_bench import Bench
+from support.minting import RSA, VECTORS
 
 NOW = 1_900_000_000
 RSA_KEY = str(VECTORS / "keys" / "rsa_private.pem")
@@ -142,7 +142,7 @@ def test_a_token_is_overwritten_silently_and_anything_else_only_by_force(bench: 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["client", "new.jwt", "", "org.seed"], "new.jwt was not made: a client token needs a caller id"),
+        (["client", "new.jwt", "", "org.seed"], "new.jwt was not created: a client token needs a caller id"),
         (["client", "new.jwt", "x\udcff", "org.seed"], "UTF-8"),
         (["client", "new.jwt", "x", "no.seed"], "no.seed cannot be read (No such file or directory)"),
         (["client", "new.jwt", "x", "."], ". cannot be read (Is a directory)"),

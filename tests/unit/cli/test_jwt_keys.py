@@ -8,8 +8,8 @@ import re
 import pytest
 
 from choria_broker.security.signing import public_hex
-from unit.cli.jwt_bench import Bench
-from unit.security.minting import VECTORS
+from support.jwt_bench import Bench
+from support.minting import VECTORS
 
 RSA = str(VECTORS / "keys" / "rsa_private.pem")
 
@@ -107,10 +107,10 @@ def test_a_folder_that_is_not_there(bench: Bench) -> None:
 
 def test_what_is_not_a_plain_file_stays(bench: Bench) -> None:
     os.mkfifo(bench.folder / "pipe")
-    assert "pipe is not a plain file" in bench.fails("keys", "--force", "pipe")
+    assert "pipe is not a regular file" in bench.fails("keys", "--force", "pipe")
     assert (bench.folder / "pipe").is_fifo()
     (bench.folder / "folder").mkdir()
-    assert "folder is not a plain file" in bench.fails("keys", "--force", "folder")
+    assert "folder is not a regular file" in bench.fails("keys", "--force", "folder")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from choria_broker.security.tokens import verify
 from choria_broker.security.tokens_claims import ProvisioningClaims
-from unit.cli.jwt_bench import Bench
+from support.jwt_bench import Bench
 
 ORDINARY = ["provisioning", "new.jwt", "org.seed", "--urls", "a:1"]
 
@@ -94,11 +94,11 @@ def test_failures(bench: Bench, options: list[str], problem: str) -> None:
 
 
 def test_nowhere_to_be_provisioned(bench: Bench) -> None:
-    assert "give --urls or --srv" in bench.fails("p", "new.jwt", "org.seed", "--token", "x")
+    assert "use --urls or --srv" in bench.fails("p", "new.jwt", "org.seed", "--token", "x")
 
 
 def test_nobody_there_to_ask(bench: Bench) -> None:
-    assert "give --token" in bench.fails(*ORDINARY)
+    assert "use --token" in bench.fails(*ORDINARY)
     assert not (bench.folder / "new.jwt").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 from choria_broker.security.signing import public_hex
 from choria_broker.security.tokens import verify
 from choria_broker.security.tokens_claims import ServerClaims
-from unit.cli.jwt_bench import Bench
+from support.jwt_bench import Bench
 
 ORDINARY = ["server", "new.jwt", "node1.example.net", "u.pub", "org.seed"]
 
@@ -65,7 +65,7 @@ def test_validity_and_key_as_text(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ([*ORDINARY, "--governor"], "give --stream-user too"),
+        ([*ORDINARY, "--governor"], "without --stream-user"),
         (["server", "new.jwt", "", "u.pub", "org.seed"], "needs an identity"),
         (["server", "new.jwt", "n", "", "org.seed"], "needs the public key"),
         (["server", "new.jwt", "n", "zz", "org.seed"], "zz cannot be read"),
@@ -88,3 +88,13 @@ def test_a_subject_with_a_queue_is_not_for_publishing(bench: Bench) -> None:
     result = bench.run(*ORDINARY, "--subjects", "a b")
     assert result.exit_code == 1
     assert "'a b' is not a subject" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["web1.", "*", "a b", "a..b", "a\x1b[2J", "web>"])
+def test_a_name_that_the_broker_would_refuse_is_not_issued(bench: Bench, name: str) -> None:
+    for arguments in (["server", "new.jwt", name, "u.pub", "org.seed"], [*ORDINARY, "--collectives", name]):
+        result = bench.run(*arguments)
+        assert result.exit_code == 1
+        assert "cannot be part of a subject" in result.stderr
+        assert "\x1b" not in result.stderr
+        assert not (bench.folder / "new.jwt").exists()

@@ -11,13 +11,14 @@ from typing import NoReturn
 
 import pytest
 
-from choria_broker.config.discovery import Discovery
-from choria_broker.config.facts import SrvAnswer
-from choria_broker.config.findings import Finding, Severity
 from choria_broker.config.load import Loaded, Overrides, load
-from choria_broker.config.settings import Settings
-from unit.config.scenario import IDENTITY, NET, pems
-from unit.config.test_discovery import QUIET
+from choria_broker.config.surroundings.discovery import Discovery
+from choria_broker.config.surroundings.facts import SrvAnswer
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.finding_codes import Severity
+from choria_broker.settings.findings import Finding
+from support.quiet_machine import QUIET
+from support.scenario import IDENTITY, NET, pems
 
 ENVIRON: dict[str, str] = {}
 

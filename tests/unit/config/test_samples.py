@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from choria_broker.config.findings import Severity
-from unit.config.scenario import scenario
+from choria_broker.settings.finding_codes import Severity
+from support.scenario import scenario
 
 SAMPLES = sorted((Path(__file__).parents[2] / "golden" / "samples").glob("*.choria.conf"))
 FACTS = {"ssldir": Path("/etc/puppetlabs/puppet/ssl")}
@@ -31,9 +31,14 @@ def test_samples_start(path: Path) -> None:
     assert found.ok.network_enabled
 
 
-@pytest.mark.parametrize("name", ["standalone", "provisioning", "issuer", "puppet-minimal"])
+@pytest.mark.parametrize("name", ["standalone", "puppet-minimal"])
 def test_samples_without_any_remark(name: str) -> None:
     assert scenario(sample(name), facts=FACTS).codes() == []
+
+
+@pytest.mark.parametrize("name", ["provisioning", "issuer"])
+def test_samples_with_tokens_and_streams_are_told_what_streams_reach(name: str) -> None:
+    assert scenario(sample(name), facts=FACTS).codes() == ["streams-around-limits"]
 
 
 def test_the_full_puppet_file_only_draws_remarks_that_help() -> None:

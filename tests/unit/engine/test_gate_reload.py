@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
+import msgspec
 import pytest
 
+from choria_broker.engine.gate import frames
 from choria_broker.errors import GateError, NotReadyError
-from unit.engine.test_gate import DEADLINE, GREETING, READY, connected, framed
+from support.fake_engine import DEADLINE, GREETING, READY, connected, framed
+
+HELLO = frames.Hello(
+    generation=1,
+    optional_client_certificates=True,
+    bridge_secret="s" * 32,
+    answer_within_ms=1000,
+    max_questions=10,
+    max_unauthenticated=10,
+    mappings=(("a", "b"),),
+)
 
 
 async def test_a_reload_is_answered() -> None:
@@ -15,8 +28,10 @@ async def test_a_reload_is_answered() -> None:
         engine.send_raw(framed(GREETING, READY))
         await asyncio.wait_for(broker.gate.ready, DEADLINE)
         for number, problem in ((1, ""), (2, "no syntax")):
-            reload = tasks.create_task(broker.gate.reload(DEADLINE))
-            assert await engine.receive() == {"type": "reload", "id": number}
+            reload = tasks.create_task(broker.gate.reload(HELLO, DEADLINE))
+            asked = await engine.receive()
+            assert (asked["type"], asked["id"]) == ("reload", number)
+            assert asked["hello"] == json.loads(msgspec.json.encode(HELLO))
             engine.send(type="reloaded", id=number, problem=problem)
             assert await reload == problem
 
@@ -25,9 +40,9 @@ async def test_a_late_answer_is_nobodys() -> None:
     async with connected() as (broker, engine, _), asyncio.TaskGroup() as tasks:
         engine.send_raw(framed(GREETING, READY))
         await asyncio.wait_for(broker.gate.ready, DEADLINE)
-        with pytest.raises(NotReadyError, match="did not say within 0 s"):
-            await broker.gate.reload(0.01)
-        reload = tasks.create_task(broker.gate.reload(DEADLINE))
+        with pytest.raises(NotReadyError, match="did not report the result of the reload within 0 s"):
+            await broker.gate.reload(HELLO, 0.01)
+        reload = tasks.create_task(broker.gate.reload(HELLO, DEADLINE))
         assert [(await engine.receive())["id"] for _ in range(2)] == [1, 2]
         engine.send(type="reloaded", id=1, problem="too late")
         engine.send(type="reloaded", id=2, problem="in time")
@@ -45,16 +60,16 @@ async def test_an_engine_that_ends_answers_no_more() -> None:
 
         tasks.create_task(end())
         with pytest.raises(NotReadyError, match="the engine ended"):
-            await broker.gate.reload(DEADLINE)
+            await broker.gate.reload(HELLO, DEADLINE)
         with pytest.raises(NotReadyError, match="not running"):
-            await broker.gate.reload(DEADLINE)
+            await broker.gate.reload(HELLO, DEADLINE)
 
 
 async def test_before_it_is_ready_an_engine_is_not_asked() -> None:
     async with connected() as (broker, engine, _):
         engine.send_raw(framed(GREETING))
         with pytest.raises(NotReadyError, match="not running"):
-            await broker.gate.reload(DEADLINE)
+            await broker.gate.reload(HELLO, DEADLINE)
 
 
 async def test_an_answer_that_nobody_asked_for_breaks_the_protocol() -> None:
@@ -63,5 +78,15 @@ async def test_an_answer_that_nobody_asked_for_breaks_the_protocol() -> None:
         engine.send(type="reloaded", id=1, problem="")
         await asyncio.wait_for(task, DEADLINE)
     assert task.done()
-    with pytest.raises(GateError, match="Reloaded out of turn"):
+    with pytest.raises(GateError, match="unexpected Reloaded"):
         broker.gate._receive(b'{"type":"reloaded","id":1,"problem":""}')
+
+
+async def test_a_new_policy_is_told_before_what_it_decides() -> None:
+    async with connected() as (broker, engine, _):
+        engine.send_raw(framed(GREETING, READY))
+        await asyncio.wait_for(broker.gate.ready, DEADLINE)
+        broker.gate.renew(2)
+        engine.ask(1)
+        assert await engine.receive() == {"type": "generation", "generation": 2}
+        assert (await engine.receive())["generation"] == 2

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from choria_broker.config.files import read_store
-from choria_broker.config.settings import Settings
-from choria_broker.engine.render import render
-from stores import WRITTEN_BY_NSC
-from unit.config.scenario import NET, base
+from choria_broker.engine.conf.render import render
+from choria_broker.host.files import read_store
+from choria_broker.settings.broker import Settings
+from support.scenario import NET, base
+from support.stores import WRITTEN_BY_NSC
 
 
 def settings(*lines: str) -> Settings:

@@ -8,7 +8,7 @@ import pytest
 
 from choria_broker.security.tokens import Envelope, Fault, Rejection, open_envelope, verify
 from choria_broker.security.tokens_claims import ClientClaims, ServerClaims
-from unit.security.minting import (
+from support.minting import (
     CHAIN_ISSUER,
     HOLDER,
     NOW,

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from choria_broker.security.client_certificate import CertificateFileError, load_chain, refusal
+from choria_broker.security.client_certificate import CertificateFileError, load_chain, path, refusal
 
 NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 CA = x509.BasicConstraints(ca=True, path_length=None)
@@ -107,7 +107,7 @@ def test_of_a_ca_that_was_renewed_the_valid_certificate_counts() -> None:
 @pytest.mark.parametrize(
     ("chain", "trusted", "reason"),
     [
-        ([make("leaf", OTHER)], [ROOT], "no CA in the broker's CA file issued it; its issuer is CN=other"),
+        ([make("leaf", OTHER)], [ROOT], "it was not issued by a CA in the broker's CA file; its issuer is CN=other"),
         ([make("below", BETWEEN)], [ROOT], "its issuer is CN=between"),
         (
             [make("leaf", ROOT, end=NOW - dt.timedelta(hours=1))],
@@ -118,7 +118,7 @@ def test_of_a_ca_that_was_renewed_the_valid_certificate_counts() -> None:
         ([make("leaf", OLD)], [OLD], "CA certificate CN=old-root expired on 2026-05-31"),
         ([make("leaf", ROOT, SERVER)], [ROOT], "its extended key usage lacks clientAuth"),
         ([make("leaf", NOT_A_CA), NOT_A_CA], [ROOT], "CA certificate CN=not-a-ca is not a CA"),
-        ([make("leaf", ROOT, STRANGE, critical=True)], [ROOT], "a critical extension that is not understood, 1.2.3.4"),
+        ([make("leaf", ROOT, STRANGE, critical=True)], [ROOT], "an unsupported critical extension, 1.2.3.4"),
     ],
 )
 def test_refused(chain: list[Made], trusted: list[Made], reason: str) -> None:
@@ -130,7 +130,7 @@ def test_refused(chain: list[Made], trusted: list[Made], reason: str) -> None:
 def test_a_ca_may_limit_the_cas_below_it() -> None:
     middle = make("middle", PATH_0, CA)
     assert judged([make("leaf", PATH_0)], [PATH_0]) is None
-    assert "allows fewer CAs below it" in str(judged([make("leaf", middle), middle], [PATH_0]))
+    assert "allows fewer intermediate CAs below it" in str(judged([make("leaf", middle), middle], [PATH_0]))
 
 
 def test_a_ca_must_be_allowed_to_sign() -> None:
@@ -140,7 +140,7 @@ def test_a_ca_must_be_allowed_to_sign() -> None:
 
 def test_a_name_is_not_enough_to_be_the_issuer() -> None:
     impostor = make("root", None, CA)
-    assert "no CA in the broker's CA file issued it" in str(judged([make("leaf", impostor)], [ROOT]))
+    assert "it was not issued by a CA in the broker's CA file" in str(judged([make("leaf", impostor)], [ROOT]))
 
 
 def test_files() -> None:
@@ -150,3 +150,15 @@ def test_files() -> None:
         load_chain(b"")
     with pytest.raises(CertificateFileError, match="damaged"):
         load_chain(pem[:200] + b"\n-----END CERTIFICATE-----\n")
+
+
+def test_the_way_to_the_ca_file() -> None:
+    root, other = make("root", None, CA), make("other", None, CA)
+    child = make("child", root, CA)
+    leaf, self_signed = make("leaf", child, CLIENT).certificate, make("alone").certificate
+    top, between = root.certificate, child.certificate
+    assert path((leaf, between), (other.certificate, top)) == (leaf, between, top)
+    assert path((leaf, between), (between, top)) == (leaf, between), "what is in the CA file ends the way"
+    assert path((leaf, other.certificate), (top,)) == (leaf,)
+    assert path((leaf,), ()) == (leaf,)
+    assert path((self_signed,), (self_signed,)) == (self_signed, self_signed)

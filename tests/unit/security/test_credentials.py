@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from choria_broker.security.credentials import CredentialsProblem, inspect_credentials
-from stock import Operator, Signer, User
+from support.nats_server import Operator, Signer, User
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 OPERATOR = Operator("OPS")
@@ -80,7 +80,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "half a seed": (armoured(USER.token, USER.key.seed[:30]), "its seed is not that of a NATS user"),
     "the seed of an account": (armoured(USER.token, ACCOUNT.seed), "its seed is not that of a NATS user"),
     "a public key for a seed": (armoured(USER.token, USER.key.public), "its seed is not that of a NATS user"),
-    "the seed of another": (armoured(USER.token, OTHER.key.seed), "its token is for another key than its seed"),
+    "the seed of another": (armoured(USER.token, OTHER.key.seed), "its token belongs to another key than its seed"),
     "the two the wrong way round": (armoured(USER.key.seed, "x.y.z"), "its seed is not that of a NATS user"),
 }
 

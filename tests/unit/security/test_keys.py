@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from choria_broker.security.keys import KeyFormError, ed25519_from_hex, is_hex_key, key_from_file, signature_from_hex
-from unit.security.minting import HOLDER, RSA, VECTORS, hex_of
+from support.minting import HOLDER, RSA, VECTORS, hex_of
 
 KEYS = VECTORS / "keys"
 HEX = hex_of(HOLDER)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from choria_broker.security.ksuid import EPOCH, RANDOM_BYTES, build, issued_at
-from unit.security.minting import ksuid
+from support.minting import ksuid
 
 
 def test_time_of_a_token_id_made_by_the_choria_command_line() -> None:

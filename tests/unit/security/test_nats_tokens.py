@@ -21,8 +21,8 @@ from choria_broker.security.nats_tokens import (
     public_key,
     read_token,
 )
-from stock import Signer
-from stores import WRITTEN_BY_NSC, signed
+from support.nats_server import Signer
+from support.stores import WRITTEN_BY_NSC, signed
 
 OPERATOR, ACCOUNT, USER = Signer("operator"), Signer("account"), Signer("user")
 ROLES = {Role.OPERATOR: OPERATOR, Role.ACCOUNT: ACCOUNT, Role.USER: USER}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from choria_broker.security.nonce import proof_fault
-from unit.security.minting import HOLDER, NONCE, STRANGER, encoded, hex_of, proof
+from support.minting import HOLDER, NONCE, STRANGER, encoded, hex_of, proof
 
 GOOD = proof()
 

@@ -18,8 +18,8 @@ from choria_broker.security.operator_store import (
     read_account,
     read_operator,
 )
-from stock import Signer, User
-from stores import WRITTEN_BY_NSC, signed
+from support.nats_server import Signer, User
+from support.stores import WRITTEN_BY_NSC, signed
 
 NOW = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
 SECONDS = int(NOW.timestamp())
@@ -62,7 +62,7 @@ def test_the_store_that_nsc_wrote() -> None:
         check_credentials((WRITTEN_BY_NSC / "creds" / name / "broker.creds").read_bytes(), found, NOW)
     assert accounts["SYS"].key == stored.system_account
     assert len({found.key for found in accounts.values()}) == 4
-    with pytest.raises(StoreError, match="not one of this account"):
+    with pytest.raises(StoreError, match="does not belong to this account"):
         check_credentials((WRITTEN_BY_NSC / "creds/ACME/broker.creds").read_bytes(), accounts["GLOBEX"], NOW)
 
 
@@ -87,11 +87,11 @@ def test_operators(content: bytes, signers: set[str], system: str) -> None:
 @pytest.mark.parametrize(
     ("content", "told", "expired"),
     [
-        (b"", "not a token of NATS", False),
+        (b"", "not a NATS token", False),
         (account(), "not the token of an operator", False),
         (operator(own={"sub": ACCOUNT.public}), "not the token of an operator", False),
-        (operator(STRANGER), "signed neither by the operator itself nor by one of its signing keys", False),
-        (operator(STRANGER, signing_keys=[SIGNING.public]), "signed neither by the operator itself", False),
+        (operator(STRANGER), "not signed by the operator or one of its signing keys", False),
+        (operator(STRANGER, signing_keys=[SIGNING.public]), "not signed by the operator or one of its", False),
         (operator(signing_keys=[ACCOUNT.public]), "signing keys", False),
         (operator(signing_keys="O"), "signing keys are not a list", False),
         (operator(system_account="SYS"), "system account", False),
@@ -124,7 +124,7 @@ def test_accounts_of_strangers(claims: dict[str, Any]) -> None:
     for content in (account(STRANGER), account(ACCOUNT), account(own={"iss": STRANGER.public})):
         assert problem(content, known(**claims)).problem in {
             "not signed by the operator",
-            "changed after it was signed, or signed by another key than it says",
+            "changed after it was signed, or not signed by the key it names",
         }
     assert problem(account(SIGNING)).problem == "not signed by the operator"
 
@@ -136,8 +136,9 @@ def test_strict_operators_do_not_sign_with_their_own_key() -> None:
 @pytest.mark.parametrize(
     ("content", "told", "expired"),
     [
-        (b"half a file", "not a token of NATS", False),
-        (account()[:-4], "not a token of NATS", False),
+        (b"half a file", "not a NATS token", False),
+        # So many characters are never whole bytes; four fewer can be, by the accident of the key.
+        (account()[:-5], "not a NATS token", False),
         (operator(), "not the token of an account", False),
         (account(own={"sub": OPERATOR.public}), "not the token of an account", False),
         (account(own={"name": "GLOBEX"}), "another name", False),
@@ -174,9 +175,9 @@ def members(*, strict: bool = False) -> StoredAccount:
         (credentials(ACCOUNT), False, ""),
         (credentials(USERS, issuer_account=ACCOUNT.public), False, ""),
         (credentials(USERS, issuer_account=ACCOUNT.public), True, ""),
-        (credentials(ACCOUNT), True, "not one of this account"),
-        (credentials(Signer("account")), False, "not one of this account"),
-        (credentials(USERS, issuer_account=Signer("account").public), False, "not one of this account"),
+        (credentials(ACCOUNT), True, "does not belong to this account"),
+        (credentials(Signer("account")), False, "does not belong to this account"),
+        (credentials(USERS, issuer_account=Signer("account").public), False, "does not belong to this account"),
         (credentials(ACCOUNT, exp=SECONDS), False, "expired"),
         (b"nothing", False, "not a NATS credentials file"),
     ],

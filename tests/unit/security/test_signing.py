@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from choria_broker.security.keys import KeyFormError
 from choria_broker.security.signing import SigningKey, signing_key_from_file
-from unit.security.minting import HOLDER, RSA
+from support.minting import HOLDER, RSA
 
 SEED = HOLDER.private_bytes_raw().hex().encode()
 EC = ec.generate_private_key(ec.SECP256R1())

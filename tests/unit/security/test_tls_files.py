@@ -1,132 +1,88 @@
-"""Certificate, key and CA files are looked into."""
+"""Certificate, key and CA files are looked into; tests/integration/test_certificate_judgement.py asks Go about them."""
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
-import ipaddress
+import time
 
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from choria_broker.security.tls_files import Part, inspect
-
-NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
-DAY = dt.timedelta(days=1)
-Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-
-
-def new_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
+from choria_broker.security.tls_files import inspect, load
+from choria_broker.security.tls_problems import Part, TlsProblem
+from choria_broker.security.verifier import Use
+from support.certificate_cases import BAD, CASES, GOOD, LEAF, MIDDLE, OTHER, ROOT, Case
+from support.certificates import CLIENT, DAY, HOST, NOW, SERVER, Key, authority, broker, private_pem, stored
 
 
-def pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def key_pem(key: Key, password: bytes = b"") -> bytes:
-    lock = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
-
-
-def make(
-    name: str,
-    key: Key,
-    issuer: tuple[str, Key] | None = None,
-    *,
-    begin: dt.datetime = NOW - 30 * DAY,
-    end: dt.datetime = NOW + 300 * DAY,
-    alternative: list[x509.GeneralName] | None = None,
-) -> x509.Certificate:
-    """Make a certificate, signed by itself unless an issuer is given."""
-    by, by_key = issuer or (name, key)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, by)]))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(end)
-    )
-    if alternative:
-        builder = builder.add_extension(x509.SubjectAlternativeName(alternative), critical=False)
-    return builder.sign(by_key, None if isinstance(by_key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
-
-
-ROOT_KEY, MIDDLE_KEY, LEAF_KEY = new_key(), new_key(), new_key()
-ROOT = make("root", ROOT_KEY)
-MIDDLE = make("middle", MIDDLE_KEY, ("root", ROOT_KEY))
-LEAF = make("broker.example.net", LEAF_KEY, ("root", ROOT_KEY))
-DEEP = make("broker.example.net", LEAF_KEY, ("middle", MIDDLE_KEY))
+def found(case: Case, use: Use = Use.SERVER) -> tuple[TlsProblem, ...]:
+    return inspect(case.certificate, case.key, case.ca, NOW, case.host, use)
 
 
 def codes(certificate: bytes | None, key: bytes | None, ca: bytes | None, identity: str = "") -> list[str]:
     return [problem.code for problem in inspect(certificate, key, ca, NOW, identity)]
 
 
-def test_good_files() -> None:
-    assert codes(pem(LEAF), key_pem(LEAF_KEY), pem(ROOT), "broker.example.net") == []
-    assert codes(pem(LEAF), key_pem(LEAF_KEY), None, "Broker.Example.net") == []
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_said(name: str) -> None:
+    case = CASES[name]
+    problems = found(case)
+    fatal = {problem.code for problem in problems if problem.fatal}
+    assert fatal - set(case.said) <= {case.server}, [problem.problem for problem in problems]
+    assert case.server in fatal or not case.server
+    assert {problem.code for problem in problems} - {case.server} == set(case.said) - {case.server}
+    assert all((problem.remedy or problem.code.remedy) and problem.effect for problem in problems)
+    assert not any(problem.problem.endswith(".") for problem in problems)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_said_of_a_client(name: str) -> None:
+    case = CASES[name]
+    fatal = {problem.code for problem in found(case, Use.CLIENT) if problem.fatal}
+    assert (case.client in fatal) if case.client else not fatal
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.words])
+def test_the_words(name: str) -> None:
+    case = CASES[name]
+    assert any(case.words in problem.problem for use in Use for problem in found(case, use))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_nothing_is_said_of_good_files(name: str) -> None:
+    assert found(GOOD[name]) == found(GOOD[name], Use.CLIENT) == ()
 
 
 def test_good_files_of_trustme() -> None:
-    authority = trustme.CA()
-    issued = authority.issue_cert("broker.example.net")
+    made = trustme.CA()
+    issued = made.issue_cert("broker.example.net")
     chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
-    found = inspect(chain, issued.private_key_pem.bytes(), authority.cert_pem.bytes(), dt.datetime.now(dt.UTC))
-    assert found == ()
+    files = (chain, issued.private_key_pem.bytes(), made.cert_pem.bytes())
+    for use in Use:
+        assert inspect(*files, dt.datetime.now(dt.UTC), HOST, use) == ()
 
 
 @pytest.mark.parametrize(
-    "key", [rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()], ids=["rsa", "ed25519"]
+    "private", [rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()], ids=["rsa", "ed25519"]
 )
-def test_other_kinds_of_keys(key: Key) -> None:
-    assert codes(pem(make("x", key, ("root", ROOT_KEY))), key_pem(key), pem(ROOT)) == []
+def test_other_kinds_of_keys(private: Key) -> None:
+    leaf = broker(ROOT, private=private)
+    assert codes(leaf.pem, leaf.key_pem, ROOT.pem) == []
 
 
-def test_text_before_the_pem_block_is_fine() -> None:
-    assert codes(b"Certificate:\n    Data:\n" + pem(LEAF), key_pem(LEAF_KEY), b"# our CA\n" + pem(ROOT)) == []
-
-
-@pytest.mark.parametrize(
-    ("certificate", "key", "ca", "code", "part"),
-    [
-        (b"", key_pem(LEAF_KEY), pem(ROOT), "tls-no-pem", Part.CERTIFICATE),
-        (b"junk", key_pem(LEAF_KEY), pem(ROOT), "tls-no-pem", Part.CERTIFICATE),
-        (key_pem(LEAF_KEY), key_pem(LEAF_KEY), pem(ROOT), "tls-no-pem", Part.CERTIFICATE),
-        (pem(LEAF)[:200], key_pem(LEAF_KEY), pem(ROOT), "tls-bad-pem", Part.CERTIFICATE),
-        (pem(LEAF), key_pem(LEAF_KEY), b"", "tls-no-pem", Part.CA),
-        (pem(LEAF), key_pem(LEAF_KEY), b"junk", "tls-no-pem", Part.CA),
-        (pem(LEAF), b"", pem(ROOT), "tls-no-key", Part.KEY),
-        (pem(LEAF), pem(LEAF), pem(ROOT), "tls-no-key", Part.KEY),
-        (pem(LEAF), key_pem(LEAF_KEY, b"secret"), pem(ROOT), "tls-key-encrypted", Part.KEY),
-        (pem(LEAF), key_pem(ROOT_KEY), pem(ROOT), "tls-key-mismatch", Part.KEY),
-        (pem(LEAF), key_pem(LEAF_KEY), pem(MIDDLE), "tls-untrusted", Part.CERTIFICATE),
-        (pem(DEEP), key_pem(LEAF_KEY), pem(ROOT), "tls-untrusted", Part.CERTIFICATE),
-        (
-            pem(make("x", LEAF_KEY, ("root", new_key()))),
-            key_pem(LEAF_KEY),
-            pem(ROOT),
-            "tls-untrusted",
-            Part.CERTIFICATE,
-        ),
-    ],
-)
-def test_files_that_break_tls(certificate: bytes, key: bytes, ca: bytes, code: str, part: Part) -> None:
-    (problem,) = inspect(certificate, key, ca, NOW)
-    assert (problem.code, problem.part, problem.fatal, problem.overdue) == (code, part, True, False)
-    assert problem.remedy
-
-
-def test_one_damaged_certificate_in_a_bundle_is_a_warning() -> None:
-    (problem,) = inspect(pem(LEAF), key_pem(LEAF_KEY), pem(ROOT) + pem(MIDDLE)[:100], NOW)
-    assert (problem.code, problem.part, problem.fatal) == ("tls-bad-pem", Part.CA, False)
+def test_a_key_whose_numbers_do_not_belong_together() -> None:
+    private = rsa.generate_private_key(65537, 2048)
+    leaf = broker(ROOT, private=private)
+    mine = private.private_numbers()
+    mixed = rsa.RSAPrivateNumbers(
+        mine.p, mine.q, mine.d + 2, mine.dmp1, mine.dmq1, mine.iqmp, mine.public_numbers
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    assert codes(leaf.pem, private_pem(mixed), ROOT.pem) == ["tls-no-key"]
 
 
 @pytest.mark.parametrize(
@@ -142,69 +98,82 @@ def test_one_damaged_certificate_in_a_bundle_is_a_warning() -> None:
 def test_dates(begin: dt.datetime, end: dt.datetime, code: str, fatal: bool, part: Part) -> None:
     leaf, root = LEAF, ROOT
     if part is Part.CERTIFICATE:
-        leaf = make("broker.example.net", LEAF_KEY, ("root", ROOT_KEY), begin=begin, end=end)
+        leaf = broker(ROOT, private=LEAF.key, begin=begin, end=end)
     else:
-        root = make("root", ROOT_KEY, begin=begin, end=end)
-    found = inspect(pem(leaf), key_pem(LEAF_KEY), pem(root), NOW)
-    assert [(problem.code, problem.part, problem.fatal, problem.overdue) for problem in found] == (
+        root = authority(private=ROOT.key, begin=begin, end=end)
+    said = inspect(leaf.pem, leaf.key_pem, root.pem, NOW)
+    assert [(each.code, each.part, each.fatal, each.overdue) for each in said if each.fatal == fatal] == (
         [(code, part, fatal, fatal)] if code else []
     )
 
 
-def test_chains() -> None:
-    assert codes(pem(DEEP) + pem(MIDDLE), key_pem(LEAF_KEY), pem(ROOT)) == []
-    assert codes(pem(DEEP), key_pem(LEAF_KEY), pem(MIDDLE)) == []
-    assert codes(pem(DEEP), key_pem(LEAF_KEY), pem(ROOT) + pem(MIDDLE)) == []
-    alone = make("alone", LEAF_KEY)
-    assert codes(pem(alone), key_pem(LEAF_KEY), pem(alone)) == []
+def test_a_ca_that_ends_soon_beside_its_renewal() -> None:
+    old = authority(private=ROOT.key, end=NOW + DAY)
+    assert codes(LEAF.pem, LEAF.key_pem, old.pem) == ["tls-expires-soon"]
+    assert codes(LEAF.pem, LEAF.key_pem, old.pem + ROOT.pem) == []
 
 
-def test_an_intermediate_over_its_date() -> None:
-    late = make("middle", MIDDLE_KEY, ("root", ROOT_KEY), end=NOW - DAY)
-    assert codes(pem(DEEP) + pem(late), key_pem(LEAF_KEY), pem(ROOT)) == ["tls-expired"]
-
-
-def test_a_renewed_ca_beside_the_old_one() -> None:
-    old = make("root", ROOT_KEY, end=NOW - DAY)
-    assert codes(pem(LEAF), key_pem(LEAF_KEY), pem(old) + pem(ROOT)) == []
-
-
-@pytest.mark.parametrize(
-    ("names", "identity", "warned"),
-    [
-        (["a.example.net"], "a.example.net", False),
-        (["b.example.net", "A.example.net"], "a.example.net", False),
-        (["*.example.net"], "a.example.net", False),
-        (["*.example.net"], "a.b.example.net", True),
-        (["b.example.net"], "broker.example.net", True),
-        ([], "broker.example.net", False),
-        ([], "a.example.net", True),
-        (["b.example.net"], "", False),
-    ],
-)
-def test_names(names: list[str], identity: str, warned: bool) -> None:
-    alternative: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
-    leaf = make("broker.example.net", LEAF_KEY, ("root", ROOT_KEY), alternative=alternative)
-    found = inspect(pem(leaf), key_pem(LEAF_KEY), pem(ROOT), NOW, identity)
-    assert [(problem.code, problem.fatal) for problem in found] == ([("tls-name-mismatch", False)] if warned else [])
-
-
-def test_addresses_as_names() -> None:
-    leaf = make("x", LEAF_KEY, ("root", ROOT_KEY), alternative=[x509.IPAddress(ipaddress.ip_address("2001:db8::1"))])
-    assert codes(pem(leaf), key_pem(LEAF_KEY), pem(ROOT), "2001:DB8::1") == []
-    assert codes(pem(leaf), key_pem(LEAF_KEY), pem(ROOT), "192.0.2.1") == ["tls-name-mismatch"]
+def test_a_ca_that_is_out_of_date_is_idle_beside_a_good_one() -> None:
+    old, later = authority(end=NOW - DAY, name="old"), authority(begin=NOW + DAY, name="later")
+    said = inspect(LEAF.pem, LEAF.key_pem, old.pem + ROOT.pem + later.pem, NOW)
+    assert [(each.code, each.idle, each.fatal) for each in said] == [
+        ("tls-expired", True, False),
+        ("tls-not-yet-valid", True, False),
+    ]
+    assert [each.idle for each in inspect(None, None, old.pem, NOW)] == [False]
 
 
 def test_only_what_is_given_is_checked() -> None:
     assert codes(None, None, None) == []
-    assert codes(None, None, pem(ROOT)) == []
-    assert codes(None, key_pem(LEAF_KEY), None) == []
+    assert codes(None, None, ROOT.pem) == []
+    assert codes(None, LEAF.key_pem, None) == []
+    assert codes(LEAF.pem, LEAF.key_pem, None, HOST) == []
+
+
+@pytest.mark.parametrize(("use", "usage"), [(Use.SERVER, CLIENT), (Use.CLIENT, SERVER)])
+def test_without_a_ca_the_use_of_a_certificate_is_a_warning(use: Use, usage: x509.ObjectIdentifier) -> None:
+    leaf = broker(ROOT, usages=(usage,))
+    (problem,) = inspect(leaf.pem, leaf.key_pem, None, NOW, use=use)
+    assert (problem.code, problem.fatal) == (f"tls-not-for-{use.name.lower()}s", False)
+
+
+def test_without_a_ca_a_signature_with_sha1_is_a_warning() -> None:
+    (problem,) = inspect(stored("sha1.pem"), stored("sha1.key"), None, NOW)
+    assert (problem.code, problem.fatal) == ("tls-weak-signature", False)
+    assert "SHA-1" in problem.problem
+
+
+def test_a_name_mismatch_says_what_to_ask_for() -> None:
+    (problem,) = inspect(LEAF.pem, LEAF.key_pem, ROOT.pem, NOW, "other.example.net")
+    assert problem.problem == f"the certificate is for {HOST}, not for other.example.net"
+    assert problem.remedy == "request a certificate with the alternative name other.example.net"
+
+
+def test_der_says_how_to_convert() -> None:
+    assert "-inform der" in found(BAD["DER"])[0].remedy
+    (problem,) = inspect(LEAF.pem, b"\x30\x82" + b"x" * 50, ROOT.pem, NOW)
+    assert (problem.code, "openssl pkey -inform der" in problem.remedy) == ("tls-no-key", True)
+
+
+@pytest.mark.untraced
+def test_many_cas_of_one_name_are_not_tried_for_ever() -> None:
+    shared = authority("loop")
+    loop = [authority("loop", shared, private=shared.key) for _ in range(30)]
+    leaf = broker(loop[0])
+    begin = time.thread_time()
+    inspect(leaf.pem + b"".join(each.pem for each in loop), leaf.key_pem, ROOT.pem, NOW)
+    assert time.thread_time() - begin < 1
+
+
+def test_certificates_are_loaded_as_the_engine_does() -> None:
+    assert load(MIDDLE.pem + b"  " + OTHER.pem) == (MIDDLE.certificate,)
 
 
 def test_the_key_is_in_no_message() -> None:
-    found = inspect(pem(LEAF), key_pem(ROOT_KEY), pem(MIDDLE), NOW, "other")
-    assert len(found) == 3
-    assert "PRIVATE" not in "".join(problem.problem + problem.remedy for problem in found)
+    for case in CASES.values():
+        text = "".join(problem.problem + problem.remedy for problem in found(case))
+        lines = [line for line in case.key.decode(errors="replace").split() if len(line) > 30]
+        assert not any(line in text for line in lines)
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200), st.binary(max_size=200))
@@ -212,8 +181,19 @@ def test_any_bytes_give_problems_not_errors(certificate: bytes, key: bytes, ca: 
     assert {problem.code for problem in inspect(certificate, key, ca, NOW)} >= {"tls-no-key"}
 
 
-@given(st.integers(0, len(pem(LEAF)) - 1), st.integers(0, 255))
-def test_a_flipped_byte_never_raises(place: int, byte: int) -> None:
-    damaged = bytearray(pem(LEAF))
+@given(st.integers(0, len(LEAF.pem) - 1), st.integers(0, 255), st.sampled_from([LEAF, ROOT]))
+def test_a_flipped_byte_never_raises(place: int, byte: int, which: object) -> None:
+    files = {LEAF: bytearray(LEAF.pem), ROOT: bytearray(ROOT.pem)}
+    damaged = files[LEAF if which is LEAF else ROOT]
+    damaged[place % len(damaged)] = byte
+    for use in Use:
+        assert isinstance(inspect(bytes(files[LEAF]), LEAF.key_pem, bytes(files[ROOT]), NOW, "x", use), tuple)
+
+
+@given(st.integers(0, len(LEAF.der) - 1), st.integers(0, 255))
+def test_a_flipped_byte_inside_a_certificate_never_raises(place: int, byte: int) -> None:
+    damaged = bytearray(LEAF.der)
     damaged[place] = byte
-    assert isinstance(inspect(bytes(damaged), key_pem(LEAF_KEY), pem(ROOT), NOW, "x"), tuple)
+    text = b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(damaged) + b"\n-----END CERTIFICATE-----\n"
+    for use in Use:
+        assert isinstance(inspect(text, LEAF.key_pem, ROOT.pem, NOW, HOST, use), tuple)

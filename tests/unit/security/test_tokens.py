@@ -13,18 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from choria_broker.security.keys import VerificationKey, ed25519_from_hex
+from choria_broker.security.token_permissions import ClientPermission, ServerPermission
 from choria_broker.security.tokens import Envelope, Fault, Rejection, open_envelope, verify
-from choria_broker.security.tokens_claims import (
-    Claims,
-    ClientClaims,
-    ClientPermission,
-    ProvisioningClaims,
-    Purpose,
-    ServerClaims,
-    ServerPermission,
-)
+from choria_broker.security.tokens_claims import Claims, ClientClaims, ProvisioningClaims, Purpose, ServerClaims
 from choria_broker.security.tokens_encoding import decode_base64url
-from unit.security.minting import (
+from support.minting import (
     CHAIN_ISSUER,
     NOW,
     ORGANIZATION,
@@ -35,6 +28,7 @@ from unit.security.minting import (
     client,
     encoded,
     hex_of,
+    ksuid,
     mint,
     provisioning,
     server,
@@ -268,11 +262,18 @@ def test_flags_that_are_false_are_not_held() -> None:
         ({"exp": None}, None),
         ({"nbf": NOW}, None),
         ({"nbf": NOW + 0.9}, None),
-        ({"nbf": NOW + 1}, Fault.NOT_YET_VALID),
+        ({"nbf": NOW + 1}, None),
+        ({"nbf": NOW + 60}, None),
+        ({"nbf": NOW + 61}, Fault.NOT_YET_VALID),
         ({"nbf": 10**300}, Fault.NOT_YET_VALID),
         ({"nbf": None}, None),
         ({"iat": NOW}, None),
-        ({"iat": NOW + 1}, Fault.FUTURE),
+        ({"iat": NOW + 1}, None),
+        ({"iat": NOW + 60}, None),
+        ({"iat": NOW + 61}, Fault.FUTURE),
+        ({"iat": NOW + 60, "nbf": NOW + 60}, None),
+        ({"iat": NOW + 60, "nbf": NOW + 61}, Fault.NOT_YET_VALID),
+        ({"iat": NOW + 60, "exp": NOW}, Fault.EXPIRED),
         ({"iat": None}, None),
         ({"exp": None, "nbf": None, "iat": None}, None),
     ],
@@ -286,10 +287,25 @@ def test_times(kind: type[Claims], make: Any, changes: dict[str, Any], fault: Fa
     assert isinstance(result, kind) if fault is None else result.fault is fault
 
 
-@pytest.mark.parametrize("now", [NOW - 60, NOW - 60.001])
+@pytest.mark.parametrize("now", [NOW - 120, NOW - 120.001])
 def test_moments_are_compared_exactly(now: float) -> None:
-    result = check(mint(client()), now=now)
-    assert isinstance(result, ClientClaims) is (now >= NOW - 60)
+    result = check(mint(client()), now=now)  # issued a minute before NOW
+    assert isinstance(result, ClientClaims) is (now >= NOW - 120)
+
+
+@pytest.mark.parametrize(("ahead", "fault"), [(60, None), (61, Fault.FUTURE)])
+@pytest.mark.parametrize(("kind", "make"), [(ClientClaims, client), (ServerClaims, server)])
+def test_chains_of_a_fast_clock(kind: type[Claims], make: Any, ahead: int, fault: Fault | None) -> None:
+    moment = NOW + ahead
+    claims = chained(make(iat=moment, nbf=NOW, jti=ksuid(moment)))
+    result = check(mint(claims, CHAIN_ISSUER), kind)
+    assert isinstance(result, kind) if fault is None else result.fault is fault
+
+
+def test_the_end_of_a_chain_issuer_has_no_leeway() -> None:
+    result = check(mint(chained(client(), issexp=NOW - 1), CHAIN_ISSUER), ClientClaims)
+    assert isinstance(result, Rejection)
+    assert result.fault is Fault.ISSUER_EXPIRED
 
 
 @pytest.mark.parametrize(
@@ -359,3 +375,37 @@ def test_no_text_opens_by_accident(text: str) -> None:
 def test_a_number_too_large_for_any_clock_is_only_a_late_moment() -> None:
     claims = ClientClaims.read({**client(), "exp": 10**400})
     assert claims.expires == 10**400
+
+
+@pytest.mark.parametrize(
+    ("claims", "told"),
+    [
+        ({"collectives": [f"c{number}" for number in range(64)]}, ""),
+        ({"collectives": [f"c{number}" for number in range(65)]}, "claim collectives has more than 64 entries"),
+        ({"identity": "x" * 255}, ""),
+        ({"identity": "x" * 256}, "claim identity has more than 255 characters"),
+        ({"pub_subjects": [f"s.{number}" for number in range(360)]}, ""),
+        ({"pub_subjects": [f"s.{number}" for number in range(500)]}, "header or claims have more than 400 values"),
+        ({"opa_policy": "deny, [and] {allow}" * 100}, ""),
+        ({"exp": 10**4000}, ""),
+    ],
+)
+def test_how_much_a_token_may_say(claims: dict[str, object], told: str) -> None:
+    envelope = open_envelope(mint(server(**claims)))
+    outcome = (
+        envelope
+        if isinstance(envelope, Rejection)
+        else verify(envelope, ServerClaims, (ORGANIZATION.public_key(),), NOW)
+    )
+    if told:
+        assert outcome == Rejection(Fault.CLAIMS, told)
+    else:
+        assert isinstance(outcome, ServerClaims)
+
+
+def test_the_longest_token() -> None:
+    longest = "x" * 8188 + ".y.z"
+    assert open_envelope(longest) == Rejection(
+        Fault.MALFORMED, "the token is not base64url of JSON objects and a signature"
+    )
+    assert open_envelope(f"x{longest}") == Rejection(Fault.MALFORMED, "the token has more than 8192 characters")

@@ -8,17 +8,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from choria_broker.config.settings import (
-    Gateway,
-    GatewayRemote,
-    LeafnodeRemote,
-    Leafnodes,
-    Network,
-    RemoteTls,
-    Settings,
-    Tls,
-    TlsFiles,
-)
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.links import Gateway, GatewayRemote, LeafnodeRemote, Leafnodes
+from choria_broker.settings.network import Network
+from choria_broker.settings.tls import RemoteTls, Tls, TlsFiles
 from choria_broker.stats.certificates import Certificate, Role, Source, certificates, sources
 
 SOURCE = Source(Role.CA, Path("/etc/ca.pem"))
@@ -26,17 +19,30 @@ SOON = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 
 
 def settings(network: Network, *, tls: bool = True) -> Settings:
-    files = TlsFiles(Path("/b.pem"), Path("/b.key"), Path("/ca.pem")) if tls else None
-    return Settings(Path("/broker.conf"), "broker", Tls(tls, tls, tls, files), network=network)
+    files = TlsFiles(certificate=Path("/b.pem"), key=Path("/b.key"), ca=Path("/ca.pem")) if tls else None
+    return Settings(
+        source=Path("/broker.conf"),
+        identity="broker",
+        tls=Tls(enabled=tls, everywhere=tls, verify_clients=tls, files=files),
+        network=network,
+    )
 
 
 def test_every_file_of_the_settings() -> None:
-    own = RemoteTls(Path("/g.pem"), Path("/g.key"), Path("/gca.pem"))
+    own = RemoteTls(certificate=Path("/g.pem"), key=Path("/g.key"), ca=Path("/gca.pem"))
     network = Network(
         client_signers=("/signer.pem", "aa" * 32),
         server_signers=("/signer.pem",),
-        gateway=Gateway(remotes=(GatewayRemote("A", (), own), GatewayRemote("B", (), RemoteTls()))),
-        leafnodes=Leafnodes(remotes=(LeafnodeRemote("C", (), "choria", None, RemoteTls(ca=Path("/lca.pem"))),)),
+        gateway=Gateway(
+            remotes=(GatewayRemote(name="A", urls=(), tls=own), GatewayRemote(name="B", urls=(), tls=RemoteTls()))
+        ),
+        leafnodes=Leafnodes(
+            remotes=(
+                LeafnodeRemote(
+                    name="C", urls=(), account="choria", credentials=None, tls=RemoteTls(ca=Path("/lca.pem"))
+                ),
+            )
+        ),
     )
     assert [(source.role.value, str(source.file)) for source in sources(settings(network))] == [
         ("broker", "/b.pem"),

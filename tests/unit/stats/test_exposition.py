@@ -12,14 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from choria_broker.stats.collector import FamilyCollector
 from choria_broker.stats.exposition import exposition
-from choria_broker.stats.families import Family, Kind, Sample, counter
+from choria_broker.stats.families import Family, MetricType, Sample
 
 
 def test_families_are_sorted_and_counters_keep_their_names() -> None:
     registry = CollectorRegistry()
     Gauge("zebra", "Last.", registry=registry).set(1.5)
     Counter("library", "With the library's ending.", ("rule",), registry=registry).labels("x").inc()
-    families = [counter("choria_plain", "A \\ and\na line.", 3)]
+    families = [Family("choria_plain", MetricType.COUNTER, "A \\ and\na line.", (Sample(3),))]
     registry.register(FamilyCollector(lambda: families))
     assert exposition(registry).decode() == (
         "# HELP choria_plain A \\\\ and\\na line.\n"
@@ -37,7 +37,7 @@ def test_families_are_sorted_and_counters_keep_their_names() -> None:
 def test_families_without_samples_are_left_out() -> None:
     registry = CollectorRegistry()
     Counter("silent", "Nothing yet.", ("rule",), registry=registry)
-    registry.register(FamilyCollector(lambda: [Family("empty", Kind.GAUGE, "Nothing.", ())]))
+    registry.register(FamilyCollector(lambda: [Family("empty", MetricType.GAUGE, "Nothing.", ())]))
     assert exposition(registry) == b""
 
 
@@ -65,14 +65,15 @@ def test_a_histogram_has_all_its_lines() -> None:
 )
 def test_numbers(value: float, text: str) -> None:
     registry = CollectorRegistry()
-    registry.register(FamilyCollector(lambda: [counter("number", "A number.", value)]))
+    family = Family("number", MetricType.COUNTER, "A number.", (Sample(value),))
+    registry.register(FamilyCollector(lambda: [family]))
     assert exposition(registry).decode().splitlines()[-1] == f"number {text}"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r")), st.floats(allow_nan=False))
 def test_a_reader_gets_back_what_was_written(label: str, value: float) -> None:
     registry = CollectorRegistry()
-    family = Family("family", Kind.GAUGE, "A family.", (Sample(value, {"name": label}),))
+    family = Family("family", MetricType.GAUGE, "A family.", (Sample(value, {"name": label}),))
     registry.register(FamilyCollector(lambda: [family]))
     text = exposition(registry).decode()
     ((sample,),) = [each.samples for each in text_string_to_metric_families(text)]

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from choria_broker.config.settings import (
-    Endpoint,
-    Gateway,
-    GatewayRemote,
-    LeafnodeRemote,
-    Leafnodes,
-    Network,
-    RemoteTls,
-)
+from choria_broker.settings.endpoint import Endpoint
+from choria_broker.settings.links import Gateway, GatewayRemote, LeafnodeRemote, Leafnodes
+from choria_broker.settings.network import Network
+from choria_broker.settings.tls import RemoteTls
 from choria_broker.stats.links import Link, LinkKind, links
 from choria_broker.stats.readings import Leafnode, Readings, Server
 
 
 def remote(name: str, host: str, port: int = 7422, account: str = "choria") -> LeafnodeRemote:
-    return LeafnodeRemote(name, (Endpoint("nats-leaf", host, port),), account, None, RemoteTls())
+    return LeafnodeRemote(
+        name=name, urls=(Endpoint("nats-leaf", host, port),), account=account, credentials=None, tls=RemoteTls()
+    )
 
 
 def connection(
@@ -76,9 +73,16 @@ def test_leafnodes(remotes: list[LeafnodeRemote], connections: list[Leafnode], c
 
 
 def test_gateways_but_for_the_own_cluster() -> None:
-    remotes = tuple(GatewayRemote(name, (), RemoteTls()) for name in ("TOKYO", "HOME", "LONDON"))
-    network = Network(gateway=Gateway("HOME", 7222, remotes))
+    remotes = tuple(GatewayRemote(name=name, urls=(), tls=RemoteTls()) for name in ("TOKYO", "HOME", "LONDON"))
+    network = Network(gateway=Gateway(name="HOME", port=7222, remotes=remotes))
     assert links(network, Readings(Server(), gateways={"LONDON": 0.5, "STRANGER": None})) == (
         Link(LinkKind.GATEWAY, "TOKYO", connected=False),
         Link(LinkKind.GATEWAY, "LONDON", connected=True, rtt_ms=0.5),
     )
+
+
+def test_without_readings_nobody_knows() -> None:
+    gateway = Gateway(name="HOME", remotes=(GatewayRemote(name="TOKYO", urls=(), tls=RemoteTls()),))
+    network = Network(gateway=gateway, leafnodes=Leafnodes(remotes=(remote("hub", "10.0.0.1"),)))
+    assert links(network, None) == (Link(LinkKind.GATEWAY, "TOKYO"), Link(LinkKind.LEAFNODE, "hub"))
+    assert links(network, None)[0].connected is None

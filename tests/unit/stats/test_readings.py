@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from choria_broker.stats.readings import (
     Leafnode,
+    Route,
     Server,
     Streams,
     read_gateways,
     read_leafnodes,
-    read_peers,
+    read_routes,
 )
 
 SAMPLES = Path(__file__).parents[2] / "golden/samples"
@@ -35,6 +36,7 @@ def sample(name: str) -> Any:
 
 def test_the_server() -> None:
     assert Server.read(sample("varz.json")) == Server(
+        id="NDTAEQCYKVBN6WY6NPRIATHLAYPYKWKI4VFI4TW76OIXFSQ2IBIA2NZN",
         version="2.10.10",
         connections=42,
         total_connections=44,
@@ -76,8 +78,10 @@ def test_a_round_trip_time_that_was_not_measured_is_none(rtt: object) -> None:
 
 
 def test_links() -> None:
-    routes = {"routes": [{"remote_name": "b2"}, {"remote_name": "b3"}, {"remote_name": "b2"}, {}]}
-    assert read_peers(routes) == {"b2", "b3"}
+    routes = {"routes": [{"remote_name": "b2"}, {"remote_id": "NB3"}, {}]}
+    assert read_routes(routes) == (Route("b2"), Route("NB3"))
+    dialled = {"remote_name": "b2", "remote_id": "NB2", "did_solicit": True, "ip": "192.0.2.2", "port": 5222}
+    assert read_routes({"routes": [dialled]}) == (Route("b2", "192.0.2.2", 5222, solicited=True),)
     outbound = {"TOKYO": {"connection": {"rtt": "1.5ms"}}, "OSAKA": {}}
     assert read_gateways({"outbound_gateways": outbound, "inbound_gateways": {"LONDON": []}}) == {
         "TOKYO": 1.5,
@@ -89,8 +93,9 @@ def test_links() -> None:
 def test_whatever_the_engine_says_is_read(value: object, key: str) -> None:
     for page in (value, {key: value}, {"leafs": [value]}, {"routes": [value, {"remote_name": value}]}):
         assert isinstance(read_leafnodes(page), tuple)
-        assert all(isinstance(name, str) for name in (*read_peers(page), *read_gateways(page)))
-        for reading in (Server.read(page), Streams.read(page), Leafnode.read(page)):
+        assert all(isinstance(name, str) for name in read_gateways(page))
+        assert all(route.name for route in read_routes(page))
+        for reading in (Server.read(page), Streams.read(page), Leafnode.read(page), Route.read(page)):
             for field in dataclasses.fields(reading):
                 found = getattr(reading, field.name)
                 assert isinstance(found, type(field.default)) or field.name == "rtt_ms"

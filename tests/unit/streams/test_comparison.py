@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from choria_broker.config.settings import StandardStream, Streams
+from choria_broker.settings.streams import Streams
 from choria_broker.streams.comparison import changes, update
-from choria_broker.streams.standard import plan
+from choria_broker.streams.standard import document, plan
+from support.standard_streams import standard
 
 STREAMS = {
-    each.name: each.document() for each in plan(Streams(store=Path("/s"), executor=StandardStream(3600.0)), 0).managed
+    each.name: document(each)
+    for each in plan(Streams(store=Path("/s"), standard=standard(executor=(3600.0, -1))), 0).managed
 }
 EVENTS = STREAMS["CHORIA_EVENTS"]
 ELECTION = STREAMS["KV_CHORIA_LEADER_ELECTION"]

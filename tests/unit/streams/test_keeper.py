@@ -12,17 +12,23 @@ from typing import Any, cast
 import nats.errors
 import pytest
 from nats.aio.client import Client
-from prometheus_client import CollectorRegistry
 
-from choria_broker.config.settings import StandardStream, Streams
 from choria_broker.errors import NotReadyError
+from choria_broker.settings.streams import Streams
 from choria_broker.streams.api import StreamsApi, UnansweredError
 from choria_broker.streams.keeper import Keeper, Timers
 from choria_broker.streams.ledger import Ledger
 from choria_broker.streams.report import Report, State
 from choria_broker.streams.standard import plan
+from support.standard_streams import standard
 
-NAMES = ["CHORIA_EVENTS", "CHORIA_MACHINE", "CHORIA_STREAM_ADVISORIES", "KV_CHORIA_LEADER_ELECTION"]
+NAMES = [
+    "CHORIA_EVENTS",
+    "CHORIA_MACHINE",
+    "CHORIA_STREAM_ADVISORIES",
+    "CHORIA_EXECUTOR",
+    "KV_CHORIA_LEADER_ELECTION",
+]
 Reaction = BaseException | int | bytes | None
 """What comes in place of an answer: an error of the client, one of the API, some bytes; None for the usual answer."""
 
@@ -41,6 +47,7 @@ class Engine:
         reactions: what comes instead of the next answers to a request.
         connected: tells a client whether it is connected.
         connections, closed: how many there were, and how many were closed.
+        cluster: what the cluster is called that has the streams.
     """
 
     def __init__(self) -> None:
@@ -50,6 +57,7 @@ class Engine:
         self.refusals: list[Exception] = []
         self.is_connected = True
         self.connections = self.closed = 0
+        self.cluster = ""
         self.first_ts = "2026-01-01T00:00:02Z"
 
     async def connect(self, _account: str, **_options: object) -> Client:
@@ -81,6 +89,7 @@ class Engine:
             self.streams[name] = {"duplicate_window": window} | document
         state = {"messages": 3, "first_ts": self.first_ts}
         told = {"config": self.streams[name], "created": "2026-01-01T00:00:01.5Z", "state": state}
+        told["cluster"] = {"name": self.cluster}
         return Answer(json.dumps(told).encode())
 
     @staticmethod
@@ -96,9 +105,9 @@ class Scene:
         self, streams: Streams | None = None, *, peers: int = 0, accounts: tuple[str, ...] = ("choria",)
     ) -> None:
         self.engine, self.pauses = Engine(), list[int]()
-        self.ledger = Ledger(CollectorRegistry(), "broker1")
+        self.ledger = Ledger()
         self.timers = Timers(first=lambda _wanted, _peers: 0.0, pause=self.pause)
-        self.plan = plan(streams or Streams(store=Path("/s")), peers)
+        self.plan = plan(streams or Streams(store=Path("/s")), peers, "NEW")
         self.accounts = accounts
 
     def pause(self, attempt: int) -> float:
@@ -129,6 +138,7 @@ async def test_streams_are_made_in_their_order(caplog: pytest.LogCaptureFixture)
         "Created stream CHORIA_EVENTS with 1 replicas and 24h0m0s retention",
         "Created stream CHORIA_MACHINE with 1 replicas and 24h0m0s retention",
         "Created stream CHORIA_STREAM_ADVISORIES with 1 replicas and 168h0m0s retention",
+        "Created stream CHORIA_EXECUTOR with 1 replicas and 24h0m0s retention",
         "Created stream KV_CHORIA_LEADER_ELECTION with 1 replicas and 1m0s retention",
     ]
     assert scene.pauses == []
@@ -141,7 +151,7 @@ async def test_what_is_equal_is_only_looked_at(caplog: pytest.LogCaptureFixture)
     caplog.clear()
     await scene.run()
     assert scene.engine.calls == [f"INFO {name}" for name in NAMES]
-    assert set(scene.outcomes.values()) == {"unchanged", "not-managed"}
+    assert set(scene.outcomes.values()) == {"unchanged"}
     assert lines(caplog) == []
 
 
@@ -208,8 +218,8 @@ async def test_what_fails_for_good_stops_no_other_and_is_told_at_the_end(caplog:
         "CHORIA_EVENTS": "failed",
         "CHORIA_MACHINE": "created",
         "CHORIA_STREAM_ADVISORIES": "failed",
+        "CHORIA_EXECUTOR": "created",
         "KV_CHORIA_LEADER_ELECTION": "created",
-        "CHORIA_EXECUTOR": "not-managed",
     }
     first, second, last = lines(caplog, logging.ERROR)
     assert first == "could not create stream CHORIA_EVENTS: problem 10065 (10065)"
@@ -256,11 +266,11 @@ async def test_a_fault_of_the_broker_itself_stops_no_other_stream(caplog: pytest
 async def test_a_stream_made_over_old_messages_is_told_and_gets_its_description(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    scene = Scene(Streams(store=Path("/s"), events=StandardStream(0), machine=StandardStream(0)))
+    scene = Scene(Streams(store=Path("/s"), standard=standard(event=(0.0, -1), machine=(0.0, -1))))
     scene.engine.first_ts = "2025-12-31T23:59:59.123456789Z"
     await scene.run()
     assert scene.engine.calls[:3] == [f"{call} CHORIA_STREAM_ADVISORIES" for call in ("INFO", "CREATE", "UPDATE")]
-    assert "made over 3 messages" in lines(caplog, logging.WARNING)[0]
+    assert "created over 3 messages" in lines(caplog, logging.WARNING)[0]
     assert scene.outcomes["CHORIA_STREAM_ADVISORIES"] == "created"
 
 
@@ -296,7 +306,6 @@ async def test_connecting_is_tried_until_it_works_and_shows(caplog: pytest.LogCa
         ("retrying", "could not connect: TimeoutError"),
         ("retrying", "could not connect: no credentials file"),
         ("retrying", "could not connect: ValueError"),
-        ("not-managed", ""),
     }
     assert lines(caplog, logging.ERROR)[0] == "could not setup system streams: could not connect: refused"
     assert len(lines(caplog, logging.ERROR)) == 4
@@ -334,7 +343,7 @@ async def test_members_of_a_cluster_wait_first_and_say_so(caplog: pytest.LogCapt
 
     scene.timers = Timers(first=first)
     await scene.run()
-    assert asked == [((-1,) * 4, 3)]
+    assert asked == [((-1,) * 5, 3)]
     assert lines(caplog)[0] == "Configuring system streams after 10ms"
     assert scene.engine.streams["CHORIA_EVENTS"]["num_replicas"] == 3
 
@@ -368,3 +377,30 @@ async def test_an_api_that_does_not_answer_is_given_its_time_only() -> None:
     engine.reactions["INFO X"] = [TimeoutError()]
     with pytest.raises(UnansweredError, match=r"within 2\.5s"):
         await StreamsApi(cast("Client", engine), 2.5).look_up("X")
+
+
+@pytest.mark.parametrize(("cluster", "placed"), [("NEW", True), ("ELSEWHERE", False), ("", False)])
+async def test_streams_follow_their_cluster_to_its_new_name(cluster: str, *, placed: bool) -> None:
+    scene = Scene(peers=3)
+    await scene.run()
+    scene.engine.cluster = cluster
+    scene.engine.streams["CHORIA_EVENTS"]["num_replicas"] = 1
+    scene.engine.calls.clear()
+    updates = "UPDATE CHORIA_EVENTS"
+    scene.engine.reactions[updates] = [10005, None, 10124] if placed else [10005]
+    placements = []
+    request = scene.engine.request
+
+    async def listen(subject: str, payload: bytes, timeout: float) -> Answer:  # noqa: ASYNC109 - as the client's
+        if subject.endswith(updates.replace(" ", ".")):
+            document = json.loads(payload)
+            placements.append((document.get("placement"), document["num_replicas"]))
+        return await request(subject, payload, timeout)
+
+    scene.engine.request = listen  # type: ignore[method-assign]
+    again = Scene(peers=3)
+    again.engine = scene.engine
+    await again.run()
+    move = [({"cluster": "NEW"}, 1)]
+    assert placements == ([(None, 3), *move, (None, 3), (None, 3)] if placed else [(None, 3), (None, 3)])
+    assert scene.engine.streams["CHORIA_EVENTS"]["num_replicas"] == 3

@@ -4,13 +4,15 @@ import logging
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from choria_broker.config.settings import Streams
+from choria_broker.settings.streams import Streams
+from choria_broker.stats.metrics import Measured
 from choria_broker.streams.ledger import Ledger
 from choria_broker.streams.report import Report, State
 from choria_broker.streams.standard import plan
-from choria_broker.streams.trouble import Kind
+from choria_broker.streams.trouble import TroubleKind
+from support.metrics import value
+from support.standard_streams import standard
 
 FULL_DISK = "JetStream stream 'choria > CHORIA_EVENTS' critical write error: write /s/1.blk: no space left on device"
 
@@ -27,13 +29,14 @@ class Books:
     """A ledger with the streams of one account, its clock and its metrics."""
 
     def __init__(self, *, manage: bool = True) -> None:
-        self.registry, self.clock = CollectorRegistry(), Clock()
-        self.ledger = Ledger(self.registry, "broker1", self.clock)
-        self.ledger.open("choria", plan(Streams(store=Path("/s"), manage=manage), 3))
+        self.clock = Clock()
+        self.ledger = Ledger(self.clock)
+        streams = Streams(store=Path("/s"), manage=manage, standard=standard(executor=(0.0, -1)))
+        self.ledger.open("choria", plan(streams, 3))
 
     def value(self, metric: str, stream: str = "CHORIA_EVENTS", **labels: str) -> float | None:
-        usual = {"identity": "broker1", "account": "choria", "stream": stream}
-        return self.registry.get_sample_value(f"choria_broker_stream_{metric}", usual | labels)
+        measured = Measured(identity="broker1", streams=self.ledger.counts)
+        return value(measured, f"choria_broker_stream_{metric}", **{"account": "choria", "stream": stream} | labels)
 
     def report(self, stream: str = "CHORIA_EVENTS") -> Report:
         return next(report for report in self.ledger.reports if report.stream == stream)
@@ -93,8 +96,8 @@ def test_a_stream_that_cannot_be_written_has_failed(caplog: pytest.LogCaptureFix
     assert books.value("failures_total") == 1
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
-    assert "takes no more messages" in record.getMessage()
-    assert "make room" in record.__dict__["remedy"]
+    assert "accepts no more messages" in record.getMessage()
+    assert "free space on the file system" in record.__dict__["remedy"]
     assert (record.__dict__["account"], record.__dict__["stream"]) == ("choria", "CHORIA_EVENTS")
 
 
@@ -104,6 +107,8 @@ def test_when_the_engine_turns_streams_off_all_that_are_managed_have_failed() ->
     states = {report.stream: report.state for report in books.ledger.reports}
     assert states.pop("CHORIA_EXECUTOR") is State.NOT_MANAGED
     assert set(states.values()) == {State.FAILED}
+    assert books.ledger.off == books.ledger.troubles[-1].trouble.words
+    assert Books().ledger.off == ""
 
 
 def test_streams_of_others_are_noted_and_have_no_report() -> None:
@@ -121,7 +126,7 @@ def test_the_same_trouble_is_logged_once_a_minute_and_always_counted(caplog: pyt
         books.ledger.hear("JetStream file resource limits exceeded for server")
     assert len(caplog.records) == 2
     (noted,) = books.ledger.troubles
-    assert (noted.trouble.kind, noted.times, noted.last) == (Kind.FULL, 5, 1061.0)
+    assert (noted.trouble.kind, noted.times, noted.last) == (TroubleKind.FULL, 5, 1061.0)
     assert books.value("troubles_total", stream="", account="", trouble="full") == 5
 
 
@@ -134,3 +139,16 @@ def test_names_without_end_do_not_fill_the_memory() -> None:
     assert books.value("troubles_total", stream="S255", trouble="write-failed") == 1
     assert books.value("troubles_total", stream="S256", trouble="write-failed") is None
     assert books.value("troubles_total", stream="", account="", trouble="write-failed") == 744
+
+
+def test_losses_are_told_apart_by_their_files_and_count_for_health() -> None:
+    books = Books()
+    for block in ("1.blk", "2.blk", "1.blk"):
+        books.ledger.hear(
+            f'Lost part of stream \'choria > X\' in "/s/{block}", 1 messages, 9 bytes, kept in "": it is missing'
+        )
+    books.ledger.hear("Cut half-written record of stream 'choria > X' in \"/s/3.blk\", 9 bytes")
+    books.ledger.hear(FULL_DISK)
+    assert [(each.trouble.file, each.times) for each in books.ledger.troubles][:2] == [("/s/2.blk", 1), ("/s/1.blk", 2)]
+    assert len(books.ledger.losses) == 2
+    assert books.value("troubles_total", stream="X", trouble="damaged") == 3

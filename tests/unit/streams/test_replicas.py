@@ -57,5 +57,10 @@ def test_members_of_a_cluster_wait_within_bounds(peers: int, chance: random.Rand
     assert 0 <= first_wait((3, 1), peers, chance.random) <= 5
 
 
+@pytest.mark.parametrize(("chance", "seconds"), [(0.0, 0.0), (0.5, 2.5), (0.12345, 0.617)])
+def test_copies_that_are_fixed_wait_a_little(chance: float, seconds: float) -> None:
+    assert first_wait((3, 1), 2, lambda: chance) == seconds
+
+
 def test_every_whole_second_is_as_likely() -> None:
     assert [first_wait((EVERY_PEER,), 3, lambda part=part: part / 60) for part in range(60)] == list(range(10, 70))  # type: ignore[misc] # mypy cannot infer a lambda with a default

@@ -9,68 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from choria_broker.config.settings import Issuer, Network, Security, Settings, StandardStream, Streams, Tls
-from choria_broker.streams.standard import plan, stream_accounts
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.network import Network
+from choria_broker.settings.operator import Operator, OperatorAccount
+from choria_broker.settings.security import Issuer, Security
+from choria_broker.settings.streams import Streams
+from choria_broker.settings.tls import Tls
+from choria_broker.streams.standard import document, plan, stream_accounts
+from support.standard_streams import EXPECTED, standard
 
-HOUR = 3_600_000_000_000
 ON = Streams(store=Path("/s"))
-EVERYWHERE = {
-    "retention": "limits",
-    "storage": "file",
-    "max_msgs": -1,
-    "max_bytes": -1,
-    "max_consumers": -1,
-    "deny_purge": False,
-    "mirror_direct": False,
-    "sealed": False,
-    "no_ack": False,
-    "compression": "none",
-    "num_replicas": 1,
-}
-PLAIN = EVERYWHERE | {
-    "discard": "old",
-    "max_msgs_per_subject": -1,
-    "max_msg_size": -1,
-    "deny_delete": False,
-    "allow_rollup_hdrs": False,
-    "allow_direct": False,
-}
-EXPECTED = {
-    "CHORIA_EVENTS": PLAIN | {"subjects": ["choria.lifecycle.>"], "max_age": 24 * HOUR},
-    "CHORIA_MACHINE": PLAIN | {"subjects": ["choria.machine.>"], "max_age": 24 * HOUR},
-    "CHORIA_STREAM_ADVISORIES": PLAIN | {"subjects": ["$JS.EVENT.ADVISORY.>"], "max_age": 168 * HOUR},
-    "CHORIA_EXECUTOR": PLAIN
-    | {
-        "subjects": ["choria.submission.in.choria.executor.>"],
-        "description": "Choria Executor Events",
-        "max_age": 24 * HOUR,
-        "allow_direct": True,
-        "subject_transform": {"src": "choria.submission.in.choria.executor.>", "dest": "choria.executor.>"},
-    },
-    "KV_CHORIA_LEADER_ELECTION": EVERYWHERE
-    | {
-        "subjects": ["$KV.CHORIA_LEADER_ELECTION.>"],
-        "description": "Choria Leader Election Bucket",
-        "max_age": 60_000_000_000,
-        "discard": "new",
-        "max_msgs_per_subject": 1,
-        "max_msg_size": 1024,
-        "deny_delete": True,
-        "allow_rollup_hdrs": True,
-        "allow_direct": True,
-    },
-}
-"""In the order they are made."""
 
 
 def test_every_field_of_every_stream() -> None:
-    streams = dataclasses.replace(ON, executor=StandardStream(86400.0))
-    documents = [each.document() for each in plan(streams, 0).managed]
+    documents = [document(each) for each in plan(ON, 0).managed]
     assert documents == [{"name": name} | fields for name, fields in EXPECTED.items()]
 
 
-def test_the_executors_stream_is_off_unless_it_is_asked_for() -> None:
-    made = plan(ON, 0)
+def test_a_retention_of_0_turns_the_executors_stream_off() -> None:
+    made = plan(dataclasses.replace(ON, standard=standard(executor=(0.0, -1))), 0)
     assert [each.name for each in made.managed] == [name for name in EXPECTED if name != "CHORIA_EXECUTOR"]
     assert made.left_alone == ("CHORIA_EXECUTOR",)
     assert made.wanted == (-1,) * 4
@@ -78,8 +35,8 @@ def test_the_executors_stream_is_off_unless_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("retention", [0.0, -1.0])
 def test_streams_without_retention_are_left_alone(retention: float) -> None:
-    off = StandardStream(retention)
-    made = plan(dataclasses.replace(ON, events=off, machine=off, advisories=off), 3)
+    off = (retention, -1)
+    made = plan(dataclasses.replace(ON, standard=standard(event=off, machine=off, advisory=off, executor=off)), 3)
     assert [each.name for each in made.managed] == ["KV_CHORIA_LEADER_ELECTION"]
     assert len(made.left_alone) == 4
 
@@ -92,23 +49,29 @@ def test_nothing_is_managed_when_nothing_is_to_be() -> None:
 
 def test_each_stream_has_its_own_copies() -> None:
     streams = dataclasses.replace(
-        ON, events=StandardStream(1.0, 1), machine=StandardStream(1.0, 2), leader_election=StandardStream(60.0, 3)
+        ON,
+        standard=standard(event=(1.0, 1), machine=(1.0, 2), executor=(1.0, 5), leader_election=(60.0, 3)),
     )
     made = plan(streams, 4)
-    assert [each.replicas for each in made.managed] == [1, 2, 4, 3]
-    assert made.wanted == (1, 2, -1, 3)
+    assert [each.replicas for each in made.managed] == [1, 2, 4, 5, 3]
+    assert made.wanted == (1, 2, -1, 5, 3)
     assert made.peers == 4
 
 
 @given(st.floats(0.1, 3e8), st.integers(0, 9))
 def test_ages_are_whole_nanoseconds(age: float, peers: int) -> None:
-    (events, *_) = plan(dataclasses.replace(ON, events=StandardStream(age)), peers).managed
-    written = events.document()["max_age"]
+    (events, *_) = plan(dataclasses.replace(ON, standard=standard(event=(age, -1))), peers).managed
+    written = document(events)["max_age"]
     assert isinstance(written, int)
     assert written == pytest.approx(age * 1e9)
 
 
-ISSUERS = (Issuer("acme", "ab", "ACME"), Issuer("globex", "cd", "ACME"), Issuer("choria", "ef"), Issuer("x", "0", "X"))
+ISSUERS = (
+    Issuer(name="acme", public_key="ab", account="ACME"),
+    Issuer(name="globex", public_key="cd", account="ACME"),
+    Issuer(name="choria", public_key="ef"),
+    Issuer(name="x", public_key="0", account="X"),
+)
 
 
 @pytest.mark.parametrize(
@@ -129,5 +92,31 @@ def test_accounts_of_organizations_have_the_streams_too(
         tls=Tls(enabled=False, everywhere=False, verify_clients=False, files=None),
         network=Network(streams=streams, accounts=("OTHER",)),
         security=Security(issuers=issuers),
+    )
+    assert stream_accounts(settings) == accounts
+
+
+CHOSEN = OperatorAccount(name="ACME", key="A" * 56, token="t", credentials=Path("/store/creds/ACME/choria.creds"))
+
+
+@pytest.mark.parametrize(
+    ("choria", "store", "accounts"),
+    [
+        (CHOSEN, "/store", ("ACME",)),
+        (dataclasses.replace(CHOSEN, credentials=None), "/store", ()),
+        (None, "/store", ()),
+        (CHOSEN, "", ()),
+    ],
+)
+def test_in_operator_mode_the_chosen_account_has_the_streams(
+    choria: OperatorAccount | None, store: str, accounts: tuple[str, ...]
+) -> None:
+    operator = Operator(name="OPS", directory=Path("/ops"), token="t", choria=choria)
+    network = Network(operator=operator, streams=Streams(store=Path(store) if store else None))
+    settings = Settings(
+        source=Path("/broker.conf"),
+        identity="b.example.net",
+        tls=Tls(enabled=False, everywhere=False, verify_clients=False, files=None),
+        network=network,
     )
     assert stream_accounts(settings) == accounts

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from choria_broker.cli.jwt.layout import length
 from choria_broker.cli.jwt.query import QueryError, answer
 from choria_broker.security import chain, keys
-from choria_broker.security.tokens import Envelope, Rejection, open_envelope, verify
+from choria_broker.security.tokens import CLOCK_LEEWAY, Envelope, Rejection, open_envelope, verify
 from choria_broker.security.tokens_claims import (
     ClaimError,
     Claims,
@@ -18,6 +17,7 @@ from choria_broker.security.tokens_claims import (
     ServerClaims,
     claims_of,
 )
+from choria_broker.settings import durations
 
 OK = "OK"
 CRITICAL = "CRITICAL"
@@ -152,11 +152,13 @@ def _times(claims: Claims, wanted: Wanted, now: float) -> list[str]:
     else:
         left = claims.expires - now
         if left < wanted.shortest or left > wanted.longest > 0:
-            faults.append(f"expires in {length(left)}")
+            faults.append(f"expires in {durations.for_people(left)}")
     if not claims.token_id:
         faults.append("no id")
     if claims.not_before is None:
         faults.append("no not before")
+    elif claims.not_before > now + CLOCK_LEEWAY:
+        faults.append(f"not valid before {durations.for_people(claims.not_before - now)} from now")
     return faults
 
 

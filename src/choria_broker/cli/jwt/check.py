@@ -16,17 +16,36 @@ _FORMS = ("nagios", "json", "prometheus", "text")
 @click.command()
 @click.argument("file", type=PLAIN_FILE)
 @click.option("--purpose", type=click.Choice(list(PURPOSES)), help="Purpose the token should have.")
-@click.option("--validity-min", metavar="DURATION", callback=seconds, help="Time it should be valid for at least.")
-@click.option("--validity-max", metavar="DURATION", callback=seconds, help="Time it should be valid for at most.")
 @click.option(
-    "--chain-issuer/--no-chain-issuer", default=None, help="Whether it should be the token of a chain issuer."
+    "--validity-min", metavar="DURATION", callback=seconds, help="Shortest time for which it should still be valid."
 )
-@click.option("--issuer", metavar="HEX", default="", help="Ed25519 public key of who issued it, or heads its chain.")
-@click.option("--client-opa", is_flag=True, help="A client token should have an Open Policy Agent policy.")
-@click.option("--sub", metavar="SUBJECT", multiple=True, help="Subject it should add to subscriptions; repeatable.")
-@click.option("--pub", metavar="SUBJECT", multiple=True, help="Subject it should add to publishing; repeatable.")
+@click.option(
+    "--validity-max", metavar="DURATION", callback=seconds, help="Longest time for which it should still be valid."
+)
+@click.option("--chain-issuer/--no-chain-issuer", default=None, help="Whether it should be a chain issuer's token.")
+@click.option(
+    "--issuer",
+    metavar="HEX",
+    default="",
+    help="Ed25519 public key of its issuer, or of the issuer at the head of its chain.",
+)
+@click.option("--client-opa", is_flag=True, help="Require an Open Policy Agent policy, in a client token.")
+@click.option(
+    "--sub",
+    metavar="SUBJECT",
+    multiple=True,
+    help="Additional subject to which it should allow subscribing; repeatable.",
+)
+@click.option(
+    "--pub",
+    metavar="SUBJECT",
+    multiple=True,
+    help="Additional subject to which it should allow publishing; repeatable.",
+)
 @click.option("--identity", default="", help="Identity or caller id it should be for.")
-@click.option("--query", metavar="EXPRESSION", multiple=True, help="What should be true of the claims; repeatable.")
+@click.option(
+    "--query", metavar="EXPRESSION", multiple=True, help="Expression that should be true of the claims; repeatable."
+)
 @click.option(
     "--format", "form", type=click.Choice(_FORMS), default=_FORMS[0], show_default=True, help="Output format."
 )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import IO, Any
 
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from choria_broker.host.private_file import create_file, replace_file
 from choria_broker.security import keys, signing
 
-_OWNER_ONLY = 0o600
 _TOKEN = re.compile(rb"[\w-]+\.[\w-]+\.[\w-]*")
 
 
@@ -39,7 +37,7 @@ def read(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise JwtError(f"{path} cannot be read ({error.strerror}): name the file that holds {what}") from None
+        raise JwtError(f"{path} cannot be read ({error.strerror}): give the file with {what}") from None
 
 
 def signing_key(path: Path) -> signing.SigningKey:
@@ -52,8 +50,8 @@ def signing_key(path: Path) -> signing.SigningKey:
         return signing.signing_key_from_file(read(path, "the signing key"))
     except keys.KeyFormError as error:
         raise JwtError(
-            f"unsupported key in {path}, {error}: name a seed file made with 'choria-broker jwt keys', "
-            "or an RSA private key in PEM form"
+            f"unsupported key in {path}, {error}: give a seed file made with 'choria-broker jwt keys', or an RSA "
+            "private key in PEM form"
         ) from None
 
 
@@ -69,8 +67,8 @@ def verification_key(text: str) -> keys.VerificationKey:
         return keys.key_from_file(read(Path(text), "the public key"))
     except keys.KeyFormError as error:
         raise JwtError(
-            f"{text} cannot be used as a public key: {error}; name a file written by 'choria-broker jwt keys', "
-            "a PEM public key or a certificate"
+            f"{text} cannot be used as a public key: {error}; give a file written by 'choria-broker jwt keys', a "
+            "PEM public key or a certificate"
         ) from None
 
 
@@ -98,7 +96,7 @@ def refuse_existing(path: Path) -> None:
         JwtError: when it is.
     """
     if os.path.lexists(path):
-        raise JwtError(f"{path} exists already: give --force to overwrite it, or another name")
+        raise JwtError(f"{path} exists already: use --force to overwrite it, or another name")
 
 
 def refuse_other_than_token(path: Path) -> None:
@@ -111,7 +109,7 @@ def refuse_other_than_token(path: Path) -> None:
         return
     content = read(path, "what is there").strip()
     if content and not _TOKEN.fullmatch(content):
-        raise JwtError(f"{path} exists and is not a token: give --force to overwrite it, or another name")
+        raise JwtError(f"{path} exists and is not a token: use --force to overwrite it, or another name")
 
 
 def write(path: Path, text: str, *, force: bool) -> None:
@@ -130,47 +128,17 @@ def write(path: Path, text: str, *, force: bool) -> None:
         refuse_existing(path)
     try:
         if path.exists() and not path.is_file():
-            raise JwtError(f"{path} is not a plain file: name one that can be overwritten")
+            raise JwtError(f"{path} is not a regular file: choose another name")
         if force:
-            _replace(path.resolve(), text)
+            replace_file(path.resolve(), text, keep_owner=True)
         else:
-            _create(path, text)
+            create_file(path, text)
     except FileExistsError:
         refuse_existing(path)
     except (OSError, RuntimeError) as error:
         raise JwtError(
-            f"{path} cannot be written ({_reason(error)}): name a file in a folder you may write to"
+            f"{path} cannot be written ({_reason(error)}): choose a file in a directory that you may write to"
         ) from None
-
-
-def _create(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-    try:
-        _fill(descriptor, text)
-    except BaseException:
-        path.unlink()
-        raise
-
-
-def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with contextlib.suppress(FileNotFoundError, PermissionError):
-            before = path.stat()
-            os.chown(descriptor, before.st_uid, before.st_gid)
-        _fill(descriptor, text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink()
-        raise
-
-
-def _fill(descriptor: int, text: str) -> None:
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        os.fchmod(descriptor, _OWNER_ONLY)
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
 
 
 def _reason(error: OSError | RuntimeError) -> str:

@@ -16,8 +16,8 @@ from choria_broker.security import signing
 @click.command()
 @click.argument("seed_file", metavar="SEED-FILE", type=PLAIN_FILE)
 @click.argument("public", metavar="[PUBLIC]", type=PLAIN_FILE, required=False)
-@click.option("-f", "--force", is_flag=True, help="Overwrite files that are there, without asking.")
-@click.option("--show-public", is_flag=True, help="Show the public key of a seed file that is there, make nothing.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite existing files without asking.")
+@click.option("--show-public", is_flag=True, help="Show the public key of an existing seed file; create nothing.")
 def keys(*, seed_file: Path, public: Path | None, force: bool, show_public: bool) -> None:
     """Make an ed25519 key pair.
 
@@ -26,7 +26,7 @@ def keys(*, seed_file: Path, public: Path | None, force: bool, show_public: bool
     if show_public:
         key = files.signing_key(seed_file)
         if not isinstance(key, Ed25519PrivateKey):
-            raise files.JwtError(f"{seed_file} holds an RSA key: name an ed25519 seed file")
+            raise files.JwtError(f"{seed_file} holds an RSA key: give an ed25519 seed file")
         if public:
             files.write(public, signing.public_hex(key), force=force)
         click.echo(f"Public Key: {signing.public_hex(key)}")
@@ -49,5 +49,5 @@ def _may_overwrite(path: Path) -> bool:
     except click.Abort:
         click.echo(err=True)
         raise files.JwtError(
-            f"{path} exists already and nobody is there to ask: give --force to overwrite it"
+            f"{path} exists already and there is no terminal to ask on: use --force to overwrite it"
         ) from None

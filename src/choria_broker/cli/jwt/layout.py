@@ -7,18 +7,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from choria_broker.access.permissions import reply_digests
-from choria_broker.cli.escaping import plain
-from choria_broker.config.secret import MASK
 from choria_broker.security import chain
-from choria_broker.security.tokens_claims import (
-    Claims,
-    ClientClaims,
-    ClientPermission,
-    Payload,
-    ProvisioningClaims,
-    ServerClaims,
-    ServerPermission,
-)
+from choria_broker.security.token_permissions import ClientPermission, ServerPermission
+from choria_broker.security.tokens_claims import Claims, ClientClaims, Payload, ProvisioningClaims, ServerClaims
+from choria_broker.settings import durations
+from choria_broker.settings.secret import MASK
+from choria_broker.wording import plain
 
 _CLIENT_WIDTH = 19
 _CLIENT_INDENT = 6
@@ -26,29 +20,8 @@ _SERVER_WIDTH = 21
 _SERVER_INDENT = 10
 _PROVISIONING_WIDTH = 30
 
-_CLIENT_WORDS = {
-    ClientPermission.FLEET_MANAGEMENT: "Can manage Choria fleet nodes",
-    ClientPermission.SIGNED_FLEET_MANAGEMENT: "Can manage Choria fleet nodes with countersigned requests only",
-    ClientPermission.ELECTION_USER: "Can take part in leader elections",
-    ClientPermission.EVENTS_VIEWER: "Can watch lifecycle and autonomous agent events",
-    ClientPermission.STREAMS_USER: "Can use Choria Streams",
-    ClientPermission.STREAMS_ADMIN: "Can administer Choria Streams",
-    ClientPermission.GOVERNOR: "Can use Choria Governors",
-    ClientPermission.ORG_ADMIN: "Can see and publish on every subject, and enter the system account",
-    ClientPermission.SYSTEM_USER: "Can enter the system account of the broker",
-    ClientPermission.AUTHENTICATION_DELEGATOR: "Can sign requests for other users",
-    ClientPermission.SERVICE: "Can hold a token of long validity",
-    ClientPermission.PROVISIONER: "Can provision Choria servers",
-}
-_SERVER_WORDS = {
-    ServerPermission.SERVICE_HOST: "Can host services",
-    ServerPermission.SUBMISSION: "Can publish Choria Submission messages",
-    ServerPermission.STREAMS: "Can use Choria Streams",
-    ServerPermission.GOVERNOR: "Can use Choria Governors",
-}
 _NONE = "No permissions"
 _STANDARD = ("purpose", "public_key", "iss", "sub", "aud", "exp", "nbf", "iat", "jti")
-_UNITS = ((365 * 86400, "y"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 _Row = tuple[str, str]
 
@@ -82,19 +55,6 @@ def kind(claims: type[Claims]) -> str:
     return names[claims]
 
 
-def length(seconds: float) -> str:
-    """Write a length of time for people: ``58.28s``, ``59m59s``, ``9d23h59m58s``, ``2y69d0h3m0s``."""
-    if seconds < _UNITS[-2][0]:
-        return f"{seconds:.2f}s"
-    rest = int(seconds)
-    text = ""
-    for size, unit in _UNITS:
-        amount, rest = divmod(rest, size)
-        if amount or text:
-            text += f"{amount}{unit}"
-    return text
-
-
 def _client(claims: ClientClaims, payload: Payload, now: float) -> Iterator[str]:
     yield from _rows(
         _CLIENT_WIDTH,
@@ -104,15 +64,16 @@ def _client(claims: ClientClaims, payload: Payload, now: float) -> Iterator[str]
             *_given("Allowed Agents", _listed(payload.get("agents"))),
             ("Public Key", claims.public_key),
             ("Private Network ID", reply_digests(claims.caller)[0]),
+            *_begin(claims, now),
             ("Expires At", _end(claims.expires, now)),
             *_given("Trust Chain", _chain(claims, now)),
             *_given("Subscribe Subjects", ", ".join(claims.subscribe_subjects)),
             *_given("Publish Subjects", ", ".join(claims.publish_subjects)),
         ],
     )
-    words = [word for flag, word in _CLIENT_WORDS.items() if flag in claims.permissions]
-    if ClientPermission.SIGNED_FLEET_MANAGEMENT in claims.permissions:
-        words = [word for word in words if word != _CLIENT_WORDS[ClientPermission.FLEET_MANAGEMENT]]
+    hidden = ClientPermission.FLEET_MANAGEMENT
+    signed = ClientPermission.SIGNED_FLEET_MANAGEMENT in claims.permissions
+    words = [each.can for each in _listed_permissions(claims) if not (signed and each is hidden)]
     yield from _permissions("Client Permissions", _CLIENT_WIDTH, _CLIENT_INDENT, words)
     yield from _rows(
         _CLIENT_WIDTH,
@@ -128,6 +89,7 @@ def _server(claims: ServerClaims, now: float) -> Iterator[str]:
         _SERVER_WIDTH,
         [
             ("Identity", claims.identity),
+            *_begin(claims, now),
             ("Expires At", _end(claims.expires, now)),
             ("Collectives", ", ".join(claims.collectives)),
             ("Public Key", claims.public_key),
@@ -137,12 +99,17 @@ def _server(claims: ServerClaims, now: float) -> Iterator[str]:
             *_given("Trust Chain", _chain(claims, now)),
         ],
     )
-    words = [word for flag, word in _SERVER_WORDS.items() if flag in claims.permissions]
+    words = [each.can for each in _listed_permissions(claims)]
     yield from _permissions("Broker Permissions", _SERVER_WIDTH, _SERVER_INDENT, words)
+
+
+def _listed_permissions(claims: ClientClaims | ServerClaims) -> list[ClientPermission | ServerPermission]:
+    return sorted(claims.permissions, key=lambda each: each.place)
 
 
 def _provisioning(claims: Claims, payload: Payload, now: float) -> list[_Row]:
     return [
+        *_begin(claims, now),
         ("Expires At", _end(claims.expires, now)),
         ("Token", MASK if payload.get("cht") else ""),
         ("Secure", _yes(payload.get("chs"))),
@@ -195,16 +162,29 @@ def _yes(value: object) -> str:
     return "true" if value else "false"
 
 
+def _begin(claims: Claims, now: float) -> list[_Row]:
+    """From when a token is valid."""
+    if claims.not_before is None:
+        return []
+    ahead = claims.not_before - now
+    note = f" (not valid yet: {durations.for_people(ahead)} to go)" if ahead > 0 else ""
+    return [("Valid From", f"{_date(claims.not_before)}{note}")]
+
+
+def _date(moment: int) -> str:
+    try:
+        return f"{dt.datetime.fromtimestamp(moment, dt.UTC):%Y-%m-%d %H:%M:%S} +0000 UTC"
+    except (ValueError, OverflowError, OSError):
+        return "not a valid date"
+
+
 def _end(moment: int | None, now: float) -> str:
     if moment is None:
         return "never"
-    try:
-        written = f"{dt.datetime.fromtimestamp(moment, dt.UTC):%Y-%m-%d %H:%M:%S} +0000 UTC"
-    except (ValueError, OverflowError, OSError):
-        written = "outside the calendar"
+    written = _date(moment)
     if now < moment:
-        return f"{written} ({length(moment - now)})"
-    return f"{written} (expired {length(now - moment)} ago)"
+        return f"{written} ({durations.for_people(moment - now)})"
+    return f"{written} (expired {durations.for_people(now - moment)} ago)"
 
 
 def _chain(claims: Claims, now: float) -> str:
@@ -213,5 +193,5 @@ def _chain(claims: Claims, now: float) -> str:
         return f"Issued by {issuer_id} with key {key}, whose own token ends {_end(claims.issuer_expires, now)}"
     if chain.names_issuer(claims.issuer, claims.trust_chain, claims.token_id, claims.public_key):
         organization = claims.issuer.removeprefix(chain.ISSUER_PREFIX)
-        return f"Can make tokens in a chain of trust that issuer {organization} vouches for"
+        return f"Can issue tokens in a chain of trust under issuer {organization}"
     return ""

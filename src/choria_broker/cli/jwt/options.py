@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from choria_broker.access.subjects import is_subject, is_subscription
+from choria_broker.access.subjects import is_literal, is_subject, is_subscription
 from choria_broker.cli.jwt import files
-from choria_broker.config.values import BadValueError, duration
+from choria_broker.config.text.values import BadValueError, duration
 from choria_broker.security import ksuid
 from choria_broker.security.issuing import DEFAULT_ORGANIZATION, Birth, IssuingError
 from choria_broker.security.signing import SigningKey
+from choria_broker.security.token_permissions import ClientPermission, ServerPermission
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -40,7 +41,7 @@ def seconds(_context: click.Context, _parameter: click.Parameter, value: str | N
     except BadValueError as error:
         raise click.BadParameter(f"{value!r} is {error.problem}: {error.remedy}") from None
     if length < 1:
-        raise click.BadParameter(f"{value!r} is shorter than one second: write a longer time")
+        raise click.BadParameter(f"{value!r} is shorter than one second: use a longer time")
     return int(length)
 
 
@@ -62,6 +63,18 @@ def subscriptions(_context: click.Context, _parameter: click.Parameter, values: 
     return _all_valid(values, is_subscription)
 
 
+def names(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+    """Read one name or several that become parts of subjects; an absent identity is found later.
+
+    Raises:
+        click.BadParameter: when one has wildcards, blanks, empty parts or what does not print.
+    """
+    for name in (value,) if isinstance(value, str) else value:
+        if name and not is_literal(name):
+            raise click.BadParameter(f"{name!a} cannot be part of a subject: remove wildcards, spaces and empty parts")
+    return value
+
+
 def making(validity: str) -> Callable[[Command], Command]:
     """Add the options that every command which makes a token has.
 
@@ -76,9 +89,9 @@ def making(validity: str) -> Callable[[Command], Command]:
             callback=seconds,
             default=validity,
             show_default=True,
-            help="How long the token lasts.",
+            help="How long the token is valid.",
         ),
-        click.option("-f", "--force", is_flag=True, help="Overwrite a file that is there and is not a token."),
+        click.option("-f", "--force", is_flag=True, help="Overwrite an existing file that is not a token."),
         click.option(
             "--vault",
             is_flag=True,
@@ -91,17 +104,35 @@ def making(validity: str) -> Callable[[Command], Command]:
     return lambda command: functools.reduce(lambda inner, option: option(inner), reversed(options), command)
 
 
+def permission_options(
+    permissions: Iterable[ClientPermission] | Iterable[ServerPermission], *, usual: ClientPermission | None = None
+) -> Callable[[Command], Command]:
+    """Add an option for each permission that a token can have.
+
+    Args:
+        permissions: every one.
+        usual: the one that a token has unless asked otherwise.
+    """
+    options = [
+        click.option(f"--{each.option}/--no-{each.option}", default=True, show_default=True, help=each.help)
+        if each is usual
+        else click.option(f"--{each.option}", is_flag=True, help=each.help)
+        for each in permissions
+    ]
+    return lambda command: functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+
+
 def _all_valid(values: tuple[str, ...], valid: Callable[[str], bool]) -> tuple[str, ...]:
     for value in values:
         if not valid(value):
-            raise click.BadParameter(f"{value!r} is not a subject: write words with dots between, such as app.events.>")
+            raise click.BadParameter(f"{value!r} is not a subject: write words separated by dots, such as app.events.>")
     return values
 
 
 def _refuse_vault(_context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
         raise files.JwtError(
-            "signing with Vault is not supported: name a key file as signing key, or make the token with 'choria jwt'"
+            "signing with Vault is not supported: use a key file as signing key, or create the token with 'choria jwt'"
         )
 
 
@@ -127,6 +158,6 @@ def save(
     try:
         token = make(key, Birth(now, now + validity, secrets.token_bytes(ksuid.RANDOM_BYTES)))
     except IssuingError as error:
-        raise files.JwtError(f"{file} was not made: {error}") from None
+        raise files.JwtError(f"{file} was not created: {error}") from None
     files.write(file, token, force=True)
     click.echo(f"Saved token to {file}, use 'choria-broker jwt view {file}' to view it")

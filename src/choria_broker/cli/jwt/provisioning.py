@@ -14,20 +14,20 @@ from choria_broker.cli.jwt.options import PLAIN_FILE, making, save
 from choria_broker.security.issuing import ProvisioningGrant, issue
 
 
-@click.command(short_help="Make the token that provisions servers.")
+@click.command(short_help="Create a token for provisioning servers.")
 @click.argument("file", type=PLAIN_FILE)
 @click.argument("signing_key", metavar="SIGNING-KEY", type=PLAIN_FILE)
 @making(validity="1y")
-@click.option("--token", help="Token that opens the provisioning agent; asked for when absent.")
+@click.option("--token", help="Token that unlocks the provisioning agent; asked for when not given.")
 @click.option("--insecure/--no-insecure", default=True, show_default=True, help="Provision without TLS.")
-@click.option("--urls", metavar="URL", multiple=True, help="Broker to be provisioned through; can be repeated.")
-@click.option("--srv", default="", help="Domain whose SRV records name the brokers to be provisioned through.")
+@click.option("--urls", metavar="URL", multiple=True, help="Broker to use for provisioning; repeatable.")
+@click.option("--srv", default="", help="Domain whose SRV records name the brokers to use for provisioning.")
 @click.option("--default", "by_default", is_flag=True, help="Provision servers that have no configuration.")
-@click.option("--registration", default="", help="File that is published as registration data.")
+@click.option("--registration", default="", help="File to publish as registration data.")
 @click.option("--facts", default="", help="File with facts.")
 @click.option("--username", default="", help="User to connect to the broker as.")
 @click.option("--password", default="", help="Password of that user.")
-@click.option("--extensions", metavar="JSON", default="", help="JSON object with anything else.")
+@click.option("--extensions", metavar="JSON", default="", help="JSON object with additional settings.")
 @click.option("--protocol-v2", is_flag=True, help="Use version 2 of the network protocol.")
 @click.option("--upgrade", is_flag=True, help="Let the provisioner upgrade servers in place.")
 @click.option("--update", is_flag=True, hidden=True, help="The same as --upgrade.")
@@ -54,7 +54,7 @@ def provisioning(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Make the token that tells new servers how to be provisioned, signed with SIGNING-KEY, and write it to FILE."""
     if not (urls or srv):
-        raise files.JwtError(f"{file} was not made: URLs or an SRV domain are required, give --urls or --srv")
+        raise files.JwtError(f"{file} was not created: URLs or an SRV domain are required, use --urls or --srv")
     grant = ProvisioningGrant(
         access_token=_ask(file) if token is None else token,
         secure=not insecure,
@@ -78,7 +78,7 @@ def _ask(file: Path) -> str:
         answer: str = click.prompt("Provisioning access token", hide_input=True, err=True)
     except click.Abort:
         click.echo(err=True)
-        raise files.JwtError(f"{file} was not made: the provisioning access token is missing, give --token") from None
+        raise files.JwtError(f"{file} was not created: the provisioning access token is missing, use --token") from None
     return answer
 
 
@@ -88,5 +88,5 @@ def _object(file: Path, text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise files.JwtError(f'{file} was not made: --extensions takes a JSON object such as \'{{"site": "a"}}\'')
+        raise files.JwtError(f'{file} was not created: --extensions takes a JSON object such as \'{{"site": "a"}}\'')
     return value

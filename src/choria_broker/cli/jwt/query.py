@@ -57,7 +57,7 @@ def _tokens(question: str) -> list[tuple[str, str]]:
     while position < len(text):
         found = _TOKEN.match(text, position)
         if found is None or found.lastgroup is None:
-            raise QueryError(f"nothing known starts at character {position + 1}")
+            raise QueryError(f"unexpected character at position {position + 1}")
         word = found[found.lastgroup]
         tokens.append(("sign" if word in _RESERVED else found.lastgroup, _WORDS.get(word, word)))
         position = found.end()
@@ -133,7 +133,7 @@ class _Reader:
         if kind in {"number", "text"}:
             value = float(word) if kind == "number" else _unquoted(word)
             return lambda _claims: value
-        raise QueryError(f"unexpected {word!r}" if word else "something is missing at the end")
+        raise QueryError(f"unexpected {word!r}" if word else "the expression is incomplete")
 
     def _list(self) -> _Expression:
         entries: list[_Expression] = []
@@ -146,7 +146,7 @@ class _Reader:
     def _deeper(self, read: Callable[[], _Expression]) -> _Expression:
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise QueryError(f"more than {_DEEPEST} brackets inside each other")
+            raise QueryError(f"more than {_DEEPEST} nested brackets")
         expression = read()
         self._depth -= 1
         return expression
@@ -184,7 +184,7 @@ def _member_of(expression: _Expression, name: str) -> _Expression:
     def member(claims: Mapping[str, object]) -> object:
         value = expression(claims)
         if not isinstance(value, Mapping):
-            raise QueryError(f"there is no {name!r} in what stands before it")
+            raise QueryError(f"there is no {name!r} in the value before it")
         return value.get(name)
 
     return member
@@ -196,13 +196,13 @@ def _unquoted(word: str) -> str:
 
 def _truth(value: object) -> bool:
     if not isinstance(value, bool):
-        raise QueryError("'and', 'or' and 'not' go with true and false only")
+        raise QueryError("'and', 'or' and 'not' can be used only with true and false")
     return value
 
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise QueryError("only numbers are smaller or larger")
+        raise QueryError("only numbers can be compared with < and >")
     return value
 
 
@@ -218,7 +218,7 @@ def _within(value: object, container: object) -> bool:
         return value in container if isinstance(value, str) else False
     if container is None:
         return False
-    raise QueryError("'in' goes with a list or an object on the right")
+    raise QueryError("'in' needs a list or an object on the right")
 
 
 def _ordered(order: Callable[[float, float], bool]) -> Callable[[object, object], bool]:

@@ -1,0 +1,101 @@
+"""Whose a connection is, and what is known of one that was let in.
+
+The engine keeps a holder with its connection, as JSON that it does not look into, and may hand it to a newer broker
+than the one that wrote it: fields may be added, but what one means and its type stay.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from choria_broker.access.request import Certificate
+
+
+class Holder(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Whose a connection is, as far as it was proven.
+
+    Attributes:
+        identity: of a server, from its token; the common name of a verified certificate where no token was read.
+        caller: caller id of the client token.
+        method: how it was recognised, as in the verdict.
+        rule: that let it in.
+        organization: of the token.
+        signer: the signer's or organization's key that the token goes back to, as ``keys.key_id`` names it.
+        token_id: of the token, its ``jti``.
+        key: the token holder's public key, as lower-case hex.
+        chain: the chain issuers above the token, each with its key and the id of its own token.
+        certificate: the verified certificate, None without one.
+        expires: when the first of token, chain issuer's token and certificate ends, Unix seconds; None for never.
+    """
+
+    identity: str = ""
+    caller: str = ""
+    method: str = ""
+    rule: str = ""
+    organization: str = ""
+    signer: str = ""
+    token_id: str = ""
+    key: str = ""
+    chain: tuple[tuple[str, str], ...] = ()
+    certificate: Certificate | None = None
+    expires: int | None = None
+
+
+class Traffic(msgspec.Struct, frozen=True):
+    """What went over a connection since it was made.
+
+    Attributes:
+        rtt: round trip time as measured last, in seconds; 0 when it was not measured yet.
+        pending: bytes that wait to be sent to the peer.
+        in_msgs, in_bytes: messages from the peer, and their bytes.
+        out_msgs, out_bytes: messages to the peer, and their bytes.
+    """
+
+    rtt: float
+    pending: int
+    in_msgs: int
+    in_bytes: int
+    out_msgs: int
+    out_bytes: int
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection that was let in.
+
+    Attributes:
+        connection: the engine's number for it.
+        kind: ``client``, ``websocket`` or ``leafnode``.
+        address: of the peer, without port; empty when unknown.
+        account: it is in.
+        username: it is shown with.
+        tls: ``none``, ``anon`` or ``mtls``.
+        since: when it was let in, Unix seconds.
+        generation: of the policy that let it in; 0 when the engine decided by itself.
+        holder: whose it is; empty when the engine decided by itself.
+        traffic: None when it was not asked for.
+    """
+
+    connection: int
+    kind: str
+    address: str
+    account: str
+    username: str
+    tls: str
+    since: float
+    generation: int = 0
+    holder: Holder = Holder()
+    traffic: Traffic | None = None
+
+
+class Departed(Session, frozen=True, kw_only=True):
+    """A session that has ended.
+
+    Attributes:
+        number: counts those that have ended since the engine's start.
+        until: when it ended, Unix seconds.
+        reason: why, in the engine's words, or in those with which the broker ended it.
+    """
+
+    number: int
+    until: float
+    reason: str

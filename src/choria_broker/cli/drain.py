@@ -1,0 +1,97 @@
+"""``choria-broker drain``: have a running broker move its connections elsewhere."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from choria_broker.control.client import ControlError, ask_drain
+from choria_broker.control.protocol import DrainRequest
+from choria_broker.settings import durations
+from choria_broker.status.drains import DRAINED, DRAINING, OFF, DrainReport
+from choria_broker.wording import plain
+
+_LOOK_EVERY = 0.5
+_TELL_EVERY = 10.0
+_TAKEN_BACK = 3
+
+
+class _Duration(click.ParamType[float]):
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return durations.read(str(value))
+        except durations.DurationError as error:
+            self.fail(f"{value!r} {error.problem}; {error.remedy}", param, ctx)
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Configuration file that the broker was started with.",
+)
+@click.option(
+    "--over", type=_Duration(), default="60s", show_default=True, help="Time over which connections are moved."
+)
+@click.option("--cancel", is_flag=True, help="Take a drain back: connections are accepted again.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until everything has moved.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+def drain(*, config: Path, over: float, cancel: bool, no_wait: bool, as_json: bool) -> None:
+    """Have a running broker move its connections and leaders of streams to other brokers.
+
+    New connections are refused until the broker is started anew, or the drain is taken back with --cancel. Links to
+    other brokers stay. With a drain under way, the time counts for who is left. This command waits until all have
+    moved; when it is interrupted, the drain goes on.
+
+    Exit status 0: everything has moved, or nothing was to be waited for. 3: the drain was taken back meanwhile. 1: the
+    broker could not be asked, cannot do it, or ended meanwhile.
+    """
+    try:
+        if cancel:
+            report = ask_drain(config, DrainRequest("cancel"))
+        else:
+            report = ask_drain(config, DrainRequest("begin", over))
+            if not no_wait:
+                report = _followed(config, report, quiet=as_json)
+    except ControlError as error:
+        click.echo(plain(str(error)), err=True)
+        raise SystemExit(1) from error
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(report), indent=2))
+    else:
+        click.echo(plain(_conclusion(report, cancel=cancel)))
+    raise SystemExit(_TAKEN_BACK if report.state == OFF and not cancel else 0)
+
+
+def _followed(config: Path, report: DrainReport, *, quiet: bool) -> DrainReport:
+    """Ask until everything has moved, and say now and then how far it is."""
+    told = time.monotonic()
+    if not quiet:
+        click.echo(f"Draining {report.plan}.")
+    while report.state == DRAINING:
+        time.sleep(_LOOK_EVERY)
+        report = ask_drain(config, DrainRequest("look"))
+        if not quiet and report.state == DRAINING and time.monotonic() - told >= _TELL_EVERY:
+            told = time.monotonic()
+            click.echo(f"Draining: {report.sentence}.")
+    return report
+
+
+def _conclusion(report: DrainReport, *, cancel: bool) -> str:
+    if cancel:
+        return (
+            "The broker was not draining."
+            if report.state == OFF
+            else f"Taken back: the broker accepts connections again. It had moved {report.moved}."
+        )
+    if report.state == OFF:
+        return "The drain was taken back by somebody else."
+    word = "Drained" if report.state == DRAINED else f"Draining {report.plan}"
+    return f"{word}: {report.sentence}. Moved so far: {report.moved}."

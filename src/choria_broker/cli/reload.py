@@ -1,0 +1,61 @@
+"""``choria-broker reload``: have a running broker read its configuration again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+
+from choria_broker.control.client import ControlError, ask_reload
+from choria_broker.status.reloads import PARTIAL, REFUSED, ReloadReport
+from choria_broker.wording import plain
+
+_EXIT = {REFUSED: 1, PARTIAL: 3}
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Configuration file that the broker was started with.",
+)
+@click.option("--dry-run", is_flag=True, help="Only tell what a reload would change.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+def reload(*, config: Path, dry_run: bool, as_json: bool) -> None:
+    """Have a running broker read its configuration, and all files that it names, again.
+
+    Connections are kept. Exit status 0: the new state is in force. 3: it is, but for settings that wait for a restart.
+    1: nothing has changed, because something is wrong, or the broker could not be asked.
+    """
+    try:
+        report = ask_reload(config, dry_run=dry_run)
+    except ControlError as error:
+        click.echo(plain(str(error)), err=True)
+        raise SystemExit(1) from error
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(report), indent=2))
+    else:
+        click.echo("\n".join(map(plain, text(report))))
+    raise SystemExit(_EXIT.get(report.result, 0))
+
+
+def text(report: ReloadReport) -> Iterator[str]:
+    """Write a report for people, line by line."""
+    yield from (f"{each.severity}: {each.text}" for each in report.findings)
+    now = "would be in force" if report.dry_run else "in force now"
+    for changed in report.changes:
+        yield f"{now}, {changed.apply}: {changed.key} is {changed.new or 'unset'}, was {changed.old or 'unset'}"
+    yield from (f"{now}, another content: {file}" for file in report.files)
+    yield from (f"{now}: {other}" for other in report.others)
+    if report.ended:
+        yield f"sessions ended, of people who are revoked by now: {report.ended}"
+    for waiting in report.pending:
+        place = f"{waiting.file}:{waiting.line}: " if waiting.line else ""
+        yield f"restart needed, {place}{waiting.key} is {waiting.new or 'unset'}, in force: {waiting.old or 'unset'}"
+    reason = f": {report.reason}" if report.reason else ""
+    sentence = f"{report.sentence}{reason}."
+    yield f"{'Dry run: ' if report.dry_run else ''}{sentence[0].upper()}{sentence[1:]}"

@@ -1,0 +1,54 @@
+"""What a running broker keeps of its configuration although the files say something else by now."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from choria_broker.config.table.rows import SETTINGS
+from choria_broker.config.table.schema import Apply
+from choria_broker.config.text.syntax import Document, Entry
+from choria_broker.settings.broker import Settings
+
+_IDENTITY = "identity"
+
+
+def hold(document: Document, served: Settings, apply: Apply, *keys: str) -> Document:
+    """Return a document in which every setting of a class stands as a running broker serves it.
+
+    Args:
+        document: lines in reading order, as they are by now.
+        served: what the broker serves.
+        apply: the class that the broker cannot change while it runs.
+        keys: further settings for which that is so now.
+    """
+
+    def is_held(key: str) -> bool:
+        return key in keys or _is_of(key, apply)
+
+    kept = [entry for entry in document.entries if not is_held(entry.key)]
+    kept += [Entry(key, text, served.origin(key)) for key, text in served.raw.items() if is_held(key)]
+    if _IDENTITY not in served.raw:
+        # The name of the machine may have changed since.
+        kept.append(Entry(_IDENTITY, served.identity, served.origin(_IDENTITY)))
+    return Document(tuple(kept), document.dropped)
+
+
+def alone_or_not(settings: Settings, served: Settings) -> bool:
+    """Tell whether settings make a member of a cluster of a running broker that is none, or the other way round.
+
+    Its cluster listener is open, or is not, for as long as it runs.
+    """
+    return settings.network.cluster.joined != served.network.cluster.joined
+
+
+def in_its_cluster(settings: Settings, served: Settings) -> Settings:
+    """Leave a running broker in its cluster, or on its own, whatever DNS has for peers by now."""
+    if not alone_or_not(settings, served):
+        return settings
+    network = dataclasses.replace(settings.network, cluster=served.network.cluster)
+    return dataclasses.replace(settings, network=network)
+
+
+def _is_of(key: str, apply: Apply) -> bool:
+    match = SETTINGS.find(key)
+    return match is not None and match.setting.apply is apply

@@ -1,0 +1,398 @@
+"""Who is trusted and how TLS is used: provider, TLS files, issuers and signers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from choria_broker.config.resolve.accounts import organization_account
+from choria_broker.config.resolve.context import Context, network_key
+from choria_broker.config.resolve.plain import plain
+from choria_broker.config.resolve.providers import ProviderFiles, ProviderInput, provider_files
+from choria_broker.config.table.suites import CIPHER_SUITES, CURVES
+from choria_broker.config.text.collector import SettingRef
+from choria_broker.config.text.reading import Values
+from choria_broker.config.text.shown_values import shown_file, shown_name
+from choria_broker.host.facts import FileFact
+from choria_broker.security.keys import KeyFormError, is_hex_key, key_from_file
+from choria_broker.security.tls_files import inspect
+from choria_broker.security.tls_problems import Part, TlsProblem
+from choria_broker.settings.finding_codes import Code
+from choria_broker.settings.findings import Origin
+from choria_broker.settings.security import Issuer, Provider, Security
+from choria_broker.settings.tls import Tls, TlsFiles
+
+_SECURITY = "plugin.security."
+_PROVIDER = _SECURITY + "provider"
+_TRUSTED = _SECURITY + "choria.trusted_signers"
+_SIGNING_ALIAS = "plugin.choria.security.request_signing_certificate"
+_CLIENT_SIGNERS = network_key("client_signer_cert")
+_SERVER_SIGNERS = network_key("server_signer_cert")
+_CLIENT_ANON_TLS = network_key("client_anon_tls")
+_ISSUERS = _SECURITY + "issuer.names"
+_NOT_WITH_CHORIA = (
+    "plugin.choria.security.server.token_file",
+    "plugin.choria.security.server.seed_file",
+    "plugin.choria.security.request_signer.token_file",
+    "plugin.choria.security.request_signer.seed_file",
+    "plugin.choria.security.request_signer.url",
+    "plugin.choria.security.request_signer.service",
+)
+_KEY_REMEDY = "write the ed25519 public key as 64 hexadecimal digits"
+_COMMAND_LINE = Origin("command line")
+
+
+def client_signers(values: Values) -> tuple[str, ...]:
+    """Return the signers of client tokens, the older setting's file when only that is set."""
+    signers = values.items(_CLIENT_SIGNERS)
+    older = values.path(_SIGNING_ALIAS)
+    return signers or ((str(older),) if older else ())
+
+
+def chosen_provider(values: Values) -> Provider:
+    """Return the security provider."""
+    return Provider(values.text(_PROVIDER))
+
+
+def chosen_files(values: Values, ssldir: Path | None, identity: str, certname: str) -> ProviderFiles:
+    """Tell which files make up the broker's TLS identity."""
+    provider = chosen_provider(values)
+    explicit = provider in {Provider.FILE, Provider.CHORIA}
+    paths = {part: values.path(f"{_SECURITY}{provider}.{part}") if explicit else None for part in Part}
+    configured = values.path("plugin.choria.ssldir")
+    if configured is None and provider is Provider.PUPPET:
+        configured = ssldir
+    return provider_files(
+        ProviderInput(
+            provider, certname or identity, configured, paths[Part.CERTIFICATE], paths[Part.KEY], paths[Part.CA]
+        )
+    )
+
+
+def resolve_tls(context: Context) -> Tls:
+    """Decide how listeners use TLS, and look into the files."""
+    values, overrides = context.values, context.overrides
+    everywhere = not overrides.disable_tls
+    enabled = everywhere or values.flag(network_key("client_tls_force_required"))
+    verification = _verification(context)
+    files = _files(context, required=enabled)
+    if overrides.disable_tls:
+        effect = "every port is clear text" if not enabled else "every port except the client port is clear text"
+        context.collector.warn(
+            Code.TLS_DISABLED,
+            problem="TLS is off",
+            effect=effect,
+            at=SettingRef("--disable-tls", "", _COMMAND_LINE),
+        )
+    return Tls(
+        enabled=enabled,
+        everywhere=everywhere,
+        verify_clients=enabled and verification and files is not None and files.ca is not None,
+        files=files,
+        cipher_suites=_names(context, _SECURITY + "cipher_suites", CIPHER_SUITES),
+        curves=_names(context, _SECURITY + "ecc_curves", CURVES),
+        **plain(context, Tls),
+    )
+
+
+def _verification(context: Context) -> bool:
+    values, collector = context.values, context.collector
+    problem, effect = (
+        "client certificates are off",
+        "no certificates are requested, so only connections with tokens are accepted",
+    )
+    remedy = "remove it, unless every client and server has a token"
+    on = True
+    for key in (_SECURITY + "server_anon_tls", _SECURITY + "client_anon_tls"):
+        if values.flag(key):
+            collector.warn(
+                Code.VERIFICATION_DISABLED, problem=problem, effect=effect, remedy=remedy, at=values.subject(key)
+            )
+            on = False
+    if context.overrides.disable_ssl_verification:
+        at = SettingRef("--disable-ssl-verification", "", _COMMAND_LINE)
+        collector.warn(
+            Code.VERIFICATION_DISABLED, problem=problem, effect=effect, remedy="start without the option", at=at
+        )
+        on = False
+    if values.flag(_CLIENT_ANON_TLS):
+        on = False
+    signer = "plugin.choria.security.request_signer."
+    if values.flag(_SECURITY + "client_anon_tls") and not (
+        values.given(signer + "url") or values.flag(signer + "service")
+    ):
+        collector.refuse(
+            Code.ANON_TLS_WITHOUT_SIGNER,
+            problem="anonymous TLS needs a request signer",
+            remedy=f"set {signer}url or {signer}service, or remove this setting",
+            at=values.subject(_SECURITY + "client_anon_tls"),
+        )
+    return on
+
+
+def _files(context: Context, *, required: bool) -> TlsFiles | None:
+    values, facts = context.values, context.facts
+    if values.is_bad(_PROVIDER):
+        return None
+    found = chosen_files(values, facts.ssldir, context.identity, facts.certname)
+    for trouble in found.problems:
+        at = values.subject(trouble.key) if values.given(trouble.key) else values.absent(trouble.key, _PROVIDER)
+        _report(context, trouble.code, problem=trouble.problem, remedy=trouble.remedy, at=at, required=required)
+    files = found.files
+    if files is None:
+        return None
+    paths = {Part.CERTIFICATE: files.certificate, Part.KEY: files.key}
+    if files.ca:
+        paths[Part.CA] = files.ca
+    missing = False
+    for part, path in paths.items():
+        problem = facts.file(path).problem
+        if problem:
+            missing = True
+            text = f"{shown_file(path)}: {problem} ({found.rule})"
+            _report(
+                context,
+                Code.TLS_FILE_MISSING,
+                problem=text,
+                remedy=found.missing_remedy,
+                at=_about(values, part),
+                required=required,
+            )
+    if missing:
+        return files if required else None
+    for bad in inspect(
+        facts.file(files.certificate).content,
+        facts.file(files.key).content,
+        facts.file(files.ca).content if files.ca else None,
+        facts.now,
+        context.identity,
+    ):
+        _report_tls(context, bad, paths[bad.part], required=required)
+    return files
+
+
+def _report_tls(context: Context, bad: TlsProblem, path: Path, *, required: bool) -> None:
+    at, problem = _about(context.values, bad.part), f"{shown_file(path)}: {bad.problem}"
+    if bad.fatal:
+        _report(context, bad.code, problem=problem, remedy=bad.remedy, at=at, required=required)
+    else:
+        tell = context.collector.info if bad.idle else context.collector.warn
+        tell(bad.code, problem=problem, effect=bad.effect, remedy=bad.remedy, at=at)
+
+
+def _report(context: Context, code: Code, problem: str, remedy: str, at: SettingRef, *, required: bool) -> None:
+    """Refuse when TLS needs the files, else warn."""
+    if required:
+        context.collector.refuse(code, problem=problem, remedy=remedy, at=at)
+    else:
+        context.collector.warn(code, problem=problem, effect="TLS is off, so the broker starts", remedy=remedy, at=at)
+
+
+def _about(values: Values, part: Part) -> SettingRef:
+    provider = chosen_provider(values)
+    explicit = provider in {Provider.FILE, Provider.CHORIA}
+    return values.subject(f"{_SECURITY}{provider}.{part}" if explicit else "plugin.choria.ssldir")
+
+
+def _names(context: Context, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    names = context.values.items(key)
+    for name in names:
+        if name not in known:
+            context.collector.refuse(
+                Code.UNKNOWN_TLS_NAME,
+                problem="not known to the engine, or considered insecure by it",
+                remedy=f"use one of {', '.join(known)}",
+                at=context.values.subject(key, name),
+            )
+    return names
+
+
+def resolve_security(context: Context) -> Security:
+    """Decide who is trusted."""
+    values = context.values
+    issuers = _issuers(context)
+    if values.items(_ISSUERS):
+        _refuse_signers_with_issuers(context)
+    provider = chosen_provider(values)
+    if provider is Provider.CHORIA:
+        _check_choria(context)
+    return Security(**plain(context, Security), issuers=issuers, choria_ca=values.given(_SECURITY + "choria.ca"))
+
+
+def _issuers(context: Context) -> tuple[Issuer, ...]:
+    issuers = []
+    for name in context.distinct(_ISSUERS):
+        key = f"{_SECURITY}issuer.{name}.public"
+        public = context.values.text(key)
+        account = organization_account(context, name)
+        if is_hex_key(public):
+            issuers.append(Issuer(name=name, public_key=public.lower(), account=account))
+        elif public:
+            context.collector.refuse(
+                Code.BAD_ISSUER_KEY,
+                problem="not an ed25519 public key",
+                remedy=_KEY_REMEDY,
+                at=context.values.subject(key),
+            )
+        else:
+            problem = f"issuer {shown_name(name)} has no public key"
+            at = context.values.absent(key, _ISSUERS)
+            context.collector.refuse(Code.NO_ISSUER_KEY, problem=problem, remedy=f"set {key}", at=at)
+    return tuple(issuers)
+
+
+def _refuse_signers_with_issuers(context: Context) -> None:
+    wording = {
+        _CLIENT_SIGNERS: "trusted client signers",
+        _SIGNING_ALIAS: "trusted client signers",
+        _SERVER_SIGNERS: "trusted server signers",
+        _TRUSTED: "trusted signers",
+    }
+    for key, what in wording.items():
+        if context.values.given(key):
+            context.collector.refuse(
+                Code.ISSUER_WITH_SIGNERS,
+                problem=f"cannot set {what} using {key} when an issuer is configured",
+                remedy=f"remove {key}, or {_ISSUERS}",
+                at=context.values.subject(key),
+            )
+
+
+def _check_choria(context: Context) -> None:
+    values, collector = context.values, context.collector
+    trusted = values.items(_TRUSTED)
+    at = values.subject(_PROVIDER)
+    if not trusted and not values.items(_ISSUERS):
+        problem = "the choria security provider needs issuers or trusted signers"
+        collector.refuse(Code.CHORIA_WITHOUT_SIGNERS, problem=problem, remedy=f"set {_ISSUERS}, or {_TRUSTED}", at=at)
+    for signer in trusted:
+        if not is_hex_key(signer):
+            collector.refuse(
+                Code.BAD_SIGNER_KEY,
+                problem="not an ed25519 public key",
+                remedy=_KEY_REMEDY,
+                at=values.subject(_TRUSTED, signer),
+            )
+    for name in ("token_file", "seed_file"):
+        key = f"{_SECURITY}choria.{name}"
+        if not values.given(key):
+            problem = "the choria security provider needs it"
+            collector.refuse(
+                Code.CHORIA_WITHOUT_TOKEN,
+                problem=problem,
+                at=values.absent(key, _PROVIDER),
+            )
+    for key in (*_NOT_WITH_CHORIA, _SECURITY + "server_anon_tls", _SECURITY + "client_anon_tls"):
+        if values.given(key) and values.text(key):
+            problem = "cannot be combined with the choria security provider"
+            collector.refuse(Code.CHORIA_CONFLICT, problem=problem, at=values.subject(key))
+
+
+def resolve_signers(context: Context, *, tls: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the signers of client and of server tokens, after a look at the files among them."""
+    values, collector = context.values, context.collector
+    if values.given(_SIGNING_ALIAS):
+        at = values.subject(_SIGNING_ALIAS)
+        effect = "it is ignored" if values.given(_CLIENT_SIGNERS) else "it is used as one signer of client tokens"
+        collector.warn(
+            Code.ALIAS_KEY,
+            problem=f"an older name of {_CLIENT_SIGNERS}",
+            effect=effect,
+            remedy=f"write {_CLIENT_SIGNERS}",
+            at=at,
+        )
+    clients, servers = client_signers(values), values.items(_SERVER_SIGNERS)
+    source = _CLIENT_SIGNERS if values.given(_CLIENT_SIGNERS) else _SIGNING_ALIAS
+    if tls:
+        for key, signers in ((source, clients), (_SERVER_SIGNERS, servers)):
+            for signer in signers:
+                check_signer(context, key, signer)
+    return clients, servers
+
+
+def check_signer(context: Context, key: str, signer: str) -> None:
+    """Refuse a signer that is neither a key nor a file with a key in it."""
+    if is_hex_key(signer):
+        return
+    found = _signer_problem(context.facts.file(Path(signer)))
+    if found is None:
+        return
+    code, problem = found
+    at, told = context.values.subject(key, signer), f"{shown_file(signer)}: {problem}"
+    remedy = "put the PEM certificate or public key there, or write a key of 64 hexadecimal digits"
+    if context.served and context.served.signer_files.get(signer) is not None:
+        context.collector.skip(
+            code, problem=told, effect="the key that was read before stays in use", remedy=remedy, at=at
+        )
+    else:
+        context.collector.refuse(code, problem=told, remedy=remedy, at=at)
+
+
+def signer_files(context: Context, names: Iterable[str]) -> dict[str, bytes | None]:
+    """Return the content of the files of signers; of one that turned bad, what a running broker serves.
+
+    Args:
+        context: inputs.
+        names: entries that name files.
+    """
+    served = context.served.signer_files if context.served else {}
+    found: dict[str, bytes | None] = {}
+    for name in names:
+        fact = context.facts.file(Path(name))
+        problem = _signer_problem(fact)
+        # A bad file without a predecessor is kept as it is, so that the policy can say what is wrong with it.
+        found[name] = (served.get(name) if problem else None) or (None if fact.problem else fact.content)
+    return found
+
+
+def _signer_problem(fact: FileFact) -> tuple[Code, str] | None:
+    """Return the code of a finding and what is wrong with the file of a signer, None when nothing is."""
+    if fact.problem or not fact.content.strip():
+        return Code.SIGNER_MISSING, fact.problem or "the file is empty"
+    try:
+        key_from_file(fact.content)
+    except KeyFormError as error:
+        return Code.BAD_SIGNER, str(error)
+    return None
+
+
+def check_client_anon_tls(context: Context, *, signed: bool) -> None:
+    """Report what cannot work where clients with tokens are all that gets in.
+
+    Args:
+        context: inputs.
+        signed: somebody is trusted to sign client tokens.
+    """
+    values, collector = context.values, context.collector
+    if not values.flag(_CLIENT_ANON_TLS):
+        return
+    at, other = values.subject(_CLIENT_ANON_TLS), _SECURITY + "client_anon_tls"
+    if not signed:
+        problem, remedy = (
+            "nobody signs client tokens, so no client could log in",
+            f"set {_CLIENT_SIGNERS}, or {_ISSUERS}",
+        )
+        collector.refuse(Code.CLIENT_ANON_TLS_WITHOUT_SIGNER, problem=problem, remedy=remedy, at=at)
+    if values.flag(other):
+        problem = f"cannot be combined with {other}, which is a different setting"
+        collector.refuse(Code.CLIENT_ANON_TLS_TWICE, problem=problem, remedy=f"remove {other}", at=at)
+    if values.given(_SERVER_SIGNERS):
+        problem, effect = f"{_CLIENT_ANON_TLS} refuses servers", "it has no effect"
+        collector.warn(
+            Code.NO_EFFECT,
+            problem=problem,
+            effect=effect,
+            remedy="remove one of the two",
+            at=values.subject(_SERVER_SIGNERS),
+        )
+    password = network_key("provisioning.client_password")
+    if values.given(password) and not values.items(_ISSUERS):
+        problem = f"the provisioner logs in with a certificate, but {_CLIENT_ANON_TLS} turns certificates off"
+        effect, remedy = "the provisioner is refused", "let the provisioner use another broker of the network"
+        collector.warn(
+            Code.PROVISIONER_WITHOUT_CERTIFICATE,
+            problem=problem,
+            effect=effect,
+            remedy=remedy,
+            at=values.subject(password),
+        )

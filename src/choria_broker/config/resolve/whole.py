@@ -1,0 +1,158 @@
+"""From typed values and facts to settings: the one place that decides what a configuration means."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+
+from choria_broker.config.resolve.adapters import check_federation, leave_out, resolve_adapters, spare_the_rest
+from choria_broker.config.resolve.certificates import check_certificate
+from choria_broker.config.resolve.context import Context
+from choria_broker.config.resolve.listeners import check_ports, resolve_statistics
+from choria_broker.config.resolve.network import resolve_network, soft_shutdown
+from choria_broker.config.resolve.operator import check_reload
+from choria_broker.config.resolve.plain import plain
+from choria_broker.config.resolve.security import resolve_security, resolve_tls, signer_files
+from choria_broker.config.surroundings.facts import Facts, Overrides
+from choria_broker.config.surroundings.needs import configured_identity
+from choria_broker.config.table.rows import NETWORK, SETTINGS
+from choria_broker.config.text.collector import Collector
+from choria_broker.config.text.reading import Values
+from choria_broker.security.signer_files import signer_file_names
+from choria_broker.settings.broker import LogLevel, Settings
+from choria_broker.settings.finding_codes import Code
+from choria_broker.settings.findings import blocking
+from choria_broker.settings.hostnames import is_host
+from choria_broker.settings.network import Network
+from choria_broker.settings.security import Provider
+
+_LISTS = {
+    NETWORK + "gateway_remote.": NETWORK + "gateway_remotes",
+    NETWORK + "leafnode_remote.": NETWORK + "leafnode_remotes",
+    NETWORK + "mapping.": NETWORK + "mapping.names",
+    "plugin.security.issuer.": "plugin.security.issuer.names",
+    "plugin.choria.adapter.": "plugin.choria.adapters",
+}
+"""For each keyed family, the list that says which of its members exist."""
+_FEATURES = ("plugin.choria.broker_network", "plugin.choria.broker_federation")
+_LOG_WORDS = frozenset({"stdout", "stderr", "discard"})
+
+
+def resolve(
+    values: Values, facts: Facts, overrides: Overrides, collector: Collector, served: Settings | None = None
+) -> Settings | None:
+    """Decide what a configuration means.
+
+    Args:
+        values: typed values.
+        facts: what the edges found out.
+        overrides: choices of the command line.
+        collector: receives findings, and may hold some from reading.
+        served: what a running broker serves; what turned bad since it was read stays as it is served.
+
+    Returns:
+        The settings, or None when any finding keeps the broker from starting.
+    """
+    context = Context(values, facts, overrides, collector, configured_identity(values) or facts.identity, served)
+    _check_identity(context)
+    _report_unlisted(context)
+    settings = _settings(context)
+    files = signer_files(context, signer_file_names(settings))
+    settings = dataclasses.replace(settings, signer_files=types.MappingProxyType(files))
+    check_reload(context, settings)
+    return None if blocking(collector.findings()) else settings
+
+
+def _settings(context: Context) -> Settings:
+    values = context.values
+    network_on, federation_on = (values.flag(key) for key in _FEATURES)
+    adapters = resolve_adapters(context)
+    if not (network_on or federation_on or adapters):
+        _refuse_nothing_to_do(context)
+    if federation_on:
+        check_federation(context)
+    # A misspelt word counts as off, but the operator wants to hear about everything else at once.
+    network_meant = network_on or values.is_bad(_FEATURES[0])
+    leave_out(context, adapters, federation=federation_on, network=network_meant)
+    tls, security = resolve_tls(context), resolve_security(context)
+    if network_meant:
+        network = resolve_network(context, tls, security)
+        check_certificate(context, tls, network)
+    else:
+        network = Network(soft_shutdown_timeout=soft_shutdown(context))
+    statistics = resolve_statistics(context)
+    collectives = values.items("collectives")
+    if not collectives:
+        collectives = ("choria" if security.provider is Provider.CHORIA else "mcollective",)
+    settings = Settings(
+        **plain(context, Settings),
+        source=context.facts.source,
+        identity=context.identity,
+        tls=tls,
+        logfile=_logfile(context),
+        loglevel=LogLevel.DEBUG if context.overrides.debug else LogLevel(values.text("loglevel")),
+        collectives=collectives,
+        main_collective=values.text("main_collective") or collectives[0],
+        adapters=adapters,
+        network=network,
+        security=security,
+        statistics=statistics,
+        origins=types.MappingProxyType({key: values.origin(key) for key in values.set_keys()}),
+        raw=types.MappingProxyType(dict(values.raw)),
+    )
+    check_ports(context, settings)
+    if network_meant:
+        spare_the_rest(context.collector)
+    return settings
+
+
+def _logfile(context: Context) -> str:
+    text = context.values.text("logfile")
+    return text.lower() if text.lower() in _LOG_WORDS else text
+
+
+def _check_identity(context: Context) -> None:
+    at = context.values.subject("identity")
+    if not context.identity:
+        problem = "not set, and this machine has no host name"
+        context.collector.refuse(Code.NO_IDENTITY, problem=problem, at=at)
+    elif any(character.isspace() or not character.isprintable() for character in context.identity):
+        problem = "a name with spaces or control characters"
+        context.collector.refuse(Code.BAD_IDENTITY, problem=problem, at=at)
+    elif not is_host(context.identity) and not context.values.given(NETWORK + "public_url"):
+        problem, effect = "not a host name", "this broker announces no address to clients"
+        remedy = f"set identity to the full host name, or {NETWORK}public_url to the address that clients use"
+        context.collector.warn(Code.IDENTITY_NO_HOST, problem=problem, effect=effect, remedy=remedy, at=at)
+
+
+def _refuse_nothing_to_do(context: Context) -> None:
+    for key in _FEATURES:
+        if context.values.is_bad(key):
+            problem = "all broker features are disabled: this word is not a boolean and is read as false"
+            context.collector.refuse(
+                Code.NOTHING_ENABLED, problem=problem, remedy=f"write {key} = true", at=context.values.subject(key)
+            )
+            return
+    problem = "all broker features are disabled"
+    remedy = f"set {_FEATURES[0]} = true"
+    context.collector.refuse(
+        Code.NOTHING_ENABLED, problem=problem, remedy=remedy, at=context.values.subject(_FEATURES[0])
+    )
+
+
+def _report_unlisted(context: Context) -> None:
+    reported = set()
+    listed = {names: frozenset(context.values.items(names)) for names in _LISTS.values()}
+    for key in context.values.set_keys():
+        match = SETTINGS.find(key)
+        if not match or not match.name:
+            continue
+        prefix, names = match.setting.prefix, _LISTS[match.setting.prefix]
+        if match.name in listed[names] or (prefix, match.name) in reported:
+            continue
+        reported.add((prefix, match.name))
+        problem = f"{match.name} is not in {names}"
+        remedy = f"add {match.name} to {names}, or remove its settings"
+        context.collector.warn(
+            Code.UNLISTED_NAME, problem=problem, effect="it is ignored", remedy=remedy, at=context.values.subject(key)
+        )

@@ -1,0 +1,1 @@
+"""What must be found out about machine and network, and finding it out."""

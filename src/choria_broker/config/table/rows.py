@@ -1,0 +1,406 @@
+"""The one table of settings: everything the broker reads, and what it knows of other programs' keys.
+
+It feeds the parser, validation, the reference manual, ``check`` and the hints for unknown keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from choria_broker.config.table.foreign import FOREIGN
+from choria_broker.config.table.schema import Apply, Owner, Setting, Shows, Status, Table
+from choria_broker.config.table.suites import CIPHER_SUITES, CURVES
+from choria_broker.config.text.values import ValueKind
+from choria_broker.settings import durations
+from choria_broker.settings.broker import LogLevel
+from choria_broker.settings.links import DEFAULT_PEER_PORT
+from choria_broker.settings.network import ReloadSessions
+from choria_broker.settings.revocation import CrlExpired
+from choria_broker.settings.security import Provider
+from choria_broker.settings.streams import STANDARD_STREAMS, StandardStream
+
+NETWORK = "plugin.choria.network."
+"""Prefix of the keys of the network broker."""
+
+_LIVE, _ENGINE, _RESTART = Apply.LIVE, Apply.ENGINE, Apply.RESTART
+_STRING, _PATH, _INTEGER, _PORT = ValueKind.STRING, ValueKind.PATH, ValueKind.INTEGER, ValueKind.PORT
+_BOOLEAN, _DURATION, _LIST, _SWITCH = ValueKind.BOOLEAN, ValueKind.DURATION, ValueKind.LIST, ValueKind.SWITCH
+_NEW = Status.NEW
+_WORDS, _PLACES, _FILES = Shows.WORDS, Shows.PLACES, Shows.FILES
+_HIGHEST_BOUND = 2**31 - 1
+
+
+def _row(group: str, key: str, kind: ValueKind, default: str, apply: Apply, doc: str, **more: object) -> Setting:
+    if kind is ValueKind.PATH:
+        more.setdefault("shows", Shows.FILES)
+    since = str(more.pop("since", "new" if more.get("status") is _NEW else "-"))
+    return Setting(key, kind, default, since, apply, doc, group, **more)  # type: ignore[arg-type] # fields by name
+
+
+# fmt: off
+# One row of the table stays one or two lines, which the formatter would stretch to ten.
+
+
+def _core() -> tuple[Setting, ...]:
+    g, choria = "The process", "plugin.choria."
+    return (
+        _row(g, "identity", _STRING, "", _RESTART,
+             "Name of this broker: server name, label on metrics, Puppet file names. Unset: the full host name.",
+             shows=_WORDS),
+        _row(g, "logfile", _PATH, "stdout", _RESTART,
+             "Where the log goes: stdout, stderr, discard, or a file to which it is appended."),
+        _row(g, "loglevel", ValueKind.CHOICE, "info", _LIVE,
+             "Lowest level that is logged; debug also turns on the engine's debug log.", choices=tuple(LogLevel)),
+        _row(g, "collectives", _LIST, "", _RESTART,
+             "Collectives that adapters, federation and streams use. Unset: mcollective, or choria with the "
+             "choria security provider.", shows=_WORDS),
+        _row(g, "main_collective", _STRING, "", _RESTART,
+             "The collective used where only one is possible. Unset: the first of collectives.", shows=_WORDS),
+        _row(g, NETWORK + "soft_shutdown_timeout", _INTEGER, "60", _LIVE,
+             "Seconds for an orderly stop before the process is forced to exit; 0 or less means 10.", since="0.28"),
+        _row(g, NETWORK + "drain_on_stop", _DURATION, "0s", _LIVE,
+             "Time over which connections are moved to other brokers before an orderly stop; 0s stops at once. "
+             "soft_shutdown_timeout begins after it.", status=_NEW,
+             field="Network.drain_on_stop", most=86400),
+        _row(g, choria + "broker_network", _BOOLEAN, "false", _RESTART, "Run the network broker.",
+             field="Settings.network_enabled"),
+        _row(g, choria + "broker_federation", _BOOLEAN, "false", _RESTART,
+             "Run the federation broker. Not available in this version: not started beside the network broker, "
+             "refused without it.",
+             field="Settings.federation_enabled"),
+        _row(g, choria + "adapters", _LIST, "", _RESTART,
+             "Names of the data adapters to run. Not available in this version: not started beside the network "
+             "broker, refused without it.", shows=_WORDS),
+        _row("Statistics", choria + "stats_address", _STRING, "127.0.0.1", _RESTART,
+             "Address of the statistics listener, which requires no password. For a host name, all its "
+             "addresses that this host has.", shows=_PLACES),
+        _row("Statistics", choria + "stats_port", _PORT, "0", _RESTART,
+             "Port for statistics and NATS monitoring; 0 turns both off.", field="Statistics.port"),
+        _row("Statistics", choria + "stats_ui", _BOOLEAN, "false", _LIVE,
+             "Show /choria/status to other machines too, if they can reach stats_address.", status=_NEW,
+             field="Statistics.ui"),
+        _row("Discovery", choria + "use_srv", _BOOLEAN, "true", _RESTART,
+             "Look up peers and middleware in DNS SRV records."),
+        _row("Discovery", choria + "srv_domain", _STRING, "", _RESTART,
+             "Domain of the SRV records. Unset: what follows the first dot of the identity, then facter's "
+             "networking.domain.", environment="CHORIA_SRV_DOMAIN", shows=_PLACES),
+        _row("Discovery", choria + "middleware_hosts", _LIST, "", _RESTART,
+             "Brokers to which adapters and the collective side of federation connect.", shows=_PLACES),
+        _row("Federation", choria + "federation_middleware_hosts", _LIST, "", _RESTART,
+             "Brokers to which the federation side of the federation broker connects.", shows=_PLACES),
+        _row("Federation", choria + "federation.cluster", _STRING, "mcollective", _RESTART,
+             "Name that this federation broker answers to.", shows=_WORDS, field="Settings.federation_cluster"),
+        _row("Outgoing connections", "plugin.nats.user", _STRING, "", _RESTART,
+             "User for outgoing connections of adapters and federation.", environment="MCOLLECTIVE_NATS_USERNAME"),
+        _row("Outgoing connections", "plugin.nats.pass", _STRING, "", _RESTART,
+             "Password for outgoing connections.", environment="MCOLLECTIVE_NATS_PASSWORD", secret=True),
+        _row("Outgoing connections", "plugin.nats.credentials", _STRING, "", _RESTART,
+             "NATS credentials file for outgoing connections.", environment="MCOLLECTIVE_NATS_CREDENTIALS",
+             shows=_FILES),
+    )
+
+
+def _network() -> tuple[Setting, ...]:
+    g, n = "Network broker", NETWORK
+    return (
+        _row(g, n + "listen_address", _STRING, "::", _RESTART,
+             "Address of the client, peer, gateway, leafnode, websocket and profiling listeners. :: and 0.0.0.0 "
+             "mean every IPv4 and IPv6 address, or every IPv4 address on a host without IPv6. For a host name, "
+             "one of its addresses that this host has is used, IPv4 first.", shows=_PLACES),
+        _row(g, n + "client_port", _PORT, "4222", _RESTART,
+             "Port for clients and servers; 0 takes any free port.", field="Network.client_port"),
+        _row(g, n + "public_url", _STRING, "", _ENGINE,
+             "host:port announced to clients instead of identity and client port, for brokers behind a proxy.",
+             since="0.15", shows=_PLACES),
+        _row(g, n + "write_deadline", _DURATION, "5s", _ENGINE,
+             "How long a client may fail to read before it is disconnected; go-choria's code uses 10s. Links to "
+             "other brokers have at least 10s.", field="Network.write_deadline", above_zero=True),
+        _row(g, n + "tls_timeout", _DURATION, "2s", _ENGINE,
+             "Time for a TLS handshake, at most 60s; a number without unit is seconds.",
+             field="Tls.handshake_timeout", above_zero=True, most=60),
+        _row(g, n + "auth_timeout", _DURATION, "2s", _ENGINE,
+             "Time for a connection to identify itself, at most 60s.", since="0.30",
+             field="Network.auth_timeout", above_zero=True, most=60),
+        _row(g, n + "max_connections", _INTEGER, "50000", _ENGINE,
+             "Most client connections at once that have logged in; the limit of open files is raised to match.",
+             status=_NEW, field="Network.max_connections", above_zero=True, most=_HIGHEST_BOUND),
+        _row(g, n + "max_unauthenticated", _INTEGER, "1000", _ENGINE,
+             "Most connections of each listener that have not logged in yet. When there are too many, the "
+             "address with most of them loses one.", status=_NEW,
+             field="Network.max_unauthenticated", above_zero=True, most=_HIGHEST_BOUND),
+        _row(g, n + "max_subscriptions", _INTEGER, "20000", _ENGINE,
+             "Most subscriptions of one connection; 1000 for a node waiting for provisioning. One with more "
+             "than 8 parts or 256 bytes counts several times.", status=_NEW,
+             field="Network.max_subscriptions", above_zero=True, most=_HIGHEST_BOUND),
+        _row(g, n + "client_tls_force_required", _BOOLEAN, "false", _RESTART,
+             "Keep TLS on the client port even with --disable-tls."),
+        _row(g, n + "pprof_port", _PORT, "0", _RESTART,
+             "Port of the engine's profiling listener, which answers only programs on this machine; 0 turns it off.",
+             since="0.21", field="Network.pprof_port"),
+        _row(g, n + "accounts", _LIST, "", _ENGINE,
+             "Further local accounts, isolated from all others, for leafnode remotes and unverified_account. "
+             "Names consist of letters, digits, - and _.", status=_NEW, shows=_WORDS),
+        _row(g, n + "system.user", _STRING, "", _LIVE,
+             "User name for the system account; needs the password too.", since="0.21"),
+        _row(g, n + "system.password", _STRING, "", _LIVE,
+             "Password for the system account.", since="0.21", secret=True),
+    )
+
+
+def _access() -> tuple[Setting, ...]:
+    g, r, p, o, n = "Who may connect", "Who is revoked", "Provisioning", "Operator mode", NETWORK
+    return (
+        _row(g, n + "client_hosts", _LIST, "", _LIVE,
+             "Addresses and networks whose hosts may act as fleet clients. Unset: all.", shows=_PLACES),
+        _row(g, n + "deny_server_connections", _BOOLEAN, "false", _LIVE,
+             "Deny everything to fleet servers on this broker.", since="0.17", field="Network.deny_server_connections"),
+        _row(g, n + "client_signer_cert", _LIST, "", _LIVE,
+             "PEM files or ed25519 keys of 64 hexadecimal digits that sign client tokens.", since="0.25", shows=_FILES),
+        _row(g, n + "server_signer_cert", _LIST, "", _LIVE,
+             "PEM files or ed25519 keys of 64 hexadecimal digits that sign server tokens.", since="0.25", shows=_FILES),
+        _row(g, n + "client_anon_tls", _BOOLEAN, "false", _LIVE,
+             "Request no certificates and accept only clients with valid tokens, and provisioning as "
+             "configured. Needs client_signer_cert or issuers, and cannot be combined with "
+             "plugin.security.client_anon_tls. With signers and without this setting the broker accepts "
+             "connections with certificates and with tokens.", status=_NEW,
+             field="Network.client_anon_tls"),
+        _row(g, n + "unverified_account", _STRING, "", _LIVE,
+             "Account, one of accounts, for clients that present neither certificate nor token nor login, with "
+             "TLS or in clear text. Unset: they are refused. It may be choria, or the account of an issuer, "
+             "only with --disable-tls or when a leafnode remote is bound to that account. Programs that use TLS "
+             "only on demand, such as the Python NATS library, then connect in clear text.", status=_NEW, shows=_WORDS),
+        _row(g, n + "reload_sessions", ValueKind.CHOICE, "keep", _LIVE,
+             "What becomes, after a reload, of sessions that the new policy would refuse or let in otherwise: keep, "
+             "until they end by themselves; or end, spread over ten seconds.", status=_NEW,
+             choices=tuple(ReloadSessions), field="Network.reload_sessions"),
+        _row(r, n + "crl", _LIST, "", _LIVE,
+             "PEM files with the lists of revoked certificates of the CAs in the CA file, several in one file too. "
+             "Unset, with provider puppet: crl.pem in ssldir, when it is there. none turns it off.",
+             status=_NEW, shows=_FILES),
+        _row(r, n + "crl_expired", ValueKind.CHOICE, "accept", _LIVE,
+             "What a certificate counts whose issuer's list is past its next update: accept, with a finding, a metric "
+             "and health degraded; or refuse.", status=_NEW, choices=tuple(CrlExpired), field="Revocation.expired"),
+        _row(r, n + "revocations", _PATH, "", _LIVE,
+             "File with revoked identities, callers, tokens, keys and certificates, one a line. A missing one counts "
+             "as empty.", status=_NEW, field="Revocation.file"),
+        _row(r, n + "enforce_expiry", _BOOLEAN, "false", _LIVE,
+             "End sessions when their token or certificate expires.", status=_NEW, field="Revocation.enforce_expiry"),
+        _row(p, n + "provisioning.signer_cert", _PATH, "", _LIVE,
+             "Key or PEM file that signs provisioning tokens.", since="0.23", field="Provisioning.signer"),
+        _row(p, n + "provisioning.client_password", _STRING, "", _LIVE,
+             "Password of user provisioner; setting it creates account provisioning.", since="0.23", secret=True,
+             field="Provisioning.client_password"),
+        _row(p, n + "provisioning.provisioner_without_token", _BOOLEAN, "false", _LIVE,
+             "On networks with issuers, accept the provisioner with only the password.", since="0.27",
+             field="Provisioning.provisioner_without_token"),
+        _row(o, n + "operator_account", _STRING, "", _RESTART,
+             "Name of the NATS operator whose accounts the broker serves, from its store accounts/nats/NAME "
+             "beside this file. The users' tokens then decide who may connect: cannot be combined with settings "
+             "that say who may connect.",
+             status=_NEW, shows=_WORDS),
+        _row(o, n + "system_account", _STRING, "system", _RESTART,
+             "System account of the operator, by its public key or its name. Unset: the one that the operator's "
+             "token names. Without an operator only system is accepted.", status=_NEW, shows=_WORDS),
+        _row(o, n + "choria_account", _STRING, "", _RESTART,
+             "Account of the operator that holds Choria Streams and is used for leafnode remotes without an "
+             "account, by its name or public key. Unset: there are no standard streams.", status=_NEW, shows=_WORDS),
+    )
+
+
+def _links() -> tuple[Setting, ...]:
+    n = NETWORK
+    gateway, leafnode = n + "gateway_remote.NAME.", n + "leafnode_remote.NAME."
+    c, g, lf = "Cluster", "Gateways", "Leafnodes"
+    return (
+        _row(c, n + "peers", _LIST, "", _ENGINE,
+             "Members of the cluster as host:port, including this broker; SRV records override it. The first one and "
+             "the last one take a restart.", shows=_PLACES),
+        _row(c, n + "peer_port", _PORT, "0", _RESTART,
+             f"Port of the cluster listener; {DEFAULT_PEER_PORT} if there are peers."),
+        _row(c, n + "peer_user", _STRING, "", _ENGINE,
+             "User name with which members of the cluster log in; needs the password too."),
+        _row(c, n + "peer_password", _STRING, "", _ENGINE,
+             "Password with which members of the cluster log in.", secret=True),
+        _row(c, n + "peer_tls", _BOOLEAN, "true", _RESTART,
+             "TLS between members, which verify each other's certificates; false joins a cluster of go-choria brokers "
+             "in clear text.", status=_NEW, field="Cluster.tls"),
+        _row(g, n + "gateway_name", _STRING, "CHORIA", _RESTART,
+             "Name of this cluster, with and without gateways.", shows=_WORDS, field="Gateway.name"),
+        _row(g, n + "gateway_port", _PORT, "0", _RESTART,
+             "Port of the gateway listener; needs gateway_remotes too."),
+        _row(g, n + "gateway_remotes", _LIST, "", _RESTART,
+             "Names of the clusters to connect to; this cluster's own name may be among them.", shows=_WORDS),
+        _row(g, n + "gateway_tls", _BOOLEAN, "true", _RESTART,
+             "TLS on gateways, which verify each other's certificates; false connects to go-choria brokers in "
+             "clear text.",
+             status=_NEW, field="Gateway.tls"),
+        _row(g, gateway + "urls", _LIST, "", _RESTART,
+             "Members of that cluster as host:port; required.", shows=_PLACES),
+        *_remote_tls(g, gateway, _RESTART),
+        _row(lf, n + "leafnode_port", _PORT, "0", _RESTART, "Port of the leafnode listener; 0 means none.",
+             field="Leafnodes.port"),
+        _row(lf, n + "leafnode_remotes", _LIST, "", _ENGINE, "Names of the brokers to join as a leafnode.",
+             shows=_WORDS),
+        _row(lf, leafnode + "url", _LIST, "", _ENGINE,
+             "Addresses of that broker as host:port, or as ws or wss URL; required.", shows=_PLACES),
+        _row(lf, leafnode + "account", _STRING, "choria", _ENGINE, "Local account bound to the remote.", shows=_WORDS),
+        _row(lf, leafnode + "credentials", _PATH, "", _ENGINE, "NATS credentials file for the remote."),
+        _row(lf, leafnode + "credential", _PATH, "", _ENGINE,
+             "Another spelling of credentials.", status=Status.ALIAS, note="write credentials"),
+        *_remote_tls(lf, leafnode, _ENGINE),
+    )
+
+
+def _websockets() -> tuple[Setting, ...]:
+    w, m, n, mapping = "Websockets", "Subject mappings", NETWORK, NETWORK + "mapping.NAME."
+    return (
+        _row(w, n + "websocket_port", _PORT, "0", _RESTART,
+             "Port of the websocket listener; 0 means none.", since="0.23", field="Websocket.port"),
+        _row(w, n + "websocket_advertise", _STRING, "", _RESTART,
+             "host:port of the websocket listener as others see it. The engine shows it on /varz; it is not "
+             "announced to clients.", since="0.23", shows=_PLACES),
+        _row(w, n + "websocket_origins", _LIST, "", _RESTART,
+             "Sites whose pages in browsers may open websockets, as https://host or https://host:port, in "
+             "addition to pages from this broker's own address; any accepts all. Does not apply to programs.",
+             status=_NEW, shows=_PLACES),
+        _row(m, n + "mapping.names", _LIST, "", _ENGINE,
+             "Names of the subject mappings in account choria, in their order.", since="0.26", shows=_WORDS),
+        _row(m, mapping + "source", _STRING, "", _ENGINE, "Subject to match.", since="0.26", shows=_WORDS),
+        _row(m, mapping + "destination", _STRING, "", _ENGINE,
+             "Subject to which it is mapped; functions such as {{wildcard(1)}} and {{partition(10,1)}} can be "
+             "used.", since="0.26",
+             shows=_WORDS),
+    )
+
+
+def _remote_tls(group: str, prefix: str, apply: Apply) -> tuple[Setting, ...]:
+    return (
+        _row(group, prefix + "tls.cert", _PATH, "", _LIVE, "Own certificate for this remote."),
+        _row(group, prefix + "tls.key", _PATH, "", _LIVE, "Own private key for this remote."),
+        _row(group, prefix + "tls.ca", _PATH, "", _LIVE, "Own CA for this remote."),
+        _row(group, prefix + "tls.verify", _SWITCH, "yes", apply,
+             "Verify the certificate of the other side."),
+        _row(group, prefix + "tls.disable", _SWITCH, "no", apply, "Use clear text with this remote."),
+    )
+
+
+def _streams() -> tuple[Setting, ...]:
+    g, s = "Choria Streams", NETWORK + "stream."
+    return (
+        _row(g, s + "store", _PATH, "", _RESTART,
+             "Directory of Choria Streams; setting it turns them on.", since="0.15", field="Streams.store"),
+        _row(g, s + "manage_streams", _BOOLEAN, "true", _LIVE,
+             "Create and update the standard streams from this broker.", since="0.26", field="Streams.manage"),
+        _row(g, s + "sync", _STRING, "default", _RESTART,
+             "How often data are synced to disk: always (before a message is acknowledged), a duration, or "
+             "default, the engine's 2 minutes. Newer data can be lost in a power failure.", status=_NEW, shows=_WORDS),
+        # The reference has the older ones first.
+        *(row for each in sorted(STANDARD_STREAMS, key=lambda stream: stream.since) for row in _stream(g, s, each)),
+    )
+
+
+def _stream(group: str, prefix: str, stream: StandardStream) -> Iterator[Setting]:
+    kept = f"How long {stream.keeps} are kept; 0 turns the stream off."
+    if stream.elects:
+        kept = "How long a leader keeps its role without renewing it, 1s to 1h."
+    copies = f"Copies of {stream.keeps} in the cluster; -1 is one on each peer, at most 5."
+    for key, kind, default, doc, since in (
+        (stream.retention_key, _DURATION, durations.in_short(stream.retention), kept, stream.since[0]),
+        (stream.replicas_key, _INTEGER, str(stream.replicas), copies, stream.since[1]),
+    ):
+        status = _NEW if since == "new" else Status.CURRENT
+        yield _row(group, prefix + key, kind, default, _LIVE, doc, since=since, status=status)
+
+
+def _security() -> tuple[Setting, ...]:
+    g, s = "Security", "plugin.security."
+    return (
+        _row(g, s + "provider", ValueKind.CHOICE, "puppet", _RESTART,
+             "Where certificate, private key and CA come from.", choices=tuple(Provider), field="Security.provider"),
+        _row(g, "plugin.choria.ssldir", _PATH, "", _LIVE,
+             "Directory with the TLS files of the puppet and certmanager providers. Unset: puppet is asked."),
+        _row(g, s + "file.certificate", _PATH, "", _LIVE, "Certificate of the file provider."),
+        _row(g, s + "file.key", _PATH, "", _LIVE, "Private key of the file provider."),
+        _row(g, s + "file.ca", _PATH, "", _LIVE, "CA of the file provider."),
+        _row(g, s + "choria.certificate", _PATH, "", _LIVE,
+             "Certificate of the choria provider.", since="0.27"),
+        _row(g, s + "choria.key", _PATH, "", _LIVE, "Private key of the choria provider.", since="0.27"),
+        _row(g, s + "choria.ca", _PATH, "", _LIVE,
+             "CA of the choria provider. If set, client certificates are verified when presented. Unset: they "
+             "are never requested.", since="0.27"),
+        _row(g, s + "choria.token_file", _PATH, "", _RESTART,
+             "Token of this broker for outgoing connections.", since="0.27"),
+        _row(g, s + "choria.seed_file", _PATH, "", _RESTART, "Seed that belongs to the token.", since="0.27"),
+        _row(g, s + "choria.trusted_signers", _LIST, "", _LIVE,
+             "ed25519 keys of trusted signers for the choria provider, when there are no issuers.", since="0.26.2"),
+        _row(g, s + "issuer.names", _LIST, "", _LIVE,
+             "Organization issuers whose tokens are accepted.", since="0.27", shows=_WORDS),
+        _row(g, s + "issuer.NAME.public", _STRING, "", _LIVE,
+             "ed25519 public key of the issuer, 64 hexadecimal digits.", since="0.27"),
+        _row(g, s + "issuer.NAME.account", _STRING, "choria", _ENGINE,
+             "Account for connections with tokens from this issuer. It is created when named, isolated from all "
+             "others, and has JetStream when stream.store is set. Issuers may share one; system, provisioning "
+             "and auth are reserved. The system user, the provisioner and nodes waiting for provisioning are "
+             "accepted only from issuers whose account is choria.", status=_NEW, shows=_WORDS),
+        _row(g, s + "cipher_suites", _LIST, "", _ENGINE,
+             f"TLS 1.2 cipher suites: {', '.join(CIPHER_SUITES)}. Unset: the engine's choice.", shows=_WORDS),
+        _row(g, s + "ecc_curves", _LIST, "", _ENGINE,
+             f"Curves: {', '.join(CURVES)}. Unset: the engine's choice.", shows=_WORDS),
+        _row(g, s + "support_legacy_certificates", _BOOLEAN, "false", _RESTART,
+             "Accept certificates without alternative names on outgoing connections.", since="0.20"),
+        _row(g, s + "server_anon_tls", _BOOLEAN, "false", _RESTART,
+             "Turns off client certificates for the whole process.", since="0.25"),
+        _row(g, s + "client_anon_tls", _BOOLEAN, "false", _RESTART,
+             "Turns off client certificates for the whole process; needs a request signer.", since="0.17"),
+        _row(g, s + "pkcs11.driver_file", _PATH, "", _RESTART,
+             "Driver of the pkcs11 provider, which brokers cannot use."),
+        _row(g, s + "pkcs11.slot", _INTEGER, "0", _RESTART,
+             "Slot of the pkcs11 provider, which brokers cannot use."),
+        _row(g, "plugin.choria.security.request_signing_certificate", _PATH, "", _LIVE,
+             "PEM file or key file of the signer of client tokens: another name for one entry of client_signer_cert, "
+             "used when that is unset.",
+             status=Status.ALIAS, note="write plugin.choria.network.client_signer_cert"),
+    )
+
+
+def _adapters() -> tuple[Setting, ...]:
+    g, a = "Adapters", "plugin.choria.adapter.NAME."
+    return (
+        _row(g, a + "type", _STRING, "", _RESTART,
+             "Kind of the adapter, choria_streams; jetstream is the older name; required.", shows=_WORDS),
+        _row(g, a + "queue_len", _INTEGER, "1000", _RESTART,
+             "Messages that may wait between input and output.", above_zero=True),
+        _row(g, a + "ingest.topic", _STRING, "", _RESTART, "Subject to subscribe to; required.", shows=_WORDS),
+        _row(g, a + "ingest.protocol", _STRING, "reply", _RESTART,
+             "request for requests, anything else for replies.", shows=_WORDS),
+        _row(g, a + "ingest.workers", _INTEGER, "10", _RESTART, "Number of workers that read.", above_zero=True),
+        _row(g, a + "stream.servers", _LIST, "", _RESTART,
+             "Brokers to publish to. Unset: as for other outgoing connections.", shows=_PLACES),
+        _row(g, a + "stream.topic", _STRING, "", _RESTART,
+             "Subject to publish to, in which %s is the sender. Unset: the adapter's name.", shows=_WORDS),
+        _row(g, a + "stream.workers", _INTEGER, "10", _RESTART, "Number of workers that publish.", above_zero=True),
+        _row(g, a + "stream.type", _STRING, "", _RESTART,
+             "Older place of type.", status=Status.ALIAS, note="write type without stream", shows=_WORDS),
+    )
+
+
+# fmt: on
+BROKER_SETTINGS = (
+    *_core(),
+    *_network(),
+    *_access(),
+    *_links(),
+    *_websockets(),
+    *_streams(),
+    *_security(),
+    *_adapters(),
+)
+"""Rows of the broker's own settings, in the order of the manual."""
+
+SETTINGS = Table((*BROKER_SETTINGS, *FOREIGN))
+"""Every key the project knows."""
+
+
+def others(owner: Owner) -> tuple[Setting, ...]:
+    """Return the rows of another Choria program."""
+    return tuple(row for row in FOREIGN if row.owner is owner)

@@ -1,0 +1,55 @@
+"""From the engine's objection to the setting that produced what it objects to."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.listeners import ENGINE_LISTENERS
+from choria_broker.settings.network import Network
+
+_NETWORK = "plugin.choria.network."
+_PLACE = re.compile(r"\.conf:(\d+):\d+: |line (\d+)\b")
+_LEAST = 4
+"""Characters of a value below which finding it in a message means nothing."""
+
+_KEYS = {
+    **{field.name: _NETWORK + field.name for field in dataclasses.fields(Network)},
+    "server_name": "identity",
+    "host": f"{_NETWORK}listen_address",
+    "client_advertise": f"{_NETWORK}public_url",
+    "debug": "loglevel",
+    "tls": "plugin.security.provider",
+    "jetstream": f"{_NETWORK}stream.store",
+    "system_account": f"{_NETWORK}system_account",
+    "accounts": f"{_NETWORK}mapping.names",
+    "authorization": f"{_NETWORK}auth_timeout",
+    "operator": f"{_NETWORK}operator_account",
+    "resolver_preload": f"{_NETWORK}operator_account",
+} | {listener.block: listener.wanted_by for listener in ENGINE_LISTENERS}
+"""Blocks of the engine's configuration, and the setting that calls for them: one of the same name, unless said here."""
+
+
+def blamed(objection: str, shown: str, settings: Settings) -> str:
+    """Find the setting that an objection is about.
+
+    A value of the configuration that the engine repeats tells most; else the line it names does.
+
+    Args:
+        objection: the engine's words.
+        shown: its configuration, secrets masked, line by line as it was written.
+        settings: what that was made of.
+
+    Returns:
+        The full key, empty when nothing tells.
+    """
+    repeated = [key for key, value in settings.raw.items() if len(value) >= _LEAST and value in objection]
+    if repeated:
+        return max(repeated, key=lambda key: len(settings.raw[key]))
+    place = _PLACE.search(objection)
+    if not place:
+        return ""
+    number = int(place[1] or place[2])
+    blocks = [line.partition(":")[0] for line in shown.splitlines()[:number] if line[:1].isalpha()]
+    return _KEYS.get(blocks[-1], "") if blocks else ""

@@ -1,0 +1,78 @@
+"""What an engine tells, whoever speaks to it and however."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Versions:
+    """What an engine says of itself.
+
+    Attributes:
+        engine: its version.
+        nats: version of the nats-server library in it.
+        protocol: version of the gate's protocol that it speaks.
+    """
+
+    engine: str
+    nats: str
+    protocol: int
+
+
+class Ports(types.SimpleNamespace):
+    """Ports the engine listens on, by listener: all that it told, and 0 for those here of which there is none."""
+
+    client: int = 0
+    websocket: int = 0
+    leafnode: int = 0
+    cluster: int = 0
+    gateway: int = 0
+
+    @property
+    def told(self) -> Mapping[str, int]:
+        """Those of which the engine told."""
+        return vars(self)
+
+    @property
+    def listening(self) -> bool:
+        """The engine is ready; one that is has a port for clients."""
+        return bool(self.client)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal:
+    """The engine refused a connection by its own decision.
+
+    Attributes:
+        cause: why, in a word; the gate's protocol has the list.
+        connection_id: the engine's number for the connection.
+        address: of the peer without port, empty when it is not known.
+    """
+
+    cause: str
+    connection_id: int = 0
+    address: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Moving:
+    """How far a drain of the engine is.
+
+    Attributes:
+        serial: number of the latest order that was followed.
+        draining: connections that come are refused.
+        left: clients and leafnodes that are still there.
+        ended: those that the drain has ended.
+        leaders: groups of streams and consumers that this member still leads.
+        handed_over: groups that it has given up.
+    """
+
+    serial: int = 0
+    draining: bool = False
+    left: int = 0
+    ended: int = 0
+    leaders: int = 0
+    handed_over: int = 0

@@ -1,0 +1,1 @@
+"""The gate: the engine's questions and the broker's verdicts."""

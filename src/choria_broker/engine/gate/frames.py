@@ -1,0 +1,318 @@
+"""Wire form of the gate: length-prefixed JSON frames between the broker and its engine.
+
+The reference manual has the protocol itself; this module only knows bytes and typed frames.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from choria_broker.access.request import ConnectRequest
+from choria_broker.access.session import Departed, Holder, Session
+from choria_broker.access.verdict import Permissions, Verdict
+from choria_broker.engine.authorities import Count
+
+PROTOCOL = 7
+"""Version of the gate protocol this broker speaks."""
+
+MAX_FRAME = 1_048_576
+"""Most bytes of JSON in one frame."""
+
+LENGTH = struct.Struct(">I")
+"""The length in front of every frame."""
+
+
+Whole = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"""Numbers that both sides can hold: of questions, and moments in milliseconds."""
+
+
+class FrameError(Exception):
+    """The engine sent, or would have been sent, something that is not a frame of the protocol."""
+
+
+class Authentication(enum.Enum):
+    """Who authenticates the engine's clients."""
+
+    QUESTIONS = "questions"
+    """The broker, which is asked about each."""
+    OPERATOR = "operator"
+    """The engine, by the tokens of users, down from the operator in its configuration file."""
+
+
+class Hello(msgspec.Struct, tag="hello", frozen=True):
+    """The broker's first frame."""
+
+    generation: int
+    optional_client_certificates: bool
+    bridge_secret: str
+    answer_within_ms: int
+    max_questions: int
+    max_unauthenticated: int
+    authentication: Authentication = Authentication.QUESTIONS
+    mappings: tuple[tuple[str, str], ...] = ()
+    websocket_origins: tuple[str, ...] = ()
+    websocket_hosts: tuple[str, ...] = ()
+    cluster_members: int = 0
+    cluster_hosts: tuple[str, ...] = ()
+    revoked: str = ""
+    protocol: int = PROTOCOL
+
+
+class Generation(msgspec.Struct, tag="generation", frozen=True):
+    """Verdicts of an older policy than this are refusals from now on."""
+
+    generation: int
+
+
+class Reload(msgspec.Struct, tag="reload", frozen=True):
+    """The engine is to read its configuration file again, and what the file cannot say."""
+
+    id: int
+    hello: Hello
+
+
+class AskAuthorities(msgspec.Struct, tag="authorities", frozen=True):
+    """The engine is to count its connections by the CAs that their certificates are of."""
+
+    id: int
+
+
+class DrainOrder(msgspec.Struct, frozen=True):
+    """A drain, spread over a time in milliseconds, or none any more."""
+
+    over_ms: int = 0
+    off: bool = False
+    serial: int = 0
+
+
+class Drain(msgspec.Struct, tag="drain", frozen=True):
+    """The engine is to move its connections and leaders elsewhere, or to take that back."""
+
+    id: int
+    order: DrainOrder
+
+
+class Revoked(msgspec.Struct, tag="revoked", frozen=True):
+    """The engine is to read anew the file that says which certificates are revoked."""
+
+    id: int
+    revoked: str
+
+
+class Sessions(msgspec.Struct, tag="sessions", frozen=True):
+    """The engine is to list sessions, as many as fit into a frame.
+
+    Attributes:
+        ended: those that have ended; otherwise those that are connected.
+        after: place of the last one that is known already, 0 to begin.
+        traffic: with what goes over each of those that are connected.
+    """
+
+    id: int
+    ended: bool = False
+    after: int = 0
+    traffic: bool = False
+
+
+class End(msgspec.Struct, tag="end", frozen=True):
+    """The engine is to end sessions at once, for a reason that it tells in its log."""
+
+    id: int
+    connections: tuple[int, ...]
+    reason: str
+
+
+class EngineHello(msgspec.Struct, tag="hello", frozen=True):
+    """The engine's first frame."""
+
+    protocol: int
+    engine: str
+    nats: str
+
+
+class Ready(msgspec.Struct, tag="ready", frozen=True):
+    """Every listener is open."""
+
+    ports: dict[str, int]
+
+
+class Question(msgspec.Struct, tag="question", frozen=True):
+    """One connection asks to be let in."""
+
+    id: Whole
+    deadline: Whole
+    request: ConnectRequest
+
+
+class Refusal(msgspec.Struct, tag="refusal", frozen=True):
+    """The engine refused a connection by its own decision."""
+
+    cause: str
+    id: int = 0
+    connection_id: int = 0
+    address: str = ""
+
+
+class Losses(msgspec.Struct, tag="losses", frozen=True):
+    """What the engine could not tell since its start, because the broker did not take it in time.
+
+    Attributes:
+        questions: questions whose time was over before they were sent.
+        reports: refusals of its own that it did not report.
+        log_lines: lines missing in its log.
+    """
+
+    questions: int = 0
+    reports: int = 0
+    log_lines: int = 0
+
+
+class Crowd(msgspec.Struct, tag="crowd", frozen=True):
+    """How many connections each listener has turned away since the engine's start, for want of places.
+
+    They had not logged in.
+    """
+
+    client: int = 0
+    websocket: int = 0
+    leafnode: int = 0
+    cluster: int = 0
+    gateway: int = 0
+
+
+class Reloaded(msgspec.Struct, tag="reloaded", frozen=True):
+    """What came of a reload; without a problem, what the file says is in force."""
+
+    id: int
+    problem: str = ""
+
+
+class Authorities(msgspec.Struct, tag="authorities", frozen=True):
+    """The connections that have logged in and the links that stand, by kind and CA."""
+
+    id: int
+    counts: tuple[Count, ...] = ()
+
+
+class Drained(msgspec.Struct, tag="drained", frozen=True):
+    """What came of a drain; without a problem, it has begun or is taken back."""
+
+    id: int
+    problem: str = ""
+
+
+class Moves(msgspec.Struct, tag="moving", frozen=True):
+    """How far a drain is, as in ``events.Moving``."""
+
+    serial: int = 0
+    draining: bool = False
+    left: int = 0
+    ended: int = 0
+    leaders: int = 0
+    handed_over: int = 0
+
+
+class Listed(msgspec.Struct, tag="listed", frozen=True):
+    """One page of sessions, in order.
+
+    Attributes:
+        sessions: what ``listed_sessions`` reads: who asked knows what is in it.
+        more: there are more after them.
+    """
+
+    id: int
+    sessions: msgspec.Raw
+    more: bool
+
+
+class Ended(msgspec.Struct, tag="ended", frozen=True):
+    """How many sessions were ended of those that were named; the others were not there any more."""
+
+    id: int
+    sessions: int
+
+
+class WireVerdict(msgspec.Struct, tag="verdict", frozen=True):
+    """The answer to one question."""
+
+    id: int
+    generation: int
+    allow: bool
+    account: str = ""
+    username: str = ""
+    permissions: Permissions | None = None
+    max_subscriptions: int = 0
+    holder: Holder | None = None
+
+
+BrokerFrame = Hello | WireVerdict | Generation | Reload | AskAuthorities | Drain | Revoked | Sessions | End
+"""Frames the broker sends."""
+
+_Report = Ready | Question | Refusal | Losses | Crowd | Moves
+_Answer = Reloaded | Authorities | Drained | Listed | Ended
+EngineFrame = EngineHello | _Report | _Answer
+"""Frames the engine sends."""
+
+_decoder: msgspec.json.Decoder[EngineFrame] = msgspec.json.Decoder(EngineFrame)
+_encoder = msgspec.json.Encoder()
+_S = TypeVar("_S", Session, Departed)
+
+
+def decode(payload: bytes) -> EngineFrame:
+    """Read one frame of the engine.
+
+    Raises:
+        FrameError: it is not one; the message does not repeat the payload.
+    """
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+        raise FrameError(f"not a frame of the gate protocol: {type(error).__name__}") from None
+
+
+def listed_sessions(page: Listed, kind: type[_S]) -> tuple[_S, ...]:
+    """Read the sessions of a page.
+
+    Args:
+        page: the page.
+        kind: ``Departed`` when those that have ended were asked for.
+
+    Raises:
+        FrameError: they are no such sessions.
+    """
+    try:
+        return msgspec.json.decode(page.sessions, type=tuple[kind, ...])  # type: ignore[valid-type]
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise FrameError(f"not a list of sessions: {type(error).__name__}") from None
+
+
+def encode(frame: BrokerFrame) -> bytes:
+    """Write one frame of the broker, length included.
+
+    Raises:
+        FrameError: the frame would be larger than the protocol allows.
+    """
+    payload = _encoder.encode(frame)
+    if len(payload) > MAX_FRAME:
+        raise FrameError(f"a frame of {len(payload)} bytes is over the limit of {MAX_FRAME}")
+    return LENGTH.pack(len(payload)) + payload
+
+
+def wire_verdict(verdict: Verdict, *, question_id: int, generation: int) -> WireVerdict:
+    """Turn a verdict into its wire form; a refusal carries nothing but itself."""
+    if not verdict.allowed:
+        return WireVerdict(id=question_id, generation=generation, allow=False)
+    return WireVerdict(
+        id=question_id,
+        generation=generation,
+        allow=True,
+        account=verdict.account,
+        username=verdict.username,
+        permissions=verdict.permissions,
+        max_subscriptions=verdict.max_subscriptions,
+        holder=verdict.holder or Holder(),
+    )

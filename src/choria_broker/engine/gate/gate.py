@@ -1,0 +1,468 @@
+"""The broker's side of the gate: answers the engine's questions in order, each before its deadline.
+
+How it works; ``engine/gate.go`` is the other side.
+
+**States.** A gate lives as long as its engine, and goes one way only:
+
+======== ==================================== ================================================================
+state    begins                               the engine may send
+======== ==================================== ================================================================
+new      with the process                     ``hello``, nothing else before it
+starting with the engine's ``hello``          ``question``, ``refusal``, ``losses``, ``crowd``, once ``ready``
+ready    with ``ready``                       the same without ``ready``, and ``moving``; ``reloaded``, ``drained``,
+                                              ``authorities``, ``listed``, ``ended`` as answers to calls
+ended    with the end of the socket, an error nothing
+======== ==================================== ================================================================
+
+The broker sends its own ``hello`` at once, without waiting for the engine's, one ``verdict`` at most for each question,
+and calls (``reload``, ``authorities``, ``drain``, ``sessions``, ``end``) once the engine is ready. Anything out of turn
+is a ``GateError``, which ends the broker and so the engine: two programs that misunderstand each other must not decide
+about connections.
+
+**What a late or lost answer means.** The engine lets nobody in without a verdict. So a verdict that is not given, not
+in time, not understood or lost refuses its connection, and nothing has to be sent again:
+
+* A question that is read after its deadline is counted and not decided: the engine has refused it by then.
+* A verdict that comes after the deadline, or twice, or for no question, is counted by the engine and ignored.
+* A call that is not answered in time fails. What came of it is not known; its late answer is dropped.
+* The end of the gate is no error here: who watches the process knows why. Calls that wait fail.
+
+**Flow.** Questions are answered in the order in which they came, in batches, so that other tasks get their turn. While
+the engine does not take answers, nothing more is read; questions wait in the engine then, which bounds them and takes
+back those whose time is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import msgspec
+
+from choria_broker.access.request import ConnectRequest
+from choria_broker.access.verdict import Verdict
+from choria_broker.engine.authorities import Count
+from choria_broker.engine.counters import GateCounters
+from choria_broker.engine.crowding import Crowding
+from choria_broker.engine.events import Moving, Ports, Refusal, Versions
+from choria_broker.engine.gate import frames
+from choria_broker.engine.gate.calls import Calls
+from choria_broker.engine.gate.sessions import SessionCalls
+from choria_broker.engine.held import HeldGate
+from choria_broker.errors import GateError, NotReadyError
+from choria_broker.log.structured import component
+
+_log = component("access")
+
+Decide = Callable[[ConnectRequest], Verdict]
+"""Answers one request at once; it must not block and must not raise."""
+
+_LOOK_AGAIN = 0.002
+"""Seconds between two looks whether the engine has taken everything."""
+
+_BATCH = 64
+"""Frames handled in a row before other tasks of the loop get their turn."""
+
+
+class Gate:
+    """One engine's gate.
+
+    Args:
+        sock: the broker's end of the socket pair; the gate closes it.
+        hello: the broker's first frame.
+        decide: the policy.
+        on_refusal: told of each refusal the engine decided itself.
+        on_hello: told once what the engine says of itself.
+        clock: Unix time in seconds, the clock the engine's deadlines are of.
+        held: where another program stopped; the engine was greeted then, and is ready.
+
+    Attributes:
+        ready: done with the engine's ports when every listener is open.
+        counters: what happened so far.
+        sessions: asks about sessions, and ends some.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        hello: frames.Hello,
+        decide: Decide,
+        on_refusal: Callable[[Refusal], None],
+        on_hello: Callable[[Versions], None],
+        clock: Callable[[], float] = time.time,
+        held: HeldGate | None = None,
+    ) -> None:
+        """Prepare the gate; nothing is sent before ``run``."""
+        self._sock = sock
+        self._hello = hello
+        self._generation = hello.generation
+        self._decide = decide
+        self._on_refusal = on_refusal
+        self._on_hello = on_hello
+        self._clock = clock
+        self.ready: asyncio.Future[Ports] = asyncio.get_running_loop().create_future()
+        self.counters = GateCounters()
+        self._crowding = Crowding()
+        self._greeted = False
+        self._transport: asyncio.Transport | None = None
+        self._reloads: Calls[str] = Calls()
+        self._authorities: Calls[tuple[Count, ...]] = Calls()
+        self.sessions = SessionCalls(self._send)
+        self._wire = _Wire(self._receive)
+        if held:
+            self._go_on(held)
+
+    @property
+    def _calls(self) -> dict[str, Calls[Any]]:
+        """Every kind of call, by its name."""
+        found = {**vars(self), **vars(self.sessions)}
+        return {name: each for name, each in found.items() if isinstance(each, Calls)}
+
+    def _go_on(self, held: HeldGate) -> None:
+        """Begin where another program stopped."""
+        self._greeted = True
+        self._generation = held.generation
+        self._hello = msgspec.structs.replace(self._hello, answer_within_ms=held.answer_within_ms)
+        self.counters = held.counters
+        for name, calls in self._calls.items():
+            calls.begin_after(held.calls.get(name, 0))
+        self._wire.begin_with(held.unread)
+        self.ready.set_result(Ports(**held.ports))
+
+    async def hold(self, deadline: float) -> HeldGate:
+        """Stop between two frames, so that another program can go on; until ``go_on``, nothing is read.
+
+        Args:
+            deadline: seconds the engine has for answers to calls, and to take what was written.
+
+        Raises:
+            NotReadyError: it needed longer, or is not running; the gate goes on.
+        """
+        transport = self._transport
+        try:
+            async with asyncio.timeout(deadline):
+                for calls in self._calls.values():
+                    await calls.close()
+                self._wire.hold()
+                while transport is not None and transport.get_write_buffer_size():  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(_LOOK_AGAIN)
+        except TimeoutError:
+            transport = None
+        if transport is None or not self.ready.done() or self._wire.ended.done():
+            self.go_on()
+            raise NotReadyError("the engine does not take what it is told")
+        return HeldGate(
+            generation=self._generation,
+            answer_within_ms=self._hello.answer_within_ms,
+            calls={name: calls.last for name, calls in self._calls.items()},
+            ports=dict(self.ready.result().told),
+            counters=self.counters,
+            unread=self._wire.unread,
+        )
+
+    def go_on(self) -> None:
+        """Take back what was held: nobody else has read anything."""
+        for calls in self._calls.values():
+            calls.closed = False
+        self._wire.go_on()
+
+    def duplicate(self) -> socket.socket:
+        """Return the broker's end once more, for the program that goes on with a gate that is held."""
+        return self._sock.dup()
+
+    async def run(self) -> None:
+        """Greet the engine, unless that was done before, and answer its questions until it closes the gate.
+
+        Raises:
+            GateError: the engine broke the protocol.
+        """
+        wire = self._wire
+        known = self._greeted  # The engine's own greeting may arrive while the connection is made.
+        transport, _ = await asyncio.get_running_loop().create_unix_connection(lambda: wire, sock=self._sock)
+        try:
+            self._transport = transport
+            if not known:
+                transport.write(frames.encode(self._hello))
+            wire.begin()
+            await wire.ended
+        except OSError:
+            return  # The engine is gone; whoever watches the process says why.
+        except frames.FrameError as error:
+            raise GateError(str(error)) from error
+        finally:
+            self._transport = None
+            transport.abort()
+            self._reloads.end()
+            self._authorities.end()
+            self.sessions.stop()
+
+    def renew(self, generation: int) -> None:
+        """Tell the engine that the policy has changed; what is decided from now on is decided by the new one.
+
+        Args:
+            generation: number of the policy, more than that of the one before.
+        """
+        self._generation = generation
+        if self._transport is not None:
+            self._transport.write(frames.encode(frames.Generation(generation)))
+
+    async def reload(self, hello: frames.Hello, deadline: float) -> str:
+        """Have the engine read its configuration file again.
+
+        Args:
+            hello: takes the place of the first frame.
+            deadline: seconds to wait for it.
+
+        Returns:
+            Why nothing of the file came into force; empty when it is in force.
+
+        Raises:
+            NotReadyError: there is no engine, or it did not answer in time.
+        """
+        call = functools.partial(frames.Reload, hello=hello)
+        return await self._reloads.make(functools.partial(self._send, call), deadline, "the reload")
+
+    async def revoke(self, file: str, deadline: float) -> str:
+        """Have the engine read anew which certificates are revoked, and end the links of those.
+
+        Args:
+            file: says which.
+            deadline: seconds to wait.
+
+        Returns:
+            The problem that kept it from doing so; empty when there is none.
+
+        Raises:
+            NotReadyError: there is no engine, or it did not answer in time.
+        """
+        transport = self._transport
+        if transport is None or not self.ready.done():
+            raise NotReadyError("the engine is not ready")
+        return await self._reloads.make(
+            lambda number: transport.write(frames.encode(frames.Revoked(number, file))), deadline, "the revocation"
+        )
+
+    async def authorities(self, deadline: float) -> tuple[Count, ...]:
+        """Have the engine count its connections by the CAs that their certificates are of.
+
+        Args:
+            deadline: seconds to wait for it.
+
+        Raises:
+            NotReadyError: there is no engine, or it did not answer in time.
+        """
+        call = functools.partial(self._send, frames.AskAuthorities)
+        return await self._authorities.make(call, deadline, "the count")
+
+    async def drain(self, order: frames.DrainOrder, deadline: float) -> str:
+        """Have the engine move its connections and leaders elsewhere, or take that back.
+
+        Args:
+            order: what it is to do.
+            deadline: seconds to wait until it has begun, or is taken back.
+
+        Returns:
+            Why it does not; empty when it does.
+
+        Raises:
+            NotReadyError: there is no engine, or it did not answer in time.
+        """
+        call = functools.partial(frames.Drain, order=order)
+        return await self._reloads.make(functools.partial(self._send, call), deadline, "the drain")
+
+    def _send(self, call: Callable[[int], frames.BrokerFrame], number: int) -> None:
+        """Send a call of this number to an engine that is ready."""
+        if self._transport is None or not self.ready.done():
+            raise NotReadyError("the engine is not running")
+        self._transport.write(frames.encode(call(number)))
+
+    def _receive(self, payload: bytes) -> bytes:
+        """Handle one frame and return what to answer, which may be nothing."""
+        frame = frames.decode(payload)
+        if not self._greeted:
+            self._greet(frame)
+            return b""
+        match frame:
+            case frames.Question():
+                return self._answer(frame)
+            case frames.Refusal():
+                self.counters.refused[frame.cause] = self.counters.refused.get(frame.cause, 0) + 1
+                self._on_refusal(Refusal(frame.cause, frame.connection_id, frame.address))
+            case frames.Losses():
+                self.counters.dropped = {
+                    "questions": frame.questions,
+                    "reports": frame.reports,
+                    "engine_log_lines": frame.log_lines,
+                }
+            case frames.Crowd():
+                self.counters.turned_away = msgspec.structs.asdict(frame)
+                for notice in self._crowding.notices(self.counters.turned_away, self._clock()):
+                    _log.warning(notice.text, **notice.fields)
+            case frames.Ready() if not self.ready.done():
+                self.ready.set_result(Ports(**frame.ports))
+            case frames.Moves():
+                self.counters.moving = Moving(**msgspec.structs.asdict(frame))
+            case _ if self._answered(frame):
+                pass
+            case _:
+                raise GateError(f"the engine sent an unexpected {type(frame).__name__}")
+        return b""
+
+    def _answered(self, frame: frames.EngineFrame) -> bool:
+        """Hand an answer to its call; False when it is none, or nobody ever asked."""
+        match frame:
+            case frames.Reloaded() | frames.Drained():
+                return self._reloads.answer(frame.id, frame.problem)
+            case frames.Authorities():
+                return self._authorities.answer(frame.id, frame.counts)
+            case frames.Listed() | frames.Ended():
+                return self.sessions.answer(frame)
+        return False
+
+    def _greet(self, frame: frames.EngineFrame) -> None:
+        if not isinstance(frame, frames.EngineHello) or frame.protocol != frames.PROTOCOL:
+            spoken = frame.protocol if isinstance(frame, frames.EngineHello) else "unknown"
+            raise GateError(f"the engine speaks gate protocol {spoken}, this broker {frames.PROTOCOL}")
+        self._greeted = True
+        self._on_hello(Versions(frame.engine, frame.nats, frame.protocol))
+
+    def _answer(self, question: frames.Question) -> bytes:
+        if self._clock() * 1000 >= question.deadline:
+            self.counters.expired += 1
+            return b""
+        verdict = self._decide(question.request)
+        asked = question.deadline - self._hello.answer_within_ms
+        self.counters.latency.add(self._clock() - asked / 1000)
+        generation = self._generation
+        self.counters.answered += 1
+        try:
+            return frames.encode(frames.wire_verdict(verdict, question_id=question.id, generation=generation))
+        except frames.FrameError:
+            self.counters.oversized += 1
+            return frames.encode(frames.WireVerdict(id=question.id, generation=generation, allow=False))
+
+
+class _Wire(asyncio.Protocol):
+    """Cuts what arrives into frames, hands them on, and writes the answers of a batch at once.
+
+    Not more than a batch is held besides what the loop read in one go: while there is work, or while the engine does
+    not take answers, nothing more is read.
+    """
+
+    def __init__(self, receive: Callable[[bytes], bytes]) -> None:
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._writable = True
+        self._paused = False
+        self._held = False
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def unread(self) -> bytes:
+        """What has arrived and was not handled."""
+        return bytes(self._buffer)
+
+    def begin_with(self, unread: bytes) -> None:
+        """Take what another program has read and not handled; it comes first."""
+        self._buffer += unread
+
+    def begin(self) -> None:
+        """Handle what is there already; call it once the connection is made."""
+        if self._buffer:
+            self._work()
+
+    def hold(self) -> None:
+        """Handle and read nothing more."""
+        self._held = True
+        if self._transport is not None and not self.ended.done():
+            self._read(self._transport, wanted=False)
+
+    def go_on(self) -> None:
+        """Go on after ``hold``."""
+        self._held = False
+        self._work()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A stream socket has a stream's transport; other loops than asyncio's own do not derive theirs from its class.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        self._work()
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._work()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end(error)
+
+    def _work(self) -> None:
+        """Handle one batch; a longer queue is left for the next turn of the loop, so that other tasks get theirs."""
+        transport = self._transport
+        if transport is None or self.ended.done() or not self._taken():
+            return
+        try:
+            answers = [self._receive(payload) for payload in self._take()]
+            more = self._complete()
+        except (frames.FrameError, GateError) as error:
+            self._end(error)
+            return
+        transport.write(b"".join(answers))
+        taken = self._taken()
+        self._read(transport, wanted=taken and not more)
+        if more and taken:
+            self._loop.call_soon(self._work)
+
+    def _taken(self) -> bool:
+        """Whether the engine takes answers; writing one can change that."""
+        return self._writable and not self._held
+
+    def _read(self, transport: asyncio.Transport, *, wanted: bool) -> None:
+        if wanted and self._paused:
+            transport.resume_reading()
+        elif not wanted and not self._paused:
+            transport.pause_reading()
+        self._paused = not wanted
+
+    def _take(self) -> Iterator[bytes]:
+        """Take up to a batch of complete frames out of the buffer."""
+        start = 0
+        for _ in range(_BATCH):
+            end = self._frame_end(start)
+            if end is None or end > len(self._buffer):
+                break
+            yield bytes(self._buffer[start + frames.LENGTH.size : end])
+            start = end
+        del self._buffer[:start]
+
+    def _complete(self) -> bool:
+        """Whether another frame lies ready."""
+        end = self._frame_end(0)
+        return end is not None and end <= len(self._buffer)
+
+    def _frame_end(self, start: int) -> int | None:
+        """Where the frame that begins at a place ends, None while its length is not known."""
+        if len(self._buffer) - start < frames.LENGTH.size:
+            return None
+        (length,) = frames.LENGTH.unpack_from(self._buffer, start)
+        if not 0 < length <= frames.MAX_FRAME:
+            raise frames.FrameError(f"a frame of {length} bytes; 1 to {frames.MAX_FRAME} are allowed")
+        return start + frames.LENGTH.size + int(length)
+
+    def _end(self, error: Exception | None) -> None:
+        if self.ended.done():
+            return
+        if error is None:
+            self.ended.set_result(None)
+        else:
+            self.ended.set_exception(error)

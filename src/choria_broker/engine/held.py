@@ -1,0 +1,60 @@
+"""An engine that one program was running, and that another goes on with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from choria_broker.engine.counters import GateCounters
+
+ENGINE = "engine"
+"""Name of the engine where it is left to the next program."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LeftEngine:
+    """What has to be known of an engine to go on with it, besides its gate.
+
+    Attributes:
+        pid: process id.
+        since: when it started, Unix seconds.
+        nats: version of the nats-server library in it.
+        bridge_secret: opens the bridge.
+        directory: its run directory.
+        sockets: names of the sockets in there.
+        text: its configuration.
+        begun: what came of a line of its log that has no end yet.
+        protocol: version of the gate's protocol that it speaks.
+    """
+
+    pid: int
+    since: float
+    nats: str
+    bridge_secret: str = dataclasses.field(repr=False)
+    directory: Path
+    sockets: tuple[str, ...]
+    text: str = dataclasses.field(repr=False)
+    begun: bytes = dataclasses.field(default=b"", repr=False)
+    protocol: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HeldGate:
+    """What has to be known to go on with a gate that was stopped between two frames, besides its socket.
+
+    Attributes:
+        generation: number of the policy that the engine knows.
+        answer_within_ms: deadline of a question, as the engine was told at its start.
+        calls: number of the last call of each kind; a late answer to one of them may come.
+        ports: what the engine listens on, by listener.
+        counters: what happened so far.
+        unread: what arrived and was not handled: whole frames, and the beginning of one.
+    """
+
+    generation: int
+    answer_within_ms: int
+    calls: Mapping[str, int]
+    ports: Mapping[str, int]
+    counters: GateCounters = dataclasses.field(default_factory=GateCounters)
+    unread: bytes = b""

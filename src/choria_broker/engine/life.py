@@ -1,0 +1,383 @@
+"""The engine of a broker, from before it runs until after it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nats.aio.client import Client
+
+from choria_broker.access.session import Departed, Session
+from choria_broker.engine import binary
+from choria_broker.engine.authorities import Count
+from choria_broker.engine.bridge import connected, login_to
+from choria_broker.engine.conf.render import Rendered
+from choria_broker.engine.conf.revoked import render_revoked
+from choria_broker.engine.configuration import Configuration
+from choria_broker.engine.counters import GateCounters
+from choria_broker.engine.events import Ports, Versions
+from choria_broker.engine.gate.frames import PROTOCOL
+from choria_broker.engine.held import ENGINE, HeldGate, LeftEngine
+from choria_broker.engine.port import Engine
+from choria_broker.engine.process import Output
+from choria_broker.engine.rundir import Private, RunDirectory
+from choria_broker.engine.running import Adopted, EngineHandlers, LaunchSpec, Limits, hello_for, running
+from choria_broker.errors import ForcedShutdownError, NotReadyError
+from choria_broker.host.limits import widen
+from choria_broker.host.processes import Processes
+from choria_broker.host.succession import Succession, SuccessionError, unnamed
+from choria_broker.settings import durations
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.operator import Operator
+
+_REVOKED = "revoked"
+_BRIDGE, _PAGES = "bridge", "pages"
+
+
+_GATE, _OUTPUT = "gate", "engine output"
+"""Names of what is left to the next program."""
+
+
+class EngineLife:
+    """The engine of one broker; it runs once.
+
+    Attributes:
+        has_pages: it serves its monitoring pages; what is changed counts until it starts.
+        ports: it listens on; all 0 before it is ready, and once it ended.
+        nats: version of the nats-server library in it.
+        pid: process id, 0 before it runs.
+        since: when it started, Unix seconds.
+        counters: what happened at its gate.
+        processes: the broker's own and the engine's.
+        bridge_secret: opens the bridge.
+    """
+
+    def __init__(
+        self, limits: Limits | None = None, *, has_pages: bool = False, succession: Succession | None = None
+    ) -> None:
+        """Find the executable.
+
+        Args:
+            limits: other deadlines and bounds than the usual ones.
+            has_pages: it is to serve its monitoring pages.
+            succession: has the engine that the program before has left, and takes what this one leaves.
+
+        Raises:
+            EngineMissingError: there is no engine.
+        """
+        self._succession = succession or Succession()
+        self._left = self._succession.told(ENGINE, LeftEngine)
+        self._binary = binary.locate()
+        self._limits = limits or Limits()
+        self.has_pages = has_pages
+        self.ports = Ports()
+        self.nats, self.pid, self.since = "unknown", 0, 0.0
+        self.counters = GateCounters()
+        self.processes = Processes()
+        self.bridge_secret = secrets.token_urlsafe(32)
+        self._private: Mapping[str, Private] = {}
+        self._engine: Engine | None = None
+        self._configuration: Configuration | None = None
+        self._directory: RunDirectory | None = None
+        self._grace = 0.0
+        self._place: Path | None = None
+        self._text = ""
+        self._held: HeldGate | None = None
+        self._gate: socket.socket | None = None
+        self._begun = b""
+        if self._left:
+            self._recall(self._left)
+
+    def _recall(self, left: LeftEngine) -> None:
+        self.nats, self.pid, self.since = left.nats, left.pid, left.since
+        self.bridge_secret, self.has_pages = left.bridge_secret, _PAGES in left.sockets
+        self._text = left.text
+
+    def remember(self, succession: Succession) -> None:
+        """Tell the next program what it has to know of the engine."""
+        if self._place is None:
+            return
+        left = LeftEngine(
+            pid=self.pid,
+            since=self.since,
+            nats=self.nats,
+            bridge_secret=self.bridge_secret,
+            directory=self._place,
+            sockets=tuple(self._private),
+            text=self._configuration.text if self._configuration else self._text,
+            begun=self._begun,
+            protocol=PROTOCOL,
+        )
+        succession.tell(ENGINE, left)
+        if self._held:
+            succession.tell(_GATE, self._held)
+
+    @property
+    def executables(self) -> tuple[Path, Path]:
+        """The one that runs, which need not be at its place any more, and the installed one."""
+        return Path(f"/proc/{self.pid}/exe"), self._binary
+
+    def check(self, text: str) -> None:
+        """Have it judge a configuration, while it runs for the program before.
+
+        Raises:
+            EngineConfigError: it refuses.
+            OSError: it cannot be asked.
+        """
+        memory = unnamed(text.encode())
+        try:
+            binary.check(self.executables[0], Path(f"/proc/{os.getpid()}/fd/{memory}"))
+        finally:
+            os.close(memory)
+
+    async def hold(self, deadline: float) -> tuple[HeldGate, socket.socket]:
+        """Stop answering its questions, between two frames; they wait for another program, or for ``go_on``.
+
+        Args:
+            deadline: seconds it has to take what it was told.
+
+        Returns:
+            What another program has to know, and the gate's socket once more.
+
+        Raises:
+            NotReadyError: it needed longer, or is not running; nothing has changed.
+        """
+        if self._engine is None or not self.alive:
+            raise NotReadyError("the engine is not running")
+        self._held = await self._engine.hold(deadline)
+        self._gate = self._engine.gate_socket()
+        return self._held, self._gate
+
+    def go_on(self) -> None:
+        """Answer its questions again: no other program has."""
+        if self._gate is not None:
+            self._gate.close()
+        self._held = self._gate = None
+        if self._engine is not None:
+            self._engine.go_on()
+
+    @property
+    def alive(self) -> bool:
+        """It runs."""
+        return self._engine is not None and self._engine.alive
+
+    async def change(self, settings: Settings, rendered: Rendered) -> None:
+        """Have it take over a configuration, and all files that it names; connections are kept.
+
+        Args:
+            settings: what the broker is told.
+            rendered: the engine's configuration.
+
+        Raises:
+            ReloadError: it refuses; nothing has changed.
+            NotReadyError: it is not ready, on its way to the end, or did not answer in time.
+            OSError: its file could not be written.
+        """
+        if self._configuration is None:
+            raise NotReadyError("the broker is not running")
+        widen(settings, self.pid)
+        revoked = await self._revoked(settings)
+        hello = hello_for(settings, rendered, self.bridge_secret, self._limits, revoked)
+        await self._configuration.apply(rendered.text, hello)
+        self._grace = settings.network.soft_shutdown_timeout
+
+    async def revoke(self, settings: Settings) -> None:
+        """Have it take over which certificates of other brokers are revoked, and nothing else.
+
+        Args:
+            settings: what the broker is told.
+
+        Raises:
+            ReloadError: it refuses; nothing has changed.
+            NotReadyError: it is not ready, on its way to the end, or did not answer in time.
+            OSError: the file could not be written.
+        """
+        if self._configuration is None:
+            raise NotReadyError("the broker is not running")
+        await self._configuration.revoke(await self._revoked(settings))
+
+    async def _revoked(self, settings: Settings) -> str:
+        """Write for it which certificates are revoked, and return the path."""
+        if self._directory is None:
+            raise NotReadyError("the broker is not running")
+        write = functools.partial(self._directory.write, _REVOKED)
+        return str(await asyncio.to_thread(lambda: write(render_revoked(settings.network.revocation))))
+
+    def renew(self, generation: int) -> None:
+        """Say that the policy has changed, to this number; what is decided from now on is decided by the new one."""
+        if self._engine is not None:
+            self._engine.renew(generation)
+
+    async def authorities(self) -> tuple[Count, ...]:
+        """Count connections by the CAs that their certificates are of.
+
+        Raises:
+            NotReadyError: it is not ready, or did not answer in time.
+        """
+        return await self._running().authorities()
+
+    async def drain(self, serial: int, over: float | None) -> None:
+        """Begin to move connections and leaders elsewhere, or take that back; see ``port.Engine``."""
+        if self._engine is None or not self.ports.listening:
+            raise NotReadyError("the broker is not running")
+        await self._engine.drain(serial, over)
+
+    async def sessions(self, *, traffic: bool = False) -> tuple[Session, ...]:
+        """List the connections that were let in, but for the broker's own, in the order of their numbers.
+
+        Args:
+            traffic: with what goes over each.
+
+        Raises:
+            NotReadyError: it does not run, or did not answer in time.
+            GateError: what it answered cannot be read.
+        """
+        return await self._running().sessions(traffic=traffic)
+
+    async def departed(self) -> tuple[Departed, ...]:
+        """List the last 10,000 sessions that have ended, oldest first; raises as ``sessions`` does."""
+        return await self._running().departed()
+
+    async def end_sessions(self, connections: Iterable[int], reason: str) -> int:
+        """End sessions at once, whatever waits to be sent to them.
+
+        Args:
+            connections: the engine's numbers of them.
+            reason: for the log, and for who asks later; not empty.
+
+        Returns:
+            How many there were of them.
+
+        Raises:
+            NotReadyError: it does not run, or did not answer in time.
+        """
+        return await self._running().end_sessions(connections, reason)
+
+    def _running(self) -> Engine:
+        if self._engine is None:
+            raise NotReadyError("the broker is not running")
+        return self._engine
+
+    @property
+    def pages(self) -> str:
+        """Address of its monitoring pages in this process, a Unix socket; empty while there are none."""
+        pages = self._private.get(_PAGES)
+        return pages.address if pages and self.ports.listening and self.alive else ""
+
+    async def connect(
+        self, account: str, operator: Operator | None, accounts: Collection[str], options: Mapping[str, Any]
+    ) -> Client:
+        """Connect a NATS client through the bridge.
+
+        Args:
+            account: as for ``bridge.login_to``, as are operator and accounts.
+            operator: whose accounts there are, None when the broker has its own.
+            accounts: the broker's own accounts.
+            options: of the client; they go before those of the login.
+
+        Raises:
+            NotReadyError: it is not ready, or there is no way into the account.
+        """
+        if not self.ports.listening:
+            raise NotReadyError("the broker is not running")
+        login = login_to(account, operator, accounts, self.bridge_secret)
+        return await connected(self._private[_BRIDGE].address, {**login, **options})
+
+    @contextlib.asynccontextmanager
+    async def running(
+        self,
+        settings: Settings,
+        rendered: Rendered,
+        handlers: EngineHandlers,
+        stop: asyncio.Event,
+        held: HeldGate | None = None,
+    ) -> AsyncIterator[None]:
+        """Run it as long as the context lasts, in which it is ready, or somebody asked the broker to stop.
+
+        Args:
+            settings: what the broker was told.
+            rendered: the engine's configuration.
+            handlers: who is told what it has to say.
+            stop: set when the broker is to stop.
+            held: where whoever answered its questions in between has stopped.
+
+        Raises:
+            OSError: it could not be started.
+            NotReadyError: it took too long to get ready.
+            EngineDiedError: it ended by itself.
+            ForcedShutdownError: it had to be killed.
+            GateError: it broke the protocol of the gate.
+        """
+
+        def greeted(versions: Versions) -> None:
+            self.nats = versions.nats
+            handlers.greeted(versions)
+
+        self._grace = settings.network.soft_shutdown_timeout
+        left, text = self._left, self._left.text if self._left else rendered.text
+        with RunDirectory(left.directory if left else None) as directory:
+            self._directory, self._place = directory, directory.path
+            # An engine that was left has had its first words; what is revoked it hears with the next ones.
+            revoked = "" if left else await self._revoked(settings)
+            hello = hello_for(settings, rendered, self.bridge_secret, self._limits, revoked)
+            names = (_BRIDGE, *([_PAGES] if self.has_pages else []))
+            reached = directory.taken_over if left else directory.listen
+            self._private = {name: reached(name) for name in names}
+            listeners = {f"--{name}-fd": each.listener for name, each in self._private.items() if each.listener}
+            write = functools.partial(directory.write, "engine.conf")
+            spec = LaunchSpec(self._binary, text, write, hello, lambda: self._grace, listeners)
+            told = dataclasses.replace(handlers, greeted=greeted)
+            try:
+                async with running(
+                    spec, told, self._limits, self._adopted(left, held) if left else None, self._succession
+                ) as engine:
+                    self.pid, self.since = engine.pid, left.since if left else time.time()
+                    self.processes = Processes((os.getpid(), engine.pid))
+                    self._engine, self.counters = engine, engine.counters
+                    self.ports = await engine.ready(self._limits.ready, stop.wait())
+                    self._configuration = engine.configuration
+                    yield
+                    self._text, self._configuration = self._configuration.text, None
+                if self._succession.leaving:
+                    directory.kept = True
+                    self._leave(engine)
+                    return
+            finally:
+                self.ports, self._directory = Ports(), None
+        if not engine.ended_in_time:
+            after = durations.in_go(self._grace)
+            raise ForcedShutdownError(f"Forced shutdown triggered after {after}: the engine was killed")
+
+    def _adopted(self, left: LeftEngine, held: HeldGate | None) -> Adopted:
+        """Return the engine that the program before has left.
+
+        Raises:
+            SuccessionError: it is not complete.
+        """
+        succession = self._succession
+        output, sock = succession.inherited(_OUTPUT), succession.inherited_socket(_GATE)
+        held = held or succession.told(_GATE, HeldGate)
+        if output is None or sock is None or held is None:
+            raise SuccessionError("the program before has not left its engine")
+        sock.setblocking(False)  # noqa: FBT003 - the socket's own interface
+        return Adopted(left.pid, Output(output, left.begun), sock, held)
+
+    def _leave(self, engine: Engine) -> None:
+        """Leave the engine to the next program."""
+        output = engine.output
+        if self._gate is None or output is None:
+            raise SuccessionError("the engine was to be left, but its gate was not held")
+        with self._gate:
+            self._succession.bequeath(_GATE, self._gate.fileno())
+        self._succession.bequeath(_OUTPUT, output.pipe)
+        os.close(output.pipe)
+        self._begun = output.begun

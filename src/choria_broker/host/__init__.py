@@ -1,0 +1,1 @@
+"""What the broker needs of its host."""

@@ -1,0 +1,98 @@
+"""What was found out about files and this host, as plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mark:
+    """What a change of a file shows by, whether it is written over, replaced, or a symbolic link leads elsewhere.
+
+    Attributes:
+        device, inode: which file it is, in the end.
+        size: in bytes.
+        modified: when its content was last written, in nanoseconds.
+        changed: when it, or who may read it, was last changed, in nanoseconds.
+    """
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class FileFact:
+    """A file that was looked at: its content, or why there is none. The content may be a private key.
+
+    Attributes:
+        content: all bytes, empty when it could not be read.
+        problem: the operating system's words, such as ``no such file or directory``; empty when it was read.
+        missing: there is no such file, as opposed to one that cannot be read.
+        mark: of the file that was read; None when there was none.
+    """
+
+    content: bytes = b""
+    problem: str = ""
+    missing: bool = False
+    mark: Mark | None = None
+
+    def __repr__(self) -> str:
+        """Write the size or the problem."""
+        return f"FileFact({self.problem or f'{len(self.content)} bytes'})"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoreFact:
+    """The store of an operator: its files, or why there is none.
+
+    Attributes:
+        directory: where it is.
+        operator: file with the operator's token.
+        accounts: file with the account's token, by the name of its directory.
+        credentials: credentials files, in the order of their names, by name of the account.
+        modes: permission bits of the store's directory, the operator's file and the directory of the accounts, as far
+            as they are there.
+        problem: why it could not be read, with the path; empty when it was read.
+    """
+
+    directory: Path
+    operator: FileFact = FileFact()
+    accounts: Mapping[str, FileFact] = dataclasses.field(default_factory=dict)
+    credentials: Mapping[str, Mapping[Path, FileFact]] = dataclasses.field(default_factory=dict)
+    modes: Mapping[Path, int] = dataclasses.field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bindable:
+    """What of a listen address this host can bind.
+
+    Attributes:
+        addresses: IP addresses that can be bound, IPv4 first as the engine prefers it; empty when there is none.
+        lacking: further addresses the text stands for, which this host does not have.
+        problem: why nothing can be bound, empty otherwise.
+    """
+
+    addresses: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostLimits:
+    """Limits of this host, None where one is not known or there is none.
+
+    Attributes:
+        open_files: most open files that a process started from here can have.
+        somaxconn: most connections of a listener that wait to be accepted, ``net.core.somaxconn``.
+        syn_backlog: most connections of a listener that are half open, ``net.ipv4.tcp_max_syn_backlog``.
+    """
+
+    open_files: int | None = None
+    somaxconn: int | None = None
+    syn_backlog: int | None = None

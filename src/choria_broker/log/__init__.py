@@ -1,0 +1,1 @@
+"""The log: structured lines, lines of libraries, and writing them without ever waiting."""

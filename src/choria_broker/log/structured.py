@@ -1,0 +1,150 @@
+"""Logging: components log through the standard ``logging`` tree ``choria_broker``, with structured fields."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO, cast
+
+import msgspec
+import structlog
+
+from choria_broker.log.libraries import adopt, bounded_traceback
+from choria_broker.log.outlet import LogFile, Outlet, OutletHandler
+from choria_broker.settings.broker import LogLevel
+from choria_broker.wording import plain
+
+ROOT = "choria_broker"
+"""Name of the logger that everything of the broker logs under."""
+
+ENGINE = f"{ROOT}.engine"
+"""Name of the logger of the engine's own lines."""
+
+_ENGINE_COMPONENT = "network_broker"
+_STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
+_SHOWN_LEVELS = {
+    logging.DEBUG: "debug",
+    logging.INFO: "info",
+    logging.WARNING: "warning",
+    logging.ERROR: "error",
+    logging.CRITICAL: "fatal",
+}
+_LOGFMT = structlog.processors.LogfmtRenderer()
+_LEVELS = {
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARN: logging.WARNING,
+    LogLevel.ERROR: logging.ERROR,
+    LogLevel.FATAL: logging.CRITICAL,
+}
+
+
+def component(name: str) -> structlog.stdlib.BoundLogger:
+    """Return the logger of one component.
+
+    Keyword arguments of its methods become fields of the line; the standard ``logging`` module decides where lines
+    go, so that a program that embeds the broker sees them in its own log.
+    """
+    wrapped = structlog.wrap_logger(
+        logging.getLogger(f"{ROOT}.{name}"),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        context_class=dict,
+    )
+    return cast("structlog.stdlib.BoundLogger", wrapped.bind(component=name))
+
+
+def configure(logfile: str, level: LogLevel) -> None:
+    """Send the broker's log where the settings say: text lines to a stream, JSON lines to a file.
+
+    The lines of libraries go there too: see ``libraries``. A file is opened for appending, and anew when its name leads
+    to another one, so that logs can be rotated in any way. Whoever logs never waits for it to be written: see
+    ``outlet``.
+
+    Args:
+        logfile: ``stdout``, ``stderr`` or ``discard`` in any case, or a path.
+        level: lowest level shown.
+
+    Raises:
+        OSError: the file could not be opened.
+    """
+    handler: logging.Handler
+    render: Callable[[dict[str, object]], str] = _text
+    match logfile.lower():
+        case "stdout":
+            handler = _to_stream(sys.stdout)
+        case "stderr":
+            handler = _to_stream(sys.stderr)
+        case "discard":
+            handler = logging.NullHandler()
+        case _:
+            handler = OutletHandler(Outlet(LogFile(Path(logfile)), owned=True))
+            render = _json
+    handler.setFormatter(_Lines(render))
+    root = logging.getLogger(ROOT)
+    root.handlers[:] = [handler]
+    root.propagate = False
+    show_from(level)
+
+
+def show_from(level: LogLevel) -> None:
+    """Show what is of a level or worse from now on, where the log goes already.
+
+    Args:
+        level: lowest level shown.
+    """
+    root = logging.getLogger(ROOT)
+    root.setLevel(_LEVELS[level])
+    for handler in root.handlers[:1]:
+        adopt(handler, _LEVELS[level])
+
+
+def _to_stream(stream: TextIO | None) -> logging.Handler:
+    """Log to a stream of the process, which may have been started without it."""
+    return logging.NullHandler() if stream is None else OutletHandler(Outlet(stream))
+
+
+def drain(patience: float = 1.0) -> bool:
+    """Wait until the lines logged so far are written, so that what is printed comes after them.
+
+    Args:
+        patience: seconds to wait.
+
+    Returns:
+        False when they were not enough.
+    """
+    handlers = [each for each in logging.getLogger(ROOT).handlers if isinstance(each, OutletHandler)]
+    return all(each.stream.drain(patience) for each in handlers)
+
+
+class _Lines(logging.Formatter):
+    """Writes a record as one line: time, level, message, component, then the record's own fields."""
+
+    def __init__(self, render: Callable[[dict[str, object]], str]) -> None:
+        super().__init__()
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: dict[str, object] = {
+            "time": dt.datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds"),
+            "level": _SHOWN_LEVELS.get(record.levelno, "info"),
+            "msg": record.getMessage(),
+            "component": _ENGINE_COMPONENT if record.name == ENGINE else record.name.removeprefix(f"{ROOT}."),
+        }
+        event |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+        if record.exc_info and record.exc_info[1]:
+            event["exception"] = bounded_traceback(record.exc_info[1])
+        return self._render(event)
+
+
+def _json(event: dict[str, object]) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
+
+
+def _text(event: dict[str, object]) -> str:
+    line = str(_LOGFMT(None, "", event))
+    # A terminal obeys control characters, and some texts here were chosen by whoever connected.
+    return plain(line)

@@ -1,0 +1,379 @@
+"""Reloads of a running broker, one after the other, whoever asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from choria_broker.audit.acts import record
+from choria_broker.config.surroundings.facts import FileGroup
+from choria_broker.errors import BrokerError, ConfigurationError, NotReadyError, ReloadError
+from choria_broker.host.succession import Succession
+from choria_broker.log.findings import log_findings
+from choria_broker.log.structured import component
+from choria_broker.reload.in_force import Changeable, InForce, Step
+from choria_broker.reload.plan import changed_settings, pending, pending_restarts
+from choria_broker.reload.settling import settled
+from choria_broker.settings.findings import DOES_NOT_START, Finding
+from choria_broker.status.reloads import REFUSED, RESULTS, UNCHANGED, FileProblem, ReloadReport, Trigger, reported
+from choria_broker.wording import sentence
+
+SETTLING = 2.0
+"""Seconds for which a reload waits for files that are just being replaced."""
+
+_WOULD_NOT_START = "nothing is changed, and the broker would not start"
+_log = component("broker")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a reload.
+
+    Attributes:
+        report: for people.
+        findings: what was found.
+        error: why nothing has changed, None when it has.
+    """
+
+    report: ReloadReport
+    findings: tuple[Finding, ...] = ()
+    error: Exception | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Job:
+    """A reload to come.
+
+    Attributes:
+        triggers: what asks for it.
+        waiting: who waits for what comes of it.
+        dry_run: nothing is to change.
+        files: only these are read; None for everything.
+        engine: the engine reads them too.
+        quiet: tells of a reason to change nothing whether nothing is to be said about it.
+        recorded: it is an act of its own; who asks writes down another one.
+    """
+
+    triggers: list[Trigger] = dataclasses.field(default_factory=list)
+    waiting: list[asyncio.Future[Outcome]] = dataclasses.field(default_factory=list)
+    dry_run: bool = False
+    files: tuple[Path, ...] | None = None
+    engine: bool = True
+    quiet: Callable[[str], bool] = lambda _why: False
+    recorded: bool = True
+
+    def over(self, outcome: Outcome) -> None:
+        for each in self.waiting:
+            if not each.done():
+                each.set_result(outcome)
+
+    def given_up(self, why: str) -> None:
+        for each in self.waiting:
+            if not each.done():
+                each.set_exception(NotReadyError(why))
+
+
+@dataclasses.dataclass(slots=True)
+class _Left:
+    """What is left to the next program."""
+
+    outcomes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    latest: ReloadReport | None = None
+    last_success: float = 0.0
+    given_up: list[Trigger] = dataclasses.field(default_factory=list)
+
+
+_LEFT = "reloads"
+
+
+class Reloads:
+    """The one owner of reloads. Requests that come while one is under way become one more.
+
+    Attributes:
+        settling: seconds for which a reload waits for files that are just being replaced.
+        around: entered for the time of each reload; a service tells its manager there.
+        outcomes: how many there were, by what became of them.
+        latest: what came of the last one, None before the first.
+        last_success: when the last one ended that was not refused, Unix seconds; the start counts as one.
+        refusal: why the last one of the whole configuration changed nothing, empty when it was not refused.
+        not_used: what is wrong with files that were changed and cannot be used; whoever watches them enters it.
+        given_up: what asked for those that were not done before the end.
+        farewell: why they were not, one sentence without its full stop.
+    """
+
+    def __init__(
+        self,
+        in_force: InForce,
+        engine: Changeable,
+        after: Callable[[], Awaitable[int]],
+    ) -> None:
+        """Nothing is wanted yet.
+
+        Args:
+            in_force: the state in force.
+            engine: takes over what concerns it.
+            after: called after each reload that changed something; it returns how many sessions it has ended.
+        """
+        self._in_force = in_force
+        self._engine = engine
+        self._after = after
+        self.settling = SETTLING
+        self._next = _Job()
+        self._others: list[_Job] = []
+        self._asked = asyncio.Event()
+        self._serving = False
+        self._turn = asyncio.Lock()
+        self.around: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+        self.outcomes = collections.Counter(dict.fromkeys(RESULTS, 0))
+        self.latest: ReloadReport | None = None
+        self.last_success = time.time()
+        self.refusal = ""
+        self.not_used: dict[FileGroup, FileProblem] = {}
+        self.given_up: list[Trigger] = []
+        self.farewell = "the broker is stopping"
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """Files that are watched."""
+        return tuple(self._in_force.state.files)
+
+    @property
+    def files(self) -> int:
+        """How many files are watched."""
+        return len(self._in_force.state.files)
+
+    @property
+    def bad_files(self) -> tuple[str, ...]:
+        """Changed files that cannot be used; a certificate and its key are seen as one."""
+        return tuple(file for each in self.not_used.values() for file in each.files)
+
+    @property
+    def problems(self) -> tuple[FileProblem, ...]:
+        """Changed files that cannot be used, and why."""
+        return tuple(self.not_used.values())
+
+    @contextlib.asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[None]:
+        """Wait until no reload is under way, and keep others waiting as long as the context lasts."""
+        async with self._turn:
+            yield
+
+    def remember(self, succession: Succession) -> None:
+        """Tell the next program what became of reloads, and which ones it has to do."""
+        succession.tell(_LEFT, _Left(self.outcomes, self.latest, self.last_success, self.given_up))
+
+    def recall(self, succession: Succession) -> None:
+        """Go on where the program before has stopped."""
+        left = succession.told(_LEFT, _Left)
+        if left:
+            self.outcomes.update(left.outcomes)
+            self.latest, self.last_success = left.latest, left.last_success
+            for trigger in left.given_up:
+                self.want(trigger)
+
+    def want(self, trigger: Trigger) -> None:
+        """Ask for a reload, in the event loop; returns at once. One that is wanted before the start comes after it."""
+        if trigger not in self._next.triggers:
+            self._next.triggers.append(trigger)
+        self._asked.set()
+
+    async def ask(self, trigger: Trigger, *, dry_run: bool = False) -> Outcome:
+        """Ask for a reload, and wait for what comes of it.
+
+        Args:
+            trigger: what asks.
+            dry_run: tell what would come of it, and change nothing.
+
+        Raises:
+            NotReadyError: the broker does not run, or is stopping.
+        """
+        if dry_run:
+            return await self._waited(_Job([trigger], dry_run=True))
+        waiting = self._future()
+        self._next.waiting.append(waiting)
+        self.want(trigger)
+        return await waiting
+
+    async def ask_files(
+        self,
+        files: tuple[Path, ...],
+        *,
+        engine: bool,
+        quiet: Callable[[str], bool] = lambda _why: False,
+        recorded: bool = True,
+    ) -> Outcome:
+        """Ask for a reload of some of the files that the configuration names; see ``InForce.prepare_files``.
+
+        Args:
+            files: the files.
+            engine: the engine reads them too.
+            quiet: tells of a reason to change nothing whether nothing is to be said about it, or counted.
+            recorded: write it down as an act; False where it is a part of another one.
+
+        Raises:
+            NotReadyError: the broker does not run, or is stopping.
+        """
+        trigger = Trigger("file", files=tuple(map(str, files)))
+        return await self._waited(_Job([trigger], files=files, engine=engine, quiet=quiet, recorded=recorded))
+
+    @contextlib.asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        """Reload whenever that is wanted, as long as the context lasts."""
+        async with asyncio.TaskGroup() as tasks:
+            self._serving = True
+            task = tasks.create_task(self._serve(), name="reloads")
+            try:
+                yield
+            finally:
+                self._serving = False
+                task.cancel()
+
+    def _future(self) -> asyncio.Future[Outcome]:
+        if not self._serving:
+            raise NotReadyError("the broker is not running")
+        return asyncio.get_running_loop().create_future()
+
+    async def _waited(self, job: _Job) -> Outcome:
+        job.waiting.append(self._future())
+        self._others.append(job)
+        self._asked.set()
+        return await job.waiting[0]
+
+    async def _serve(self) -> None:
+        jobs: list[_Job] = []
+        try:
+            while True:
+                await self._asked.wait()
+                self._asked.clear()
+                jobs = self._taken()
+                while jobs:
+                    async with self._turn:
+                        jobs[0].over(await self._done(jobs[0]))
+                    jobs.pop(0)
+        finally:
+            for job in (*jobs, *self._taken()):
+                job.given_up(self.farewell)
+                self.given_up += [] if job.dry_run else job.triggers
+
+    def _taken(self) -> list[_Job]:
+        taken = [*([self._next] if self._next.triggers else []), *self._others]
+        self._next, self._others = _Job(), []
+        return taken
+
+    async def _done(self, job: _Job) -> Outcome:
+        """Do what is wanted, whatever comes of it."""
+        if job.dry_run:
+            return await self._tried(job)
+        # Of files that change now and then the service manager need not know.
+        with self.around() if job.files is None else contextlib.nullcontext():
+            outcome = await self._tried(job)
+        report = outcome.report
+        if report.result == REFUSED and job.quiet(report.why):
+            return outcome
+        if job.files is None:
+            self.refusal = report.why
+        self.outcomes[report.result] += 1
+        self.latest = report
+        if report.result != REFUSED:
+            self.last_success = time.time()
+        _log_outcome(outcome, accounts=self._accounts())
+        if job.recorded:
+            record("reload", report.asked_by, report.sentence, **({"why": report.why} if report.why else {}))
+        return outcome
+
+    async def _tried(self, job: _Job) -> Outcome:
+        began, clock = time.time(), time.perf_counter()
+        step: Step | None = None
+        error: Exception | None = None
+        try:
+            step = await self._stepped(job)
+        except (BrokerError, OSError) as problem:
+            error = problem
+        except Exception as problem:  # noqa: BLE001 - a change of the configuration must never end the broker
+            _log.exception("Reload failed")
+            error = problem
+        report = ReloadReport(
+            time=began,
+            seconds=round(time.perf_counter() - clock, 3),
+            triggers=tuple(job.triggers),
+            dry_run=job.dry_run,
+            pending=pending_restarts(pending(self._in_force.state)),
+        )
+        return _refused(report, error) if step is None else _taken_over(report, step)
+
+    async def _stepped(self, job: _Job) -> Step:
+        """Prepare and take the step; while files are being replaced, wait and begin anew."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.settling
+        while True:
+            try:
+                if job.files is None:
+                    step = await self._in_force.prepare()
+                else:
+                    step = await self._in_force.prepare_files(job.files, engine=job.engine)
+                if not job.dry_run:
+                    await self._in_force.take(step, self._engine)
+                    step = dataclasses.replace(step, ended=await self._after())
+            except (ConfigurationError, ReloadError):
+                # Files that are watched have their own, longer patience.
+                if job.files is not None or not await settled(self._in_force.looked_at, until):
+                    raise
+            else:
+                return step
+
+    def _accounts(self) -> int | None:
+        operator = self._in_force.state.settings.network.operator
+        return len(operator.accounts) if operator else None
+
+
+def _taken_over(report: ReloadReport, step: Step) -> Outcome:
+    changed = replace(
+        report,
+        result=step.plan.result,
+        findings=reported(step.findings),
+        changes=changed_settings(step.plan.changes),
+        files=tuple(map(str, step.plan.files)),
+        others=step.plan.others,
+        ended=step.ended,
+        pending=pending_restarts(step.plan.pending),
+    )
+    return Outcome(changed, step.findings)
+
+
+def _refused(report: ReloadReport, error: Exception | None) -> Outcome:
+    if isinstance(error, ConfigurationError):
+        findings = tuple(
+            dataclasses.replace(each, effect=_WOULD_NOT_START) if each.effect == DOES_NOT_START else each
+            for each in error.findings
+        )
+        return Outcome(replace(report, result=REFUSED, findings=reported(findings)), findings, error)
+    known = isinstance(error, BrokerError | OSError)
+    reason = sentence(str(error)) if known else "the broker failed, see its log"
+    return Outcome(replace(report, result=REFUSED, reason=reason), (), error)
+
+
+def _log_outcome(outcome: Outcome, accounts: int | None) -> None:
+    report, error = outcome.report, outcome.error
+    log_findings(outcome.findings)
+    if isinstance(error, ReloadError):
+        _log.warning(str(error))
+    elif isinstance(error, ConfigurationError):
+        _log.error("Reload refused, nothing has changed")
+    elif error is not None:
+        _log.error("Reload failed", why=report.reason)
+    elif report.result == UNCHANGED:
+        _log.info("Reloaded, nothing had changed")
+    elif accounts is not None:
+        _log.info("Reloaded the accounts of the operator", accounts=accounts)
+    elif report.triggers[0].files:
+        _log.info("Reloaded files that have changed")
+    else:
+        _log.info("Reloaded the configuration")

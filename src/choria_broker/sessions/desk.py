@@ -1,0 +1,146 @@
+"""Where operators ask about sessions, and have some ended."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from choria_broker.access.selection import Selection, selector
+from choria_broker.access.session import Departed, Session
+from choria_broker.audit.acts import record
+from choria_broker.audit.trail import Decision
+from choria_broker.errors import BrokerError
+from choria_broker.sessions.documents import Kicked, Page, Sightings
+from choria_broker.sessions.lookup import look
+
+PAGE = 2000
+"""Most sessions that are told at once."""
+
+_PAGE_BYTES = 3 * 1024 * 1024
+_SHOWN = 100
+
+
+class Engine(Protocol):
+    """An engine that is asked about its sessions; see ``engine.port``."""
+
+    @property
+    def since(self) -> float:
+        """When it started, Unix seconds."""
+        ...
+
+    async def sessions(self, *, traffic: bool = False) -> tuple[Session, ...]:
+        """List those that are connected."""
+        ...
+
+    async def departed(self) -> tuple[Departed, ...]:
+        """List those that have ended."""
+        ...
+
+    async def end_sessions(self, connections: Iterable[int], reason: str) -> int:
+        """End some at once."""
+        ...
+
+
+class NobodySelectedError(BrokerError):
+    """Who is meant was not said."""
+
+
+class SessionDesk:
+    """Answers for one broker.
+
+    Args:
+        engine: its engine.
+        decisions: tells the latest decisions, oldest first.
+        broker: its identity.
+        clock: Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        decisions: Callable[[], Sequence[Decision]],
+        broker: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Nothing is asked yet."""
+        self._engine = engine
+        self._decisions = decisions
+        self._broker = broker
+        self._clock = clock
+
+    async def page(self, selection: Selection, after: int) -> Page:
+        """Tell of the connections that are meant, as many as fit into one answer.
+
+        Args:
+            selection: which are meant.
+            after: number of the last one that is known already, 0 to begin.
+
+        Raises:
+            SelectionError: the selection means nothing.
+            NotReadyError: the engine does not answer.
+        """
+        meant = selector(selection)
+        listed = await self._engine.sessions(traffic=True)
+        found = [each for each in listed if each.connection > after and meant(each)]
+        shown = list(itertools.islice(_fitting(found), PAGE))
+        return Page(self._clock(), tuple(shown), more=len(found) > len(shown))
+
+    async def kick(self, selection: Selection, who: str, *, dry_run: bool) -> Kicked:
+        """End the sessions that are meant, at once; they may come again.
+
+        Args:
+            selection: which are meant; not every one.
+            who: wants that, in words.
+            dry_run: only tell whom it would hit.
+
+        Raises:
+            NobodySelectedError: the selection is empty.
+            SelectionError: the selection means nothing.
+            NotReadyError: the engine does not answer.
+        """
+        if selection.empty:
+            raise NobodySelectedError("say whose sessions are to end; everybody's end with a restart")
+        meant = selector(selection)
+        hit = [each for each in await self._engine.sessions() if meant(each)]
+        ended = 0 if dry_run else await self._ended(hit, selection, who)
+        return Kicked(dry_run, len(hit), ended, tuple(hit[:_SHOWN]))
+
+    async def _ended(self, hit: Sequence[Session], selection: Selection, who: str) -> int:
+        """End sessions, and write down what came of it."""
+        whom = msgspec.to_builtins(selection)
+        try:
+            ended = await self._engine.end_sessions((each.connection for each in hit), f"kicked by {who}")
+        except BrokerError as error:
+            record("kick", who, f"failed: {error}", selection=whom)
+            raise
+        record("kick", who, f"ended {ended} of {len(hit)} sessions", selection=whom)
+        return ended
+
+    async def look(self, text: str) -> Sightings:
+        """Look for somebody in this broker.
+
+        Raises:
+            NotReadyError: the engine does not answer.
+        """
+        return look(
+            text,
+            broker=self._broker,
+            since=self._engine.since,
+            live=await self._engine.sessions(),
+            departed=await self._engine.departed(),
+            decisions=tuple(self._decisions()),
+        )
+
+
+def _fitting(sessions: Iterable[Session]) -> Iterator[Session]:
+    """Take as many as fit into one answer, one in any case."""
+    room = _PAGE_BYTES
+    for number, session in enumerate(sessions):
+        room -= len(msgspec.json.encode(session)) + 1
+        if number and room < 0:
+            return
+        yield session

@@ -1,0 +1,109 @@
+"""What becomes of sessions after a reload whose policy would decide them otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from choria_broker.access.afterwards import Logins, differs
+from choria_broker.access.policy import Policy
+from choria_broker.access.session import Session
+from choria_broker.errors import BrokerError
+from choria_broker.log.structured import component
+from choria_broker.sessions.desk import Engine
+from choria_broker.settings.network import ReloadSessions
+
+SPREAD = 10.0
+"""Seconds over which sessions are ended."""
+
+REASON = "the policy of a reload would not let it in as it is"
+_PORTIONS = 20
+_MOST_LOGINS = 100
+
+
+class Followup:
+    """Ends sessions after reloads, where the setting says so.
+
+    Args:
+        engine: has the sessions.
+        spread: seconds over which they are ended.
+    """
+
+    def __init__(self, engine: Engine, spread: float = SPREAD) -> None:
+        """Nothing is in force yet."""
+        self._engine = engine
+        self._spread = spread
+        self._policy: Policy | None = None
+        self._what = ReloadSessions.KEEP
+        self._logins: list[Logins] = []
+        self._changed = asyncio.Event()
+        self._log = component("network")
+
+    def apply(self, policy: Policy, generation: int, what: ReloadSessions) -> None:
+        """Hear of a policy that comes into force.
+
+        Args:
+            policy: the policy.
+            generation: its number.
+            what: becomes of sessions that it would decide otherwise.
+        """
+        logins = Logins.of(policy, generation)
+        known = self._logins[-1] if self._logins else None
+        if known is None or (known.system, known.provisioner) != (logins.system, logins.provisioner):
+            self._logins = [*self._logins[-_MOST_LOGINS:], logins]
+        self._policy, self._what = policy, what
+
+    def reloaded(self) -> None:
+        """Look at the sessions: a reload is through, in the engine too."""
+        self._changed.set()
+
+    @contextlib.asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        """Follow reloads, as long as the context lasts."""
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(self._serve(), name="sessions after reloads")
+            try:
+                yield
+            finally:
+                serving.cancel()
+
+    async def _serve(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._follow()
+            except BrokerError as error:
+                self._log.error("Could not look at the sessions after a reload", why=str(error))
+
+    async def _follow(self) -> None:
+        """End who would get something else, in portions; a newer reload begins anew."""
+        if self._what is not ReloadSessions.END:
+            return
+        sessions = await self._engine.sessions()
+        numbers = [each.connection for each in sessions if self._differs(each)]
+        if not numbers:
+            return
+        self._log.info(
+            "Sessions are ended that the policy of the reload would decide otherwise",
+            sessions=len(numbers),
+            of=len(sessions),
+            seconds=self._spread,
+        )
+        ended, portions = 0, min(_PORTIONS, len(numbers))
+        for portion in range(portions):
+            ended += await self._engine.end_sessions(numbers[portion::portions], REASON)
+            if await self._interrupted(self._spread / portions):
+                break
+        self._log.info("Sessions were ended after the reload", sessions=ended)
+
+    def _differs(self, session: Session) -> bool:
+        return self._policy is not None and differs(session, self._policy, self._logins)
+
+    async def _interrupted(self, seconds: float) -> bool:
+        """Wait, and tell whether there was another reload meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        return self._changed.is_set()

@@ -1,0 +1,187 @@
+"""Sessions as people read them: sorted, as a table, with what goes over them in a second."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from choria_broker.access.session import Departed, Session
+from choria_broker.sessions.documents import Found, Kicked, Refused, Sightings
+
+_HEADINGS = ("CID", "KIND", "ACCOUNT", "NAME", "ADDRESS", "METHOD", "SINCE", "RTT", "PENDING", "IN/S", "OUT/S")
+
+
+class Rates(msgspec.Struct, frozen=True):
+    """Messages and bytes in a second, from the peer and to it."""
+
+    in_msgs: float = 0.0
+    in_bytes: float = 0.0
+    out_msgs: float = 0.0
+    out_bytes: float = 0.0
+
+    @property
+    def messages(self) -> float:
+        """In both directions."""
+        return self.in_msgs + self.out_msgs
+
+
+def rates(now: Session, seconds: float, before: Session | None = None) -> Rates:
+    """Tell how much goes over a session.
+
+    Args:
+        now: the session, with its traffic.
+        seconds: between both looks, or since it is connected.
+        before: an earlier look at it; without one, since it is connected.
+    """
+    if now.traffic is None or seconds <= 0:
+        return Rates()
+    earlier = before.traffic if before else None
+
+    def rate(name: str) -> float:
+        return float(
+            round(max(getattr(now.traffic, name) - (getattr(earlier, name) if earlier else 0), 0) / seconds, 3)
+        )
+
+    return Rates(rate("in_msgs"), rate("in_bytes"), rate("out_msgs"), rate("out_bytes"))
+
+
+def name_of(session: Session) -> str:
+    """Name whose a session is, as well as it is known."""
+    holder = session.holder
+    return holder.identity or holder.caller or session.username
+
+
+SORTS: Mapping[str, Callable[[Session, Rates], object]] = {
+    "cid": lambda session, _: session.connection,
+    "name": lambda session, _: (name_of(session).lower(), session.connection),
+    "account": lambda session, _: (session.account, session.connection),
+    "address": lambda session, _: (session.address, session.connection),
+    "since": lambda session, _: (session.since, session.connection),
+    "rtt": lambda session, _: (-session.traffic.rtt if session.traffic else 0.0, session.connection),
+    "pending": lambda session, _: (-session.traffic.pending if session.traffic else 0, session.connection),
+    "rate": lambda session, rates: (-rates.messages, session.connection),
+}
+"""What connections can be sorted by; what is large comes first for round trip times, pending bytes and rates."""
+
+
+def table(rows: Iterable[tuple[Session, Rates]]) -> Iterator[str]:
+    """Write connections as a table with a heading, line by line."""
+    lines = [_HEADINGS, *(_cells(session, rate) for session, rate in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _cells(session: Session, rate: Rates) -> tuple[str, ...]:
+    traffic = session.traffic
+    return (
+        str(session.connection),
+        session.kind,
+        session.account,
+        name_of(session) or "-",
+        session.address or "-",
+        session.holder.method or "-",
+        moment(session.since),
+        f"{traffic.rtt * 1000:.1f} ms" if traffic and traffic.rtt else "-",
+        str(traffic.pending) if traffic else "-",
+        f"{rate.in_msgs:.1f}",
+        f"{rate.out_msgs:.1f}",
+    )
+
+
+def kicked(result: Kicked) -> Iterator[str]:
+    """Write what came of a kick, line by line."""
+    for session in result.sessions:
+        yield f"  {described(session)}"
+    if result.matched > len(result.sessions):
+        yield f"  and {result.matched - len(result.sessions)} more"
+    if result.dry_run:
+        yield f"Dry run: {_count(result.matched, 'session')} would end; they could come again."
+    else:
+        yield f"Ended {result.ended} of {_count(result.matched, 'session')}; they may come again."
+
+
+def found(result: Found) -> Iterator[str]:
+    """Write where somebody is or was, line by line."""
+    for broker in result.brokers:
+        yield from _sightings(broker, result.text)
+    asked = [broker.broker for broker in result.brokers]
+    if result.limit:
+        yield f"Only {asked[0]} was asked: {result.limit}."
+    else:
+        yield f"Answers of {', '.join(asked)}."
+    if result.silent:
+        yield f"No answer from {', '.join(result.silent)}."
+    if result.missing:
+        yield f"Not connected, and so not asked: {_count(result.missing, 'member')} of the cluster."
+
+
+def _sightings(broker: Sightings, text: str) -> Iterator[str]:
+    since = f" since {moment(broker.since)}" if broker.since else ""
+    if broker.nothing:
+        unseen = "is not connected" if broker.partly else f"was not seen{since}"
+        yield f"{broker.broker}: {text} {unseen}"
+    for session in broker.connected:
+        yield f"{broker.broker}: connected, {described(session)}"
+    for gone in broker.departed:
+        yield f"{broker.broker}: left {moment(gone.until)}, {gone.reason}: {described(gone)}"
+    for refused in broker.refused:
+        yield f"{broker.broker}: refused {_refusal(refused)}"
+    if broker.left_out:
+        yield f"{broker.broker}: and {broker.left_out} more"
+
+
+def _refusal(refused: Refused) -> str:
+    certificate = f" with certificate {refused.common_name}" if refused.common_name else ""
+    place = f"from {refused.address}" if refused.address else "from an unknown address"
+    remedy = f" Remedy: {refused.remedy}" if refused.remedy else ""
+    what = f"{refused.rule}: {refused.reason}{remedy}"
+    return f"{moment(refused.time)} {place}{certificate}, cid {refused.connection}, {what}"
+
+
+def described(session: Session | Departed) -> str:
+    """Write one session as a sentence without its end."""
+    name = name_of(session)
+    place = f" from {session.address}" if session.address else ""
+    rule = f", {session.holder.rule}" if session.holder.rule else ""
+    who = f" {name}" if name else ""
+    return (
+        f"{session.kind} cid {session.connection}{who}{place} in account {session.account}{rule}, "
+        f"connected since {moment(session.since)}"
+    )
+
+
+def moment(seconds: float) -> str:
+    """Write a moment."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def ordered(
+    sessions: Sequence[Session],
+    now: float,
+    sort: str,
+    before: Mapping[int, Session] | None = None,
+    seconds: float = 0.0,
+) -> list[tuple[Session, Rates]]:
+    """Sort connections, each with what goes over it.
+
+    Args:
+        sessions: the connections, with their traffic.
+        now: when they were listed, Unix seconds.
+        sort: one of ``SORTS``.
+        before: an earlier look at them, by number; without one, rates are those since they are connected.
+        seconds: between both looks.
+    """
+    rows = []
+    for session in sessions:
+        earlier = before.get(session.connection) if before else None
+        span = seconds if before and earlier else now - session.since
+        rows.append((session, rates(session, span, earlier)))
+    key = SORTS[sort]
+    return sorted(rows, key=lambda row: key(*row))  # type: ignore[arg-type, return-value] # each sort has one type

@@ -1,0 +1,87 @@
+"""Where a broker listens: the one list of its listeners, and which of them its settings call for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from choria_broker.settings.hostnames import authority
+from choria_broker.settings.network import Network
+
+_NETWORK = "plugin.choria.network."
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EngineListener:
+    """A listener that the engine can have.
+
+    Attributes:
+        block: what it is called in the engine's configuration.
+        key: setting of its port.
+        wanted_by: setting that calls for it.
+        port: its port; 0 when there is none, or when any free one will do.
+    """
+
+    block: str
+    key: str
+    wanted_by: str
+    port: Callable[[Network], int]
+
+
+def _listener(block: str, port_setting: str, port: Callable[[Network], int], *, wanted_by: str = "") -> EngineListener:
+    return EngineListener(
+        block=block, key=_NETWORK + port_setting, wanted_by=_NETWORK + (wanted_by or port_setting), port=port
+    )
+
+
+ENGINE_LISTENERS = (
+    _listener("port", "client_port", lambda network: network.client_port),
+    _listener(
+        "cluster",
+        "peer_port",
+        lambda network: network.cluster.port if network.cluster.joined else 0,
+        wanted_by="peers",
+    ),
+    _listener(
+        "gateway",
+        "gateway_port",
+        lambda network: network.gateway.port if network.gateway.enabled else 0,
+        wanted_by="gateway_remotes",
+    ),
+    _listener("leafnodes", "leafnode_port", lambda network: network.leafnodes.port, wanted_by="leafnode_remotes"),
+    _listener("websocket", "websocket_port", lambda network: network.websocket.port),
+    _listener("prof_port", "pprof_port", lambda network: network.pprof_port),
+)
+"""All of them. Whoever must know where the broker listens asks here."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A place where the broker listens.
+
+    Attributes:
+        key: setting of its port.
+        address_key: setting of its address.
+        address: IP address, or a name.
+        port: never 0.
+    """
+
+    key: str
+    address_key: str
+    address: str
+    port: int
+
+    @property
+    def place(self) -> str:
+        """``address:port``, with IPv6 in brackets."""
+        return authority(self.address, self.port)
+
+
+def engine_listeners(network: Network) -> tuple[Listener, ...]:
+    """List the engine's listeners with a port of their own."""
+    found = ((each.key, each.port(network)) for each in ENGINE_LISTENERS)
+    return tuple(
+        Listener(key=key, address_key=f"{_NETWORK}listen_address", address=network.listen_address, port=port)
+        for key, port in found
+        if port
+    )

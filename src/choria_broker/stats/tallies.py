@@ -1,0 +1,62 @@
+"""What the parts of the broker count for the metrics that all Choria programs have; what nobody counts stays 0."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from choria_broker.histogram import Histogram
+
+PROTOCOL_VERSIONS = ("1", "2")
+"""Versions of the Choria protocol."""
+
+
+@dataclasses.dataclass(slots=True)
+class ConnectorTally:
+    """What became of the broker's own client connections to brokers, those for the streams left out.
+
+    Attributes:
+        failed_attempts: attempts that failed while a connection was made for the first time.
+        reconnections: connections that were lost and came back.
+        closed: connections that ended for good.
+        errors: errors on connections that stand.
+        latency: time it took to make connections for the first time.
+    """
+
+    failed_attempts: int = 0
+    reconnections: int = 0
+    closed: int = 0
+    errors: int = 0
+    latency: Histogram = dataclasses.field(default_factory=lambda: Histogram(()))
+
+
+@dataclasses.dataclass(slots=True)
+class ProtocolTally:
+    """What became of messages of one version of the Choria protocol.
+
+    Attributes:
+        unreadable: JSON documents that could not be parsed.
+        valid, invalid: outcomes of signature checks.
+        errors: other failures.
+    """
+
+    unreadable: int = 0
+    valid: int = 0
+    invalid: int = 0
+    errors: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tallies:
+    """Everything that is counted.
+
+    Attributes:
+        connector: the broker's own client connections.
+        protocol: messages by version of the protocol.
+        srv_lookups: SRV records asked for; nothing is cached, so each one is a question to the name servers.
+    """
+
+    connector: ConnectorTally = dataclasses.field(default_factory=ConnectorTally)
+    protocol: dict[str, ProtocolTally] = dataclasses.field(
+        default_factory=lambda: {version: ProtocolTally() for version in PROTOCOL_VERSIONS}
+    )
+    srv_lookups: int = 0

@@ -1,0 +1,176 @@
+"""How a broker is, in one word, one sentence and the reasons."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterable, Sequence
+
+_DAY = 86400.0
+_EXPIRES_SOON = 14.0
+
+
+class Condition(enum.StrEnum):
+    """The one word."""
+
+    OK = "ok"
+    """Everything the settings ask for is there."""
+    DEGRADED = "degraded"
+    """The broker serves its clients, but something needs an operator's attention."""
+    DRAINING = "draining"
+    """The broker was told to move its connections elsewhere and takes no new ones."""
+    FAILING = "failing"
+    """The broker cannot do its work."""
+
+
+_BEGINNINGS = {Condition.FAILING: "The broker is failing:", Condition.DRAINING: "The broker is draining:"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Health:
+    """What was found.
+
+    Attributes:
+        condition: the one word.
+        reasons: what needs attention, the worst first, each a sentence without its full stop.
+    """
+
+    condition: Condition
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The one sentence."""
+        if not self.reasons:
+            return "All is well."
+        begin = _BEGINNINGS.get(self.condition, "The broker works but needs attention:")
+        more = len(self.reasons) - 1
+        return f"{begin} {self.reasons[0]}{f', and {more} more' if more else ''}."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Validity:
+    """How long a certificate is good.
+
+    Attributes:
+        file: where it is.
+        end: when it expires, Unix seconds.
+        vital: nobody can connect without it.
+    """
+
+    file: str
+    end: float
+    vital: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Symptoms:
+    """What health is told by.
+
+    Attributes:
+        engine: the engine runs and, where it is asked, answers.
+        streams_problem: why there are no Choria Streams although there should be, empty otherwise.
+        peers_configured: other members of the cluster.
+        peers_connected: members that are connected.
+        remotes_down: gateways and leafnode remotes without a connection, as ``kind name``.
+        streams_degraded: standard streams that are not as they should be, each a sentence without its full stop.
+        certificates: those the broker works with.
+        features_left_out: how many features their configuration keeps out.
+        crls_overdue: lists of revoked certificates that are past their next update, each ``of ISSUER in FILE``.
+        reload_refused: why the last reload changed nothing, empty when it was not refused.
+        files_not_used: what is wrong with files that were changed and cannot be used.
+        draining: how far a drain is, empty without one.
+    """
+
+    engine: bool
+    streams_problem: str = ""
+    peers_configured: int = 0
+    peers_connected: int = 0
+    remotes_down: Sequence[str] = ()
+    streams_degraded: Sequence[str] = ()
+    certificates: Sequence[Validity] = ()
+    features_left_out: int = 0
+    crls_overdue: Sequence[str] = ()
+    reload_refused: str = ""
+    files_not_used: Sequence[str] = ()
+    draining: str = ""
+
+
+def assess(symptoms: Symptoms, now: float) -> Health:
+    """Judge the symptoms.
+
+    Only what keeps the broker from serving anybody makes it ``failing``: a broker that lost its cluster or a remote is
+    of use to its own clients, and taking it out of service would not bring the others back. One that drains is sound,
+    and is to be left alone by whoever spreads connections.
+
+    Args:
+        symptoms: what was observed.
+        now: Unix seconds.
+    """
+    if not symptoms.engine:
+        return Health(Condition.FAILING, ("the engine does not answer",))
+    failing = tuple(_failing(symptoms, now))
+    draining = (symptoms.draining,) if symptoms.draining else ()
+    reasons = tuple(dict.fromkeys((*failing, *draining, *_degraded(symptoms, now))))
+    if failing:
+        return Health(Condition.FAILING, reasons)
+    if draining:
+        return Health(Condition.DRAINING, reasons)
+    return Health(Condition.DEGRADED if reasons else Condition.OK, reasons)
+
+
+def days_left(end: float, now: float) -> float:
+    """Return the days until a moment, rounded to tenths; negative when it has passed."""
+    return round((end - now) / _DAY, 1) + 0.0  # No minus before a zero.
+
+
+def _failing(symptoms: Symptoms, now: float) -> Iterable[str]:
+    if symptoms.streams_problem:
+        yield f"Choria Streams are not available: {symptoms.streams_problem}"
+    for each in symptoms.certificates:
+        if each.vital and each.end <= now:
+            yield _expired(each)
+
+
+def _degraded(symptoms: Symptoms, now: float) -> Iterable[str]:
+    yield from _peers(symptoms)
+    for remote in symptoms.remotes_down:
+        yield f"{remote} is not connected"
+    yield from symptoms.streams_degraded
+    if symptoms.features_left_out:
+        features = "1 feature is" if symptoms.features_left_out == 1 else f"{symptoms.features_left_out} features are"
+        yield f"{features} not in use because of the configuration"
+    for crl in symptoms.crls_overdue:
+        yield f"the list of revoked certificates {crl} is out of date; have the CA write a new one, and bring it there"
+    if symptoms.reload_refused:
+        yield f"the last reload was refused: {symptoms.reload_refused.removesuffix('.')}"
+    yield from (f"a changed file is not in use: {why.removesuffix('.')}" for why in symptoms.files_not_used)
+    for each in symptoms.certificates:
+        left = (each.end - now) / _DAY
+        if left <= 0 and not each.vital:
+            yield _expired(each)
+        elif 0 < left <= _EXPIRES_SOON:
+            yield f"the certificate in {each.file} expires {_within(left)}"
+
+
+def _peers(symptoms: Symptoms) -> Iterable[str]:
+    wanted, there = symptoms.peers_configured, symptoms.peers_connected
+    if there >= wanted:
+        return
+    if wanted == 1:
+        yield "the other member of the cluster is not connected"
+    elif there:
+        yield f"only {there} of the {wanted} other members of the cluster {'is' if there == 1 else 'are'} connected"
+    else:
+        yield f"none of the {wanted} other members of the cluster is connected"
+
+
+def _expired(certificate: Validity) -> str:
+    return f"the certificate in {certificate.file} has expired"
+
+
+def _within(days: float) -> str:
+    whole = int(days)
+    if not whole:
+        return "in less than a day"
+    return "in 1 day" if whole == 1 else f"in {whole} days"

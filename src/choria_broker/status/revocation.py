@@ -1,0 +1,127 @@
+"""What is revoked, and what came of revoking somebody, as commands and the status tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from choria_broker.access.revoked import Found
+from choria_broker.access.session import Session
+from choria_broker.settings.revocation import Revocation
+
+NOT_SET = (
+    "plugin.choria.network.revocations is not set, so there is no file to write to; set it to the path of a file, "
+    "which need not be there yet, then run choria-broker reload"
+)
+"""What is said where there is no revocation file."""
+
+MOST_SHOWN = 100
+"""Sessions that are named; of the others only the number is told."""
+
+
+class CrlReport(msgspec.Struct, frozen=True):
+    """A list of revoked certificates.
+
+    Attributes:
+        issuer: whose it is, in the notation of RFC 4514.
+        file: where it is.
+        number: of the list, None where it has none.
+        certificates: how many it revokes.
+        updated: when it was made, Unix seconds.
+        next_update: when it is to be replaced, Unix seconds, None where it does not say.
+        overdue: that time has passed.
+    """
+
+    issuer: str
+    file: str
+    number: int | None
+    certificates: int
+    updated: float
+    next_update: float | None
+    overdue: bool
+
+
+class RevocationReport(msgspec.Struct, frozen=True):
+    """What is revoked.
+
+    Attributes:
+        crls: the lists in force.
+        file: the revocation file, empty where there is none.
+        entries: how many of its entries count.
+        ended: sessions that were ended since the start, by rule.
+    """
+
+    crls: tuple[CrlReport, ...] = ()
+    file: str = ""
+    entries: int = 0
+    ended: dict[str, int] = {}
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """A session of somebody who is revoked.
+
+    Attributes:
+        connection, kind, address, account, username: as of the session.
+        why: what of it is revoked.
+    """
+
+    connection: int
+    kind: str
+    address: str
+    account: str
+    username: str
+    why: str
+
+
+class RevokeReport(msgspec.Struct, frozen=True):
+    """What came of revoking somebody, or would.
+
+    Attributes:
+        file: the revocation file, absolute; empty when none is set.
+        sessions: sessions that were ended, or would be.
+        hits: the first of those that would be.
+        problem: why nothing has changed, one sentence without its full stop; empty otherwise.
+    """
+
+    file: str = ""
+    sessions: int = 0
+    hits: tuple[Hit, ...] = ()
+    problem: str = ""
+
+
+def revocation_report(revocation: Revocation, ended: Mapping[str, int], now: float) -> RevocationReport:
+    """Tell what is revoked.
+
+    Args:
+        revocation: what is in force.
+        ended: sessions that were ended, by rule.
+        now: Unix seconds.
+    """
+    return RevocationReport(
+        crls=tuple(
+            CrlReport(
+                each.issuer,
+                str(each.file),
+                each.number,
+                len(each.serials),
+                each.updated,
+                each.next_update,
+                each.overdue(now),
+            )
+            for each in revocation.crls
+        ),
+        file=str(revocation.file or ""),
+        entries=sum(each.counts(now) for each in revocation.entries),
+        ended={cause: count for cause, count in ended.items() if count},
+    )
+
+
+def hits(matches: Sequence[tuple[Session, Found]]) -> tuple[Hit, ...]:
+    """Name sessions, as many as are shown."""
+    return tuple(_hits(matches[:MOST_SHOWN]))
+
+
+def _hits(matches: Iterable[tuple[Session, Found]]) -> Iterable[Hit]:
+    for session, found in matches:
+        yield Hit(session.connection, session.kind, session.address, session.account, session.username, found.reason)

@@ -1,0 +1,111 @@
+"""From what the parts of a broker know to the signs its health is told by."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.finding_codes import Severity
+from choria_broker.settings.findings import Finding
+from choria_broker.stats.authorities import Uses
+from choria_broker.stats.certificates import Certificate, Role
+from choria_broker.stats.links import Link
+from choria_broker.stats.membership import Membership
+from choria_broker.stats.readings import Readings
+from choria_broker.status.health import Symptoms, Validity
+from choria_broker.status.reloads import FileProblem
+from choria_broker.streams.report import Report
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Observations:
+    """What is known at one moment.
+
+    Attributes:
+        engine: the engine runs and, where it is asked, answers.
+        readings: what the engine's pages told, None while nobody reads them.
+        membership: the other members of the cluster.
+        links: remotes of the configuration.
+        certificates: those the broker works with.
+        authorities: CAs and what hangs on them; None before that was counted.
+        streams: the standard streams.
+        streams_off: why the engine turned Choria Streams off, empty when it did not say.
+        streams_losses: what of streams was lost since the start, each a sentence without its full stop.
+        reload_refused: why the last reload changed nothing, empty when it was not refused.
+        file_problems: files that were changed and cannot be used.
+        draining: how far a drain is, empty without one.
+    """
+
+    engine: bool
+    readings: Readings | None = None
+    membership: Membership = dataclasses.field(default_factory=Membership)
+    links: Sequence[Link] = ()
+    certificates: Sequence[Certificate] = ()
+    authorities: Uses | None = None
+    streams: Sequence[Report] = ()
+    streams_off: str = ""
+    streams_losses: Sequence[str] = ()
+    reload_refused: str = ""
+    file_problems: Sequence[FileProblem] = ()
+    draining: str = ""
+
+
+def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observations, now: float) -> Symptoms:
+    """Make the signs.
+
+    What only the engine's pages tell counts as well while nobody reads them.
+
+    Args:
+        settings: what the broker was told.
+        findings: what was found while the settings were read.
+        observed: what is known.
+        now: Unix seconds.
+    """
+    readings = observed.readings
+    return Symptoms(
+        engine=observed.engine,
+        streams_problem=_streams_problem(settings, observed),
+        peers_configured=len(observed.membership.expected) if readings else 0,
+        peers_connected=len(observed.membership.connected) if readings else 0,
+        remotes_down=tuple(f"{link.kind} {link.name}" for link in observed.links if link.connected is False),
+        streams_degraded=tuple(
+            f"stream {each.stream} of account {each.account} is {each.state}: {each.reason}"
+            for each in observed.streams
+            if each.reason
+        )
+        + tuple(observed.streams_losses),
+        certificates=validities(observed.certificates, observed.authorities),
+        crls_overdue=tuple(
+            f"of {each.issuer} in {each.file}" for each in settings.network.revocation.crls if each.overdue(now)
+        ),
+        reload_refused=observed.reload_refused,
+        files_not_used=tuple(each.why for each in observed.file_problems),
+        draining=observed.draining,
+        features_left_out=sum(finding.times for finding in findings if finding.severity is Severity.SKIP),
+    )
+
+
+def validities(certificates: Sequence[Certificate], authorities: Uses | None = None) -> tuple[Validity, ...]:
+    """Tell which certificates are vital: all of the broker's own chain, and the last of its CAs to expire.
+
+    A CA on which nothing hangs, and that is not the last, may end: while one is replaced by another, both are there.
+    """
+    used = {each.authority.fingerprint for each in authorities.authorities if each.connections} if authorities else None
+    last = max((each.expires for each in certificates if each.source.role is Role.CA), default=0.0)
+    return tuple(
+        Validity(
+            str(each.source.file),
+            each.expires,
+            each.source.role is Role.BROKER or (each.source.role is Role.CA and each.expires == last),
+        )
+        for each in certificates
+        if each.source.role is not Role.CA or each.expires == last or used is None or each.fingerprint in used
+    )
+
+
+def _streams_problem(settings: Settings, observed: Observations) -> str:
+    streams = observed.readings.streams if observed.readings else None
+    if not settings.network.streams.store or streams is None or streams.enabled:
+        return ""
+    return observed.streams_off or "the engine has disabled them, see its log for the reason"

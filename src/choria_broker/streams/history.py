@@ -1,0 +1,401 @@
+"""What a store has been used for, and whether that fits what it is to be used for now.
+
+A broker that is alone and a member of a cluster keep streams in the same place and mean different things by it: members
+delete what their cluster does not know, and agree among themselves on what each stream has. So a broker writes into its
+store what it uses it as, and is not started on one that was used as something else, as long as streams would suffer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import ipaddress
+import json
+import string
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.endpoint import Endpoint
+from choria_broker.settings.finding_codes import Code, Severity
+from choria_broker.settings.findings import Finding
+from choria_broker.streams.trouble import DAMAGED_BLOCKS
+
+STORE = "plugin.choria.network.stream.store"
+RECORD = "broker.json"
+"""File in the store that says what it is used as."""
+
+_PEERS = "plugin.choria.network.peers"
+_IDENTITY = "identity"
+_SYSTEM = "system"
+_NAMED = 5
+_NODE_ID_LENGTH = 8
+_NODE_ID_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_MOVE = (
+    "move {store} away: this member then gets its copies from the others; streams whose only copy was here are empty "
+    "in the cluster, so delete them there (nats stream rm) before you restore them"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Joined:
+    """Brokers elsewhere with which this one has its JetStream in common, if both have Streams.
+
+    Attributes:
+        name: what they are called in the settings, as ``gateway London``.
+        hosts: where they are.
+    """
+
+    name: str
+    hosts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Use:
+    """What a broker uses a store as.
+
+    Attributes:
+        identity: of the broker.
+        cluster: name of the cluster, empty for a broker that is alone.
+        members: the other members, by which they are told from those of another cluster.
+        joined: what is beyond gateways, and leafnode remotes of the system account; None when that is not known.
+    """
+
+    identity: str
+    cluster: str = ""
+    members: tuple[str, ...] = ()
+    joined: tuple[Joined, ...] | None = ()
+
+    def after(self, last: Use | None, *, partly: bool = False) -> Use:
+        """Keep of the last time what is still so.
+
+        What was joined counts as joined as long as anything is: a remote that is left out today comes back another day.
+
+        Args:
+            last: what the store was used as last.
+            partly: some addresses of members are not known this time.
+        """
+        if last is None or last.identity != self.identity:
+            return self
+        members = self.members
+        if partly and last.cluster == self.cluster:
+            members = tuple(sorted({*members, *last.members}))
+        names = {each.name for each in self.joined or ()}
+        before = tuple(each for each in last.joined or () if each.name not in names)
+        joined = last.joined if self.joined is None else (*self.joined, *before) if self.joined else ()
+        return dataclasses.replace(self, members=members, joined=joined)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """Files of a stream that the engine would have deleted or cut off, or of one of its consumers.
+
+    Attributes:
+        path: their directory.
+        size: bytes.
+    """
+
+    path: Path
+    size: int
+
+    @property
+    def damaged(self) -> bool:
+        """These are damaged files of a stream that is where it was."""
+        return self.path.name.endswith(DAMAGED_BLOCKS)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contents:
+    """What is in a store.
+
+    Attributes:
+        streams: account and name of each stream.
+        single: those of them that have one copy.
+        records: ids of the members by the system account in whose directory a cluster keeps its records; no ids when
+            they cannot be read.
+        use: what it was used as last, None when that is not written in it.
+        kept: what was kept from the engine.
+    """
+
+    streams: tuple[tuple[str, str], ...] = ()
+    records: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    use: Use | None = None
+    kept: tuple[Kept, ...] = ()
+    single: tuple[tuple[str, str], ...] = ()
+
+
+def use_of(settings: Settings) -> Use:
+    """Tell what a broker with these settings uses its store as."""
+    cluster = settings.network.cluster
+    if not cluster.joined:
+        return Use(settings.identity, joined=_joined(settings))
+    hosts = (host for host in cluster.left_out if host and not _is_loopback(host))
+    members = tuple(sorted({*(_place(route) for route in cluster.routes), *hosts}))
+    return Use(settings.identity, settings.network.gateway.name, members, _joined(settings))
+
+
+def _joined(settings: Settings) -> tuple[Joined, ...] | None:
+    network = settings.network
+    hubs = [remote for remote in network.leafnodes.remotes if remote.account == _system(settings)]
+    if network.gateway.port and not network.gateway.remotes:
+        return None  # They are all left out, for mistakes in their settings.
+    return (
+        *(
+            Joined(f"gateway {remote.name}", tuple(_place(url) for url in remote.urls))
+            for remote in network.gateway.others
+        ),
+        *(Joined(f"leafnode remote {remote.name}", tuple(_place(url) for url in remote.urls)) for remote in hubs),
+    )
+
+
+def _system(settings: Settings) -> str:
+    """Return the system account as the engine calls it, empty when an operator has none."""
+    operator = settings.network.operator
+    return (operator.system.key if operator.system else "") if operator else _SYSTEM
+
+
+def written(use: Use) -> str:
+    """Write a use as the content of its file."""
+    about = "Written by choria-broker at each start; says whose streams these are."
+    return json.dumps({"about": about} | dataclasses.asdict(use), indent=2) + "\n"
+
+
+def read(text: str) -> Use | None:
+    """Read the content of that file, None when it says nothing that can be used."""
+    try:
+        found: Any = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or not isinstance(found.get("members"), list):
+        return None
+    identity, cluster, members = found.get("identity"), found.get("cluster"), found["members"]
+    if not isinstance(identity, str) or not isinstance(cluster, str):
+        return None
+    return Use(identity, cluster, tuple(str(member) for member in members), _read_joined(found.get("joined")))
+
+
+def _read_joined(found: Any) -> tuple[Joined, ...] | None:
+    try:
+        return tuple(Joined(str(each["name"]), tuple(str(host) for host in each["hosts"])) for each in found)
+    except (TypeError, KeyError):
+        return None
+
+
+def node_id(identity: str) -> str:
+    """Return what the engine calls a member with this identity in the records of a cluster."""
+    digest = hashlib.sha256(identity.encode()).digest()[:_NODE_ID_LENGTH]
+    return "".join(_NODE_ID_DIGITS[byte % len(_NODE_ID_DIGITS)] for byte in digest)
+
+
+def members_in(record: bytes) -> frozenset[str]:
+    """Read the ids of the members from the engine's file ``peers.idx``; none when it is damaged."""
+    end = 8 + int.from_bytes(record[4:8], "little") * _NODE_ID_LENGTH
+    if end > len(record):
+        return frozenset()
+    starts = range(8, end, _NODE_ID_LENGTH)
+    return frozenset(record[start : start + _NODE_ID_LENGTH].decode("ascii", "replace") for start in starts)
+
+
+def judge(settings: Settings, contents: Contents, *, peers_unknown: bool = False) -> tuple[Finding, ...]:
+    """Say what does not fit, and what lies in the store that nobody sees otherwise.
+
+    Args:
+        settings: with a store.
+        contents: what is in it.
+        peers_unknown: name servers did not answer, so that there may be peers that are not known.
+    """
+    return (*_misfits(settings, contents, peers_unknown=peers_unknown), *_worth_knowing(settings, contents))
+
+
+def _misfits(settings: Settings, contents: Contents, *, peers_unknown: bool) -> Iterator[Finding]:
+    """One thing at most that keeps the broker from starting, the most telling one."""
+    members, last = contents.records.get(_system(settings)), contents.use
+    if not contents.streams:
+        return
+    if not settings.network.cluster.joined:
+        if members is not None and not (last and not last.cluster):
+            yield _of_cluster(settings, contents, peers_unknown=peers_unknown)
+        elif last and (strangers := _not_joined_before(settings, last, frozenset())):
+            yield _before_joining(settings, contents, strangers)
+    elif members is None:
+        yield _before_cluster(settings, contents, "the records of this cluster do not name them")
+    elif last and not last.cluster:
+        yield _before_cluster(settings, contents, "this broker used them last without peers")
+    elif (last and last.identity != settings.identity) or (members and node_id(settings.identity) not in members):
+        yield _of_other_broker(settings, last.identity if last else "")
+    elif last and not _of_same_cluster(settings, last, members):
+        yield _of_other_cluster(settings, last)
+    elif last and (strangers := _not_joined_before(settings, last, members)):
+        yield _before_joining(settings, contents, strangers)
+
+
+def _not_joined_before(settings: Settings, last: Use, members: frozenset[str]) -> tuple[Joined, ...]:
+    """Tell which brokers elsewhere are new, by their hosts then and by their names in the engine's records."""
+    if last.joined is None:
+        return ()
+    known = {host for each in last.joined for host in each.hosts}
+    return tuple(
+        each
+        for each in _joined(settings) or ()
+        if not any(host in known or node_id(host) in members for host in each.hosts)
+    )
+
+
+def _of_same_cluster(settings: Settings, last: Use, members: frozenset[str]) -> bool:
+    """Tell whether some other member is still the same, by its address then or by its name in the engine's records."""
+    cluster = settings.network.cluster
+    known = any(_place(route) in last.members or node_id(route.host) in members for route in cluster.routes)
+    left_out = any(not host or host in last.members or node_id(host) in members for host in cluster.left_out)
+    return known or left_out or not (cluster.routes and last.members)
+
+
+def _refusal(code: Code, settings: Settings, problem: str, remedy: str, key: str = STORE) -> Finding:
+    return _report(settings, code, Severity.REFUSE, problem, "", remedy, key)
+
+
+def _report(
+    settings: Settings, code: Code, severity: Severity, problem: str, effect: str, remedy: str, key: str = STORE
+) -> Finding:
+    value = settings.identity if key == _IDENTITY else str(settings.network.streams.store)
+    return Finding(
+        severity=severity,
+        code=code,
+        problem=problem,
+        effect=effect,
+        remedy=remedy,
+        origin=settings.origin(key),
+        key=key,
+        value=value,
+    )
+
+
+def _before_cluster(settings: Settings, contents: Contents, why: str) -> Finding:
+    problem = (
+        f"{len(contents.streams)} streams in the store ({_named(contents.streams)}) do not fit to a cluster: {why}, "
+        "and members delete what their cluster does not know, and messages that the others do not have"
+    )
+    remedy = (
+        f"start once without {_PEERS}, back up what you need with the nats command line, then move "
+        f"{settings.network.streams.store} away: this member then gets its copies from the others. Before you restore "
+        "a stream of whose name the cluster has one, delete that one there (nats stream rm)"
+    )
+    return _refusal(Code.STREAMS_BEFORE_CLUSTER, settings, problem, remedy)
+
+
+def _of_cluster(settings: Settings, contents: Contents, *, peers_unknown: bool) -> Finding:
+    problem = "the store is of a member of a cluster, and this broker has no peers"
+    if contents.single:
+        only = f"{len(contents.single)} of its {len(contents.streams)} streams ({_named(contents.single)})"
+        problem = f"{problem}; {only} have their only copy here, and the cluster is without them meanwhile"
+    if peers_unknown:
+        remedy = f"start again once the name servers answer, or set {_PEERS}"
+        return _refusal(Code.STREAMS_OF_CLUSTER, settings, f"{problem}, for the name servers did not answer", remedy)
+    effect = "it uses the streams alone, and is not started with peers on this store any more"
+    remedy = f"set {_PEERS} before anything is written, if it is to stay a member"
+    return _report(settings, Code.STREAMS_OF_CLUSTER, Severity.WARN, problem, effect, remedy)
+
+
+def _of_other_broker(settings: Settings, identity: str) -> Finding:
+    whose = f"of {identity}" if identity else "of another broker"
+    problem = (
+        f"the store is {whose}, by whose identity the cluster knows where each stream is: it would delete the copies "
+        "here, and streams with no other copy for good"
+    )
+    remedy = (
+        f"set identity = {identity or 'what it was'}, or back up the streams with one copy and "
+        f"{_MOVE.format(store=settings.network.streams.store)}"
+    )
+    return _refusal(Code.STREAMS_OF_OTHER_BROKER, settings, problem, remedy, _IDENTITY)
+
+
+def _of_other_cluster(settings: Settings, last: Use) -> Finding:
+    store = settings.network.streams.store
+    problem = (
+        f"the store is of a cluster {last.cluster} with {', '.join(last.members[:_NAMED])}, none of which is among the "
+        "peers: one of the two clusters would delete the streams of the other"
+    )
+    remedy = f"{_MOVE.format(store=store)}; if the others only have new names, remove {store}/{RECORD} and start again"
+    return _refusal(Code.STREAMS_OF_OTHER_CLUSTER, settings, problem, remedy)
+
+
+def _before_joining(settings: Settings, contents: Contents, strangers: tuple[Joined, ...]) -> Finding:
+    store = settings.network.streams.store
+    names = " and ".join(each.name for each in strangers[:_NAMED])
+    problem = (
+        f"{len(contents.streams)} streams in the store ({_named(contents.streams)}) date from "
+        f"before {names}: clusters joined this way share one JetStream, and if both had streams before, "
+        "those of one are lost"
+    )
+    leaf = any(each.name.startswith("leafnode") for each in strangers)
+    apart = "bind the remote to another account than the system's" if leaf else "join them with leafnodes instead"
+    grows = len(strangers) < len(_joined(settings) or ())
+    empty = (
+        f"if the stores of {names} are empty, remove {store}/{RECORD} on the members of all clusters that were joined "
+        f"before, start these first, and {names} when the streams are there (nats stream ls); otherwise "
+    )
+    remedy = (
+        f"{empty if grows else ''}{apart}, then each keeps its streams; or let one cluster keep its streams: in the "
+        f"others back up what you need, and remove {STORE} or move the store away, then remove {store}/{RECORD} on the "
+        "members that keep theirs, and start these first"
+    )
+    return _refusal(Code.STREAMS_BEFORE_JOINING, settings, problem, remedy)
+
+
+def _worth_knowing(settings: Settings, contents: Contents) -> Iterator[Finding]:
+    last, name = contents.use, settings.network.gateway.name
+    if contents.streams and last and last.cluster and settings.network.cluster.joined and last.cluster != name:
+        problem = f"the name of the cluster was {last.cluster} and is now {name}"
+        effect = (
+            f"streams work, but copies cannot be added to those made before, which are still placed in {last.cluster}; "
+            "the standard streams are placed again when needed"
+        )
+        remedy = f"for others, before you add copies: nats stream edit STREAM --cluster {name}"
+        yield _report(settings, Code.STREAMS_OF_RENAMED_CLUSTER, Severity.INFO, problem, effect, remedy)
+    known = _accounts(settings)
+    lost = tuple(each for each in contents.streams if each[0] not in known)
+    if lost:
+        problem = f"{len(lost)} streams in the store ({_named(lost)}) are of accounts that have no streams here"
+        effect = "they stay as they are, and nobody can reach them"
+        remedy = "configure the account again, or move its directory away"
+        yield _report(settings, Code.STREAMS_OF_NO_ACCOUNT, Severity.WARN, problem, effect, remedy)
+    if streams := tuple(each for each in contents.kept if not each.damaged):
+        remedy = (
+            "move one to jetstream/ACCOUNT/streams/STREAM in the store of a broker without peers that is stopped: "
+            "this one, or another to back it up with; or remove what nobody misses"
+        )
+        yield _of_kept(settings, "streams that the engine would have deleted are kept", streams, remedy)
+    if blocks := tuple(each for each in contents.kept if each.damaged):
+        remedy = "restore what you need from a backup, and remove what nobody misses"
+        yield _of_kept(settings, "files of streams as they were when damage was cut off are kept", blocks, remedy)
+
+
+def _of_kept(settings: Settings, what: str, kept: tuple[Kept, ...], remedy: str) -> Finding:
+    places = ", ".join(str(each.path) for each in kept[:_NAMED])
+    more = f" and {len(kept) - _NAMED} more" if len(kept) > _NAMED else ""
+    effect = f"they take {sum(each.size for each in kept)} bytes"
+    return _report(settings, Code.STREAMS_KEPT, Severity.WARN, f"{what} in {places}{more}", effect, remedy)
+
+
+def _accounts(settings: Settings) -> frozenset[str]:
+    """Return the accounts that may have streams, as directories of the engine are called."""
+    operator = settings.network.operator
+    if operator:
+        return frozenset(account.key for account in operator.accounts)
+    return frozenset(settings.stream_account_names)
+
+
+def _named(streams: tuple[tuple[str, str], ...]) -> str:
+    return ", ".join(f"{account} > {stream}" for account, stream in streams[:_NAMED])
+
+
+def _place(member: Endpoint) -> str:
+    """Name a member so that another port does not make it another one, but for several on one machine."""
+    return f"{member.host}:{member.port}" if _is_loopback(member.host) else member.host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

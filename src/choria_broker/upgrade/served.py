@@ -1,0 +1,71 @@
+"""What the broker serves, told to the next program, so that it keeps what only a restart changes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from choria_broker.host.succession import Succession
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.findings import Finding, Origin
+from choria_broker.settings.network import Network
+from choria_broker.settings.operator import Operator
+from choria_broker.settings.tls import Tls
+
+_SERVED = "served"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What is in force, as far as another program has to know it to read the configuration.
+
+    Attributes:
+        source: the main configuration file.
+        identity: name of the broker.
+        raw: all keys as read.
+        origins: where each was set.
+        signer_files: content of the files that hold keys of signers, as in the settings.
+        operator: whose accounts there are.
+        known: findings that there were, by code, key and problem.
+    """
+
+    source: Path
+    identity: str
+    raw: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict, repr=False)
+    signer_files: Mapping[str, bytes | None] = dataclasses.field(default_factory=dict, repr=False)
+    operator: Operator | None = None
+    known: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def settings(self) -> Settings:
+        """Settings that say as much."""
+        return Settings(
+            source=self.source,
+            identity=self.identity,
+            tls=Tls(enabled=False, everywhere=False, verify_clients=False, files=None),
+            network=Network(operator=self.operator),
+            origins=self.origins,
+            raw=self.raw,
+            signer_files=self.signer_files,
+        )
+
+
+def remember(succession: Succession, settings: Settings, findings: tuple[Finding, ...]) -> None:
+    """Tell the next program what is served, and what was found while it was read."""
+    served = Served(
+        source=settings.source,
+        identity=settings.identity,
+        raw=dict(settings.raw),
+        origins=dict(settings.origins),
+        signer_files=dict(settings.signer_files),
+        operator=settings.network.operator,
+        known=tuple((str(each.code), each.key, each.problem) for each in findings),
+    )
+    succession.tell(_SERVED, served)
+
+
+def recall(succession: Succession) -> Served | None:
+    """Return what the program before has served; None when that is not known."""
+    return succession.told(_SERVED, Served)

@@ -1,0 +1,109 @@
+"""Texts that others chose, made fit to be shown: on one line, short, without credentials."""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "*****"
+"""What stands where a secret would."""
+
+MORE = "..."
+"""What stands where a text was cut."""
+
+LONGEST_SENTENCE = 1000
+"""Characters of a sentence; what is longer holds something that was not meant to be in it."""
+
+LONGEST_ITEM = 100
+"""Characters of a text that stands in a sentence."""
+
+LONGEST_KEY = 200
+"""Characters of a key."""
+
+_CREDENTIALS = re.compile(
+    # A JSON web token: its header is an object, in base64url.
+    r"(?:ey[JA]|ew[gko0][\w-]{0,40}[A-Z])[\w-]{4,}\.[\w-]{8,}(?:\.[\w-]*)?"
+    # The seed of an nkey, a bcrypt hash, a private key or a credentials file, a header of HTTP.
+    r"|\bS[ACNOUX][A-Z2-7]{56}\b"
+    r"|\$2[abxy]\$\d\d\$[./A-Za-z0-9]{22,}"
+    r"|-----BEGIN [A-Z ]*(?:PRIVATE KEY|NKEY SEED|JWT)(?s:.*)"
+    r"|(?i:\bbearer)\s+[\w.~+/=-]{16,}",
+    re.ASCII,
+)
+# A path has lost slashes of a URL.
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}:/{1,3})([^\s,;'\"]*[^\s,;'\":.])")
+_LOGIN = re.compile(r"(?<![^\s,;'\"])(?![A-Za-z0-9+.-]{1,20}:/)[^\s,;'\"@]{1,200}:[^\s,;'\"@]{1,200}@")
+_KEY = re.compile(
+    r"(\bplugin\.(?:choria|security|nats)\.[\w.-]+)[:@=/?#][^\s,;]+"
+)  # with what was pasted for the name of an item
+_PLACE = re.compile(
+    r"\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\](?::\d{1,5})?"  # IPv6 in brackets
+    r"|[\w.*-]*(?::\d{1,5})?"  # a name or IPv4
+    r"|[0-9A-Fa-f:]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[\w.-]+)?"  # IPv6
+)
+_TAIL = re.compile(r"[?#]")
+
+
+def plain(text: str) -> str:
+    """Escape everything unprintable, ends of lines too, so that a terminal takes nothing in the text for a command.
+
+    Args:
+        text: anything.
+
+    Returns:
+        The text on one line; what was printable is unchanged.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
+def without_credentials(text: str, label: str = HIDDEN) -> str:
+    """Put a label in place of everything that has the form of a token, a seed, a private key or a password's hash."""
+    return _CREDENTIALS.sub(label, text)
+
+
+def short(text: str) -> str:
+    """Cut a text that is to stand in a sentence."""
+    return text if len(text) <= LONGEST_ITEM else text[:LONGEST_ITEM] + MORE
+
+
+def is_place(text: str) -> bool:
+    """Tell whether a text can be a host or address, perhaps with a port, and so cannot be a login."""
+    return _PLACE.fullmatch(text) is not None
+
+
+def sentence(text: str) -> str:
+    """Make a sentence fit to be shown in which something stands that an operator or a peer wrote.
+
+    Args:
+        text: the sentence.
+
+    Returns:
+        It on one line and not endless, without credentials, and without the logins and queries of addresses.
+    """
+    shown = without_logins(_KEY.sub(rf"\1{MORE}", text[: 4 * LONGEST_SENTENCE]))
+    return plain(shown if len(shown) <= LONGEST_SENTENCE else shown[:LONGEST_SENTENCE] + MORE)
+
+
+def without_logins(text: str) -> str:
+    """Put a mask in place of every credential in a text, and of the logins and queries of addresses in it."""
+    return _LOGIN.sub(f"{HIDDEN}@", _ADDRESS.sub(_without_login, without_credentials(text)))
+
+
+def configured_key(key: str) -> str:
+    """Make a key fit to be shown: no longer than a key can be, and without what was pasted for the name of an item."""
+    shown = key if len(key) <= LONGEST_KEY else key[:LONGEST_KEY] + MORE
+    return plain(without_credentials(_KEY.sub(rf"\1{MORE}", shown)))
+
+
+def _without_login(found: re.Match[str]) -> str:
+    scheme, rest = found[1], found[2]
+    login, at, place = rest.rpartition("@")
+    host = re.split(r"[/?#]", place, maxsplit=1)[0]
+    if not is_place(host):
+        return scheme + HIDDEN
+    asked = _TAIL.search(place)
+    tail = place[: asked.start()] + MORE if asked else place
+    return f"{scheme}{HIDDEN}@{tail}" if login or at else scheme + tail

@@ -1,0 +1,3 @@
+module choria-broker/tests/goverify
+
+go 1.26

@@ -1,0 +1,472 @@
+"""Reload of a running broker: what changes, what stays, and who is dropped, which is nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import gc
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nats.errors
+import psutil
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from choria_broker.broker import NetworkBroker
+from choria_broker.cli import main
+from choria_broker.control import server
+from choria_broker.control.peer_credentials import Peer
+from choria_broker.control.protocol import DecisionRequest, StatusRequest
+from choria_broker.errors import BrokerError, ConfigurationError
+from choria_broker.reload.plan import pending
+from choria_broker.reload.watcher import Pace
+from support.minting import ORGANIZATION, STRANGER, by_token, hex_of
+from support.testbed import IDENTITY, Authority, client, configuration, free_port, settled
+from support.topology import Node, configure, gateways
+
+DEADLINE = 10.0
+VECTORS = Path(__file__).parents[1] / "vectors"
+NET = "plugin.choria.network."
+
+
+def change(path: Path, **settings: str | int) -> None:
+    """Give keys of the network broker other values, or none with an empty one."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for name, value in settings.items():
+        key = NET + name.replace("__", ".")
+        lines = [line for line in lines if not line.startswith(f"{key} =")]
+        if value != "":
+            lines.append(f"{key} = {value}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+class Flow:
+    """Messages from one connection to another while something happens.
+
+    Attributes:
+        connections: those that must live on.
+    """
+
+    def __init__(self, connections: tuple[Client, ...]) -> None:
+        """Use ``flowing``."""
+        self.connections = connections
+        self.sent = 0
+        self.got = [0] * len(connections)
+
+    async def listen(self) -> None:
+        """Subscribe each connection to what the one before publishes."""
+        for number, connection in enumerate(self.connections):
+            await connection.subscribe(f"flow.{number}", cb=self._taker(number))
+            await settled(connection)
+
+    def _taker(self, number: int) -> Callable[[Msg], Any]:
+        async def take(message: Msg) -> None:
+            if int(message.data) == self.got[number] + 1:
+                self.got[number] += 1
+
+        return take
+
+    async def publish(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            self.sent += 1
+            for number, connection in enumerate(self.connections):
+                await connection.publish(f"flow.{(number + 1) % len(self.connections)}", b"%d" % self.sent)
+            await asyncio.sleep(0.01)
+
+    async def whole(self) -> None:
+        """Make sure that every message came once and in order, over the connections there were."""
+        for connection in self.connections:
+            await settled(connection)
+        async with asyncio.timeout(DEADLINE):
+            while set(self.got) != {self.sent}:
+                await asyncio.sleep(0.005)
+
+
+@contextlib.asynccontextmanager
+async def flowing(broker: NetworkBroker, authority: Authority, count: int = 6) -> AsyncIterator[Flow]:
+    """Keep connections with certificates and with tokens busy; nothing may be lost between them."""
+    known = authority.context(authority.issue("bob.mcollective"))
+    async with contextlib.AsyncExitStack() as stack:
+        opened = []
+        for number in range(count):
+            if number % 2:
+                options = by_token()
+                opened.append(await stack.enter_async_context(client(broker, authority.context(), **options)))
+            else:
+                opened.append(await stack.enter_async_context(client(broker, known)))
+        flow = Flow(tuple(opened))
+        await flow.listen()
+        async with asyncio.TaskGroup() as tasks:
+            publishing = tasks.create_task(flow.publish())
+            yield flow
+            publishing.cancel()
+        await flow.whole()
+
+
+@pytest.fixture
+def config(tmp_path: Path, authority: Authority) -> Path:
+    """Write a configuration that lets clients with certificates and with tokens in."""
+    return configuration(tmp_path, authority, network__client_signer_cert=hex_of(ORGANIZATION))
+
+
+async def refused(broker: NetworkBroker, authority: Authority, **options: Any) -> None:
+    with pytest.raises((nats.errors.Error, OSError)):
+        async with client(broker, authority.context(), **options):
+            pass
+
+
+async def test_nobody_is_dropped_and_nothing_is_lost(config: Path, tmp_path: Path, authority: Authority) -> None:
+    further = Authority(tmp_path, "further")
+    port = free_port()
+
+    def nothing() -> None:
+        pass
+
+    def certificate() -> None:
+        authority.issue("broker.example.net", "127.0.0.1", "::1", "localhost")
+
+    def authorities() -> None:
+        authority.ca.write_bytes(authority.ca.read_bytes() + further.ca.read_bytes())
+
+    def remote() -> None:
+        change(config, leafnode_remotes="hub", leafnode_remote__hub__url=f"127.0.0.1:{port}")
+
+    changes: list[Callable[[], None]] = [
+        nothing,
+        certificate,
+        authorities,
+        lambda: change(config, client_signer_cert=f"{hex_of(ORGANIZATION)}, {hex_of(STRANGER)}"),
+        lambda: change(config, client_hosts="10.0.0.0/8"),
+        lambda: change(config, mapping__names="one", mapping__one__source="old.*", mapping__one__destination="new"),
+        lambda: change(config, write_deadline="9s", tls_timeout="3s", auth_timeout="3s"),
+        lambda: change(config, max_connections=60, max_subscriptions=500, max_unauthenticated=40),
+        remote,
+        lambda: change(config, leafnode_remotes="", leafnode_remote__hub__url=""),
+        lambda: change(config, accounts="further", public_url="broker.example.net:4222"),
+        lambda: change(config, provisioning__client_password="secret", deny_server_connections="true"),
+        lambda: change(config, client_signer_cert=""),
+        lambda: change(config, client_signer_cert=hex_of(ORGANIZATION), client_hosts="", accounts=""),
+    ]
+    async with NetworkBroker.from_file(config) as broker:
+        async with flowing(broker, authority) as flow:
+            for each in changes:
+                each()
+                await broker.reload()
+                await settled(flow.connections[0])
+        assert broker.settings.network.write_deadline == 9
+        async with client(broker, authority.context(further.issue("eve.mcollective"))):
+            pass
+
+
+async def test_new_connections_are_decided_by_the_new_policy_at_once(config: Path, authority: Authority) -> None:
+    async with NetworkBroker.from_file(config) as broker, client(broker, authority.context(), **by_token()) as before:
+        change(config, client_signer_cert=hex_of(STRANGER), system__user="root", system__password="first")
+        await broker.reload()
+        await refused(broker, authority, **by_token())
+        login: dict[str, Any] = {"user": "root", "password": "first"}
+        known = authority.context(authority.issue("bob.mcollective"))
+        async with client(broker, known, **login):
+            pass
+        change(config, system__password="second")
+        await broker.reload()
+        with pytest.raises((nats.errors.Error, OSError)):
+            async with client(broker, known, **login):
+                pass
+        await settled(before)
+
+
+async def test_what_only_a_restart_changes_waits_and_the_rest_is_in_force(
+    config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with NetworkBroker.from_file(config) as broker:
+        change(config, websocket_port=free_port(), max_connections=70)
+        await broker.reload()
+        assert (broker.settings.network.websocket.port, broker.settings.network.max_connections) == (0, 70)
+        assert "This setting takes effect after a restart" in caplog.text
+        caplog.clear()
+        change(config, websocket_port="")
+        await broker.reload()
+        assert "after a restart" not in caplog.text
+
+
+def _cut(path: Path, _authority: Authority) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def _gone(path: Path, _authority: Authority) -> None:
+    path.unlink()
+
+
+def _directory(path: Path, _authority: Authority) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _empty(path: Path, _authority: Authority) -> None:
+    path.write_bytes(b"")
+
+
+def _of_another(path: Path, authority: Authority) -> None:
+    other = authority.issue("other.example.net")
+    shutil.copy(other.key if path.suffix == ".key" else other.certificate, path)
+
+
+def _expired(path: Path, authority: Authority) -> None:
+    yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    authority.issue(path.stem, "127.0.0.1", until=yesterday)
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        *(("broker.example.net.pem", harm) for harm in (_cut, _gone, _directory, _empty, _of_another, _expired)),
+        *(("broker.example.net.key", harm) for harm in (_cut, _gone, _directory, _empty, _of_another)),
+        *(("ca.pem", harm) for harm in (_cut, _gone, _directory, _empty)),
+        *(("signer.pem", harm) for harm in (_cut, _gone, _directory, _empty)),
+        *(("remote.pem", harm) for harm in (_cut, _gone, _directory, _empty)),
+        *(("remote.creds", harm) for harm in (_gone, _directory, _empty)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+async def test_a_broken_file_changes_nothing_and_is_named(
+    name: str, harm: Callable[[Path, Authority], None], tmp_path: Path, authority: Authority
+) -> None:
+    remote = Authority(tmp_path, "remote")
+    signer = tmp_path / "signer.pem"
+    public = ORGANIZATION.public_key()
+    signer.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    credentials = tmp_path / "remote.creds"
+    shutil.copy(VECTORS / "operator/OPS/creds/ACME/broker.creds", credentials)
+    config = configuration(
+        tmp_path,
+        authority,
+        network__client_signer_cert=signer,
+        network__leafnode_remotes="hub",
+        network__leafnode_remote__hub__url=f"127.0.0.1:{free_port()}",
+        network__leafnode_remote__hub__tls__ca=remote.ca,
+        network__leafnode_remote__hub__credentials=credentials,
+    )
+    trusting = authority.context()
+    async with NetworkBroker.from_file(config) as broker, client(broker, trusting, **by_token()) as before:
+        broker.reloads.settling = 0
+        target = next(path for path in (authority.ca.parent / name, tmp_path / name) if path.exists())
+        harm(target, authority)
+        change(config, max_connections=70)
+        with pytest.raises(ConfigurationError) as caught:
+            await broker.reload()
+        # Of a certificate and a key that do not belong together, either may be the wrong one.
+        named = target.with_suffix("") if harm is _of_another else target
+        assert any(str(named) in str(finding) for finding in caught.value.findings), caught.value.findings
+        assert broker.settings.network.max_connections != 70
+        assert [each.name for each in broker.settings.network.leafnodes.remotes] == ["hub"]
+        async with client(broker, trusting, **by_token()):
+            pass
+        await settled(before)
+
+
+CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
+    "every deadline": (("write_deadline", "12s"), ("tls_timeout", "3s"), ("auth_timeout", "4s")),
+    "every limit": (("max_connections", "900"), ("max_unauthenticated", "90"), ("max_subscriptions", "900")),
+    "fewer connections": (("max_connections", "1"),),
+    "what is told to others": (("public_url", "public.example.net:4222"),),
+    "an account": (("accounts", "further, more"),),
+    "a peer more": (("peers", "broker.example.net:{peer}, 127.0.0.1:1, 127.0.0.1:2"),),
+    "a peer less": (("peers", "broker.example.net:{peer}, 127.0.0.1:2"),),
+    "mappings": (("mapping.names", "one"), ("mapping.one.source", "a.*"), ("mapping.one.destination", "b")),
+    "a remote less": (("leafnode_remotes", ""),),
+    "a remote elsewhere": (("leafnode_remotes", "hub"), ("leafnode_remote.hub.url", "127.0.0.1:2")),
+    "a remote in clear text": (("leafnode_remote.hub.tls.disable", "yes"),),
+    "a remote whose certificate is not looked at": (
+        ("leafnode_remote.hub.tls.disable", "no"),
+        ("leafnode_remote.hub.tls.verify", "no"),
+    ),
+    "ciphers": (("plugin.security.cipher_suites", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),),
+    "the log": (("loglevel", "debug"),),
+    "provisioning": (("provisioning.client_password", "secret"),),
+    "no certificates": (("client_anon_tls", "true"),),
+    "certificates again": (("client_anon_tls", "false"),),
+}
+"""Settings by their keys in the configuration; those without a dot at the front are of the network broker."""
+
+
+async def test_a_broker_with_every_listener_and_link_takes_each_change(tmp_path: Path, authority: Authority) -> None:
+    node = Node("broker.example.net")
+    config = configure(
+        tmp_path,
+        authority,
+        node,
+        **gateways(node, "HERE", FAR=[Node("far.example.net")]),
+        network__client_signer_cert=hex_of(ORGANIZATION),
+        network__peers=f"broker.example.net:{node.peer}, 127.0.0.1:1",
+        network__peer_port=node.peer,
+        network__leafnode_port=node.leafnode,
+        network__leafnode_remotes="hub",
+        network__leafnode_remote__hub__url="127.0.0.1:1",
+        network__websocket_port=free_port(),
+        network__max_connections=800,
+    )
+    async with NetworkBroker.from_file(config) as broker, flowing(broker, authority, 4) as flow:
+        for name, keys in CHANGES.items():
+            lines = config.read_text(encoding="utf-8").splitlines()
+            for short, value in keys:
+                key = short if short.startswith("plugin.") or short == "loglevel" else NET + short
+                lines = [line for line in lines if not line.startswith(f"{key} =")]
+                lines += [f"{key} = {value.format(peer=node.peer)}"] if value else []
+            config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            try:
+                await broker.reload()
+            except BrokerError as error:
+                raise AssertionError(name) from error
+            assert pending(broker._in_force.state) == (), name
+            await settled(flow.connections[0])
+
+
+RELOADS = int(os.environ.get("RELOADS", "20"))
+"""``make soak`` has more."""
+
+_MEGABYTE = 2**20
+
+
+def named_tasks() -> list[str]:
+    """List the tasks that the broker has named."""
+    return sorted(task.get_name() for task in asyncio.all_tasks() if not task.get_name().startswith("Task-"))
+
+
+@pytest.mark.timeout(60 + 2 * RELOADS)
+async def test_many_reloads_leave_nothing_behind_and_refuse_nobody(config: Path, authority: Authority) -> None:
+    broker = NetworkBroker.from_file(config)
+    broker.watcher.pace = Pace(look=0.05)
+    async with broker, flowing(broker, authority, 4):
+        processes = [psutil.Process(), psutil.Process(broker._engine.pid)]
+
+        async def come_and_go() -> None:
+            while not over.is_set():
+                async with client(broker, authority.context(), **by_token()):
+                    came.append(1)
+
+        came: list[int] = []
+        descriptors: list[tuple[int, ...]] = []
+        memory: list[tuple[int, ...]] = []
+        before = named_tasks()
+        for _ in range(2):
+            over = asyncio.Event()
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(3):
+                    tasks.create_task(come_and_go())
+                for number in range(RELOADS // 2):
+                    change(config, max_connections=60 + number, deny_server_connections="true" if number % 2 else "")
+                    if number % 5 == 4:
+                        authority.issue(IDENTITY, "127.0.0.1", "::1", "localhost")
+                    await broker.reload()
+                over.set()
+            gc.collect()
+            descriptors.append(tuple(each.num_fds() for each in processes))
+            memory.append(tuple(each.memory_info().rss for each in processes))
+        assert all(after <= early + 8 for early, after in zip(*descriptors, strict=True)), descriptors
+        assert all(after <= early + 24 * _MEGABYTE for early, after in zip(*memory, strict=True)), memory
+        assert named_tasks() == before
+        assert broker.reloads.outcomes["refused"] == 0
+        assert broker.reloads.outcomes["applied"] >= RELOADS // 2 * 2
+        assert len(came) > RELOADS
+        assert not [each for each in broker.audit.recent if not each.allowed]
+        if RELOADS >= 200:
+            print(f"{RELOADS} reloads, {len(came)} logins: descriptors {descriptors}, memory {memory}")  # noqa: T201
+
+
+async def run(*arguments: str | Path) -> Result:
+    """Run a command in a thread, so that the broker in this loop can answer."""
+    return await asyncio.to_thread(CliRunner().invoke, main, list(map(str, arguments)))
+
+
+async def test_the_command_says_what_is_in_force_and_what_waits(
+    config: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "choria_broker")
+    reload = ("reload", "--config", config)
+    async with NetworkBroker.from_file(config) as broker, client(broker, authority.context(), **by_token()) as before:
+        found = await run(*reload)
+        assert (found.exit_code, found.stdout) == (0, "Nothing had changed.\n")
+
+        change(config, client_hosts="10.0.0.0/8", max_connections=70)
+        authority.issue("broker.example.net", "127.0.0.1")
+        found = await run(*reload, "--dry-run")
+        assert found.exit_code == 0
+        assert f"would be in force, live: {NET}client_hosts is 10.0.0.0/8, was unset\n" in found.stdout
+        assert found.stdout.endswith("Dry run: All of it would be in force.\n")
+        assert broker.settings.network.max_connections != 70
+
+        found = await run(*reload)
+        assert found.exit_code == 0
+        assert f"in force now, engine: {NET}max_connections is 70, was unset\n" in found.stdout
+        assert f"in force now, another content: {authority.ca.parent / 'broker.example.net.pem'}\n" in found.stdout
+        assert broker.settings.network.max_connections == 70
+
+        change(config, websocket_port=free_port(), system__user="root", system__password="hidden")
+        found = await run(*reload, "--json")
+        report = json.loads(found.stdout)
+        assert (found.exit_code, report["result"]) == (3, "partial")
+        assert [each["key"] for each in report["pending"]] == [f"{NET}websocket_port"]
+        changed = {each["key"]: each for each in report["changes"]}
+        assert set(changed) == {f"{NET}system.user", f"{NET}system.password"}
+        assert changed[f"{NET}system.user"]["class"] == "live"
+        assert "hidden" not in found.stdout + caplog.text
+        (trigger,) = report["triggers"]
+        assert (trigger["kind"], trigger["who"]) == ("command", str(Peer(os.geteuid())))
+
+        change(config, client_port="many")
+        found = await run(*reload)
+        assert found.exit_code == 1
+        assert "refuse: " in found.stdout
+        assert found.stdout.endswith("Refused, nothing has changed.\n")
+        status = await run("status", "--config", config)
+        assert f"by command of {Peer(os.geteuid())}: refused, nothing has changed\n" in status.stdout
+        assert "Health: The broker works but needs attention: the last reload was refused: " in status.stdout
+        assert broker.registry.get_sample_value("choria_broker_reload_failed", {"identity": IDENTITY}) == 1
+        await settled(before)
+    acts = [record.__dict__ for record in caplog.records if record.name == "choria_broker.audit"]
+    assert [each["act"] for each in acts] == ["reload"] * 4
+    assert {each["by"] for each in acts} == {f"command of {Peer(os.geteuid())}"}
+    gone = await run(*reload)
+    assert (gone.exit_code, "no broker runs with" in gone.stderr) == (1, True)
+
+
+async def test_a_broker_of_another_version_is_called_that(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_decoder", msgspec.json.Decoder(StatusRequest | DecisionRequest))
+    async with NetworkBroker.from_file(config):
+        found = await run("reload", "--config", config)
+    assert found.exit_code == 1
+    assert "it is of another version than this command" in found.stderr
+
+
+async def test_the_first_peer_and_the_last_one_wait_for_a_restart(tmp_path: Path, authority: Authority) -> None:
+    port = free_port()
+    config = configuration(tmp_path, authority, network__peer_port=port)
+    members = f"{IDENTITY}:{port}, other.example.net:{port}"
+    async with NetworkBroker.from_file(config) as broker:
+        change(config, peers=members, max_connections=70)
+        await broker.reload()
+        assert [each.key for each in pending(broker._in_force.state)] == [f"{NET}peers"]
+        assert not broker.settings.network.cluster.joined
+        assert broker.settings.network.max_connections == 70
+        change(config, peers="")
+        await broker.reload()
+        assert pending(broker._in_force.state) == ()
+    change(config, peers=members)
+    async with NetworkBroker.from_file(config) as broker:
+        change(config, peers="", max_connections=80)
+        await broker.reload()
+        assert [each.key for each in pending(broker._in_force.state)] == [f"{NET}peers"]
+        assert broker.settings.network.cluster.joined
+        assert broker.settings.network.max_connections == 80

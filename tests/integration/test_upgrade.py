@@ -1,0 +1,346 @@
+"""Upgrades: the running process goes on with the installed program, and nobody who is connected notices."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+from nats.aio.client import Client
+
+from choria_broker.client_end import let_go
+from choria_broker.engine.binary import locate
+from support.busy import busy
+from support.command import Program, started
+from support.testbed import Authority, OrderedClient, configuration, free_port
+
+CONNECTIONS = int(os.environ.get("UPGRADE_CONNECTIONS", "60"))
+UPGRADES = int(os.environ.get("UPGRADES", "3"))
+RATE = 50
+PROGRAM = Path(sys.executable).parent / "choria-broker"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """A broker's configuration and where it is reached."""
+
+    config: Path
+    log: Path
+    client: int
+    statistics: int
+
+    async def command(self, *words: str) -> tuple[int, str, str]:
+        """Run a command about the broker; its exit status and output."""
+        process = await asyncio.create_subprocess_exec(
+            PROGRAM, words[0], "--config", self.config, *words[1:], stdout=-1, stderr=-1
+        )
+        out, error = await process.communicate()
+        return await process.wait(), out.decode(), error.decode()
+
+    async def status(self) -> dict[str, Any]:
+        """Ask the broker how it is."""
+        code, out, error = await self.command("status", "--json")
+        assert code == 0, error
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    async def metrics(self) -> dict[str, float]:
+        """Read the broker's metrics."""
+        async with aiohttp.ClientSession() as session:
+            text = await (await session.get(f"http://127.0.0.1:{self.statistics}/metrics")).text()
+        lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+        return {name: float(number) for name, _, number in lines}
+
+
+@pytest.fixture
+def place(tmp_path: Path, authority: Authority) -> Place:
+    client, statistics, log = free_port(), free_port(), tmp_path / "broker.log"
+    config = configuration(
+        tmp_path,
+        authority,
+        logfile=log,
+        network__client_port=client,
+        plugin__choria__stats_port=statistics,
+    )
+    return Place(config, log, client, statistics)
+
+
+@contextlib.asynccontextmanager
+async def running(place: Place, path: Path = PROGRAM, **environment: str) -> AsyncIterator[Program]:
+    words = ("run", "--config", place.config)
+    async with started(*words, log=place.log, environment=environment, program=path) as program:
+        await program.told("READY=1")
+        yield program
+        program.send(signal.SIGTERM)
+        assert await program.ended() == 0
+
+
+@contextlib.asynccontextmanager
+async def connected(place: Place, authority: Authority) -> AsyncIterator[Client]:
+    """Connect a client that has to stay."""
+    client, lost = OrderedClient(), asyncio.Event()
+
+    async def closed() -> None:
+        lost.set()
+
+    context = authority.context(authority.issue("bob.mcollective"))
+    await client.connect(
+        f"tls://127.0.0.1:{place.client}", tls=context, allow_reconnect=False, connect_timeout=20, closed_cb=closed
+    )
+    try:
+        yield client
+        assert not lost.is_set()
+    finally:
+        await let_go(client)
+
+
+async def test_nobody_is_dropped_or_refused_and_everything_lives_on(place: Place, authority: Authority) -> None:
+    async with running(place) as program:
+        bob = authority.context(authority.issue("bob.mcollective"))
+        async with busy(place.client, bob, connections=CONNECTIONS, rate=RATE) as crowd:
+            before = await place.status()
+            code, out, error = await place.command("upgrade", "--json")
+            assert (code, error) == (0, "")
+            after, decided = await place.status(), await place.metrics()
+
+        assert (crowd.dropped, crowd.refused) == (0, [])
+        report = json.loads(out)
+        assert report["result"] == "upgraded"
+        assert report["by"].endswith(f"(uid {os.getuid()})")
+        kept = ("pid", "since", "identity", "ports")
+        assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+        assert after["engine"]["pid"] == before["engine"]["pid"]
+        assert after["pid"] == program.pid
+        assert after["upgrade"]["begun"] == report["begun"]
+        (rule,) = before["accepted"]
+        assert before["accepted"][rule] >= CONNECTIONS
+        final = (await place.status())["accepted"][rule]
+        accepted = [line["cid"] for line in program.lines() if line["msg"] == "Connection accepted"]
+        # A question that is under way when the new program's policy counts is asked once more.
+        assert (len(accepted), len(set(accepted))) == (final, CONNECTIONS + crowd.logins)
+        counted = sum(value for name, value in decided.items() if name.startswith("choria_broker_decisions_total{"))
+        assert counted >= CONNECTIONS
+        acts = [line for line in program.lines() if line.get("act") == "upgrade"]
+        assert [each["outcome"] for each in acts] == ["done"]
+
+
+SCRIPT = """#!{python}
+import os, sys
+import choria_broker
+choria_broker.__version__ = "{version}"
+TRIED = "standin" in sys.argv
+{more}
+from choria_broker.cli import program
+program()
+"""
+
+
+def install(path: Path, version: str, more: str = "") -> Path:
+    """Install a program of a version, in the place of what is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(SCRIPT.format(python=sys.executable, version=version, more=more), encoding="utf-8")
+    fresh.chmod(0o755)
+    fresh.rename(path)
+    return path
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    return install(tmp_path / "opt/bin/choria-broker", "1.0.0")
+
+
+BROKEN = {
+    "raises": ('raise ImportError("half installed")', "does not run: ImportError: half installed"),
+    "protocol": (
+        "import choria_broker.engine.gate.frames as frames; frames.PROTOCOL = 99",
+        "needs another engine: it speaks version 99",
+    ),
+    "old": (
+        "sys.exit(\"Usage: x\\nError: No such command 'standin'.\") if TRIED else None",
+        "of a version that cannot take over",
+    ),
+    "form": ("import choria_broker.host.succession as s; s.FORMAT = 99", "the installed one reads form 99"),
+    "silent": ("os._exit(7) if TRIED else None", "it ended with exit status 7"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+async def test_a_broken_version_changes_nothing_and_is_named(
+    place: Place, installed: Path, authority: Authority, kind: str
+) -> None:
+    more, words = BROKEN[kind]
+    async with running(place, installed) as program, connected(place, authority) as client:
+        before = await place.status()
+        install(installed, "2.0.0", more)
+        code, out, error = await place.command("upgrade", "--json")
+        assert (code, error) == (1, "")
+        assert words in json.loads(out)["reason"]
+        assert (await place.status())["engine"]["pid"] == before["engine"]["pid"]
+        await client.flush()
+        (act,) = [line for line in program.lines() if line.get("act") == "upgrade"]
+        assert act["outcome"] == "refused, nothing has changed"
+        install(installed, "3.0.0")
+        code, out, _ = await place.command("upgrade")
+        assert (code, out.split(",")[0]) == (0, "Version 3.0.0 goes on in place of version 1.0.0")
+        await client.flush()
+        assert (await place.status())["version"] == "3.0.0"
+
+
+async def test_a_configuration_that_is_refused_changes_nothing(place: Place, installed: Path) -> None:
+    async with running(place, installed):
+        whole = place.config.read_text(encoding="utf-8")
+        place.config.write_text(whole + "plugin.choria.network.client_port = many\n", encoding="utf-8")
+        code, _, error = await place.command("upgrade")
+        assert code == 1
+        assert "refuses the configuration" in error
+        place.config.write_text(whole, encoding="utf-8")
+        assert (await place.command("upgrade"))[0] == 0
+
+
+async def test_a_link_that_is_exchanged_leads_to_another_version(place: Place, tmp_path: Path) -> None:
+    for version in ("1.0.0", "2.0.0"):
+        install(tmp_path / f"opt/{version}/bin/choria-broker", version)
+    current = tmp_path / "opt/current"
+    current.symlink_to("1.0.0")
+    async with running(place, current / "bin/choria-broker"):
+        assert (await place.status())["version"] == "1.0.0"
+        fresh = tmp_path / "opt/next"
+        fresh.symlink_to("2.0.0")
+        fresh.rename(current)
+        assert (await place.command("upgrade"))[0] == 0
+        assert (await place.status())["version"] == "2.0.0"
+
+
+async def test_a_program_that_cannot_be_executed_leaves_this_one_at_work(
+    place: Place, installed: Path, authority: Authority
+) -> None:
+    async with running(place, installed) as program, connected(place, authority) as client:
+        install(installed, "2.0.0", "os.unlink(sys.argv[0]) if TRIED else None")
+        code, _, error = await place.command("upgrade")
+        assert (code, error) == (1, "the installed program cannot be executed: No such file or directory\n")
+        await client.flush()
+        assert (await place.status())["version"] == "1.0.0"
+        async with connected(place, authority) as another:
+            await another.flush()
+        (act,) = [line for line in program.lines() if line.get("act") == "upgrade"]
+        assert act["outcome"] == "refused, nothing has changed"
+
+
+async def test_a_program_that_fails_after_its_trial_leaves_no_orphan(place: Place, installed: Path) -> None:
+    async with started("run", "--config", place.config, log=place.log, program=installed) as program:
+        await program.told("READY=1")
+        engine = (await place.status())["engine"]["pid"]
+        install(installed, "2.0.0", 'sys.exit("after all") if not TRIED else None')
+        program.send(signal.SIGUSR2)
+        assert await program.ended() == 1
+        async with asyncio.timeout(20):
+            while Path(f"/proc/{engine}").exists():
+                await asyncio.sleep(0.05)
+
+
+async def test_an_engine_that_is_older_than_the_installed_one_is_a_pending_restart(
+    place: Place, installed: Path, tmp_path: Path
+) -> None:
+    engine = tmp_path / "engine"
+    shutil.copy2(locate(), engine)
+    async with running(place, installed, CHORIA_BROKER_ENGINE=str(engine)):
+        fresh = tmp_path / "fresh"
+        shutil.copy2(locate(), fresh)
+        with fresh.open("ab") as file:
+            file.write(b"newer")
+        fresh.rename(engine)
+        code, out, _ = await place.command("upgrade")
+        assert code == 3
+        assert "Restart needed: the engine is older" in out
+        (pending,) = (await place.status())["pending_restart"]
+        assert pending["key"] == "engine"
+        assert pending["old"] != pending["new"]
+        metrics = await place.metrics()
+        assert [name for name in metrics if "choria_broker_pending_restart" in name and 'key="engine"' in name]
+
+
+async def test_reloads_and_upgrades_wait_for_each_other(place: Place, installed: Path, authority: Authority) -> None:
+    async with running(place, installed) as program, connected(place, authority) as client:
+        for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGHUP, signal.SIGHUP):
+            program.send(number)
+        await program.logs("The installed program goes on")
+        with place.config.open("a", encoding="utf-8") as file:
+            file.write("plugin.choria.network.max_connections = 4321\n")
+        program.send(signal.SIGHUP)
+        await program.logs("This setting is in force now")
+        await client.flush()
+        async with asyncio.timeout(20):
+            while acts(program).count("reload") < 2:
+                await asyncio.sleep(0.02)
+        assert acts(program).count("upgrade") == 1
+
+
+def acts(program: Program) -> list[object]:
+    """Tell what operators did, from the log."""
+    return [line["act"] for line in program.lines() if "act" in line]
+
+
+async def test_many_upgrades_leave_nothing_behind(place: Place, authority: Authority) -> None:
+    async with running(place) as program, connected(place, authority) as client:
+        assert (await place.command("upgrade"))[0] == 0
+        before = leftovers(program.pid)
+        for _ in range(UPGRADES):
+            assert (await place.command("upgrade"))[0] == 0
+            await client.flush()
+        async with asyncio.timeout(10):
+            while (after := leftovers(program.pid))[:2] != before[:2]:
+                assert after[0] <= before[0] + 20
+                await asyncio.sleep(0.1)
+        assert after[2] < before[2] * 1.2 + 20_000_000
+
+
+def leftovers(pid: int) -> tuple[int, int, int]:
+    """Count descriptors, children and resident bytes of a process."""
+    process = psutil.Process(pid)
+    return process.num_fds(), len(process.children()), process.memory_info().rss
+
+
+async def test_every_listener_link_and_stream_goes_on(place: Place, tmp_path: Path, authority: Authority) -> None:
+    websocket, leafnode, cluster = free_port(), free_port(), free_port()
+    with place.config.open("a", encoding="utf-8") as file:
+        file.write(f"plugin.choria.network.websocket_port = {websocket}\n")
+        file.write(f"plugin.choria.network.leafnode_port = {leafnode}\n")
+        file.write(f"plugin.choria.network.peer_port = {cluster}\n")
+        file.write(f"plugin.choria.network.stream.store = {tmp_path / 'store'}\n")
+    async with running(place) as program, connected(place, authority) as client:
+        await program.logs("Created stream")
+        assert (await place.command("upgrade"))[0] == 0
+        await client.flush()
+        status = await place.status()
+        assert {"client", "websocket", "leafnode"} <= set(status["ports"])
+        async with asyncio.timeout(20):
+            while {each["state"] for each in (await place.status())["streams"]} != {"ok"}:
+                await asyncio.sleep(0.1)
+        for port in (websocket, leafnode):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+
+
+async def test_a_demonstration_is_upgraded_too(tmp_path: Path) -> None:
+    port, statistics = free_port(), free_port()
+    words = ("demo", "--folder", tmp_path, "--port", str(port), "--stats-port", str(statistics))
+    async with started(*words, log=tmp_path / "none") as program:
+        await program.told("READY=1")
+        authority = (tmp_path / "ca.pem").read_bytes()
+        place = Place(tmp_path / "broker.conf", tmp_path / "none", port, statistics)
+        assert (await place.command("upgrade"))[0] == 0
+        assert (tmp_path / "ca.pem").read_bytes() == authority
+        program.send(signal.SIGTERM)
+        assert await program.ended() == 0

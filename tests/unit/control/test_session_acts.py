@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from choria_broker.access.selection import Selection
+from choria_broker.access.session import Departed, Session
+from choria_broker.control.peer_credentials import Peer
+from choria_broker.control.protocol import ConnectionsRequest, FindRequest, KickRequest
+from choria_broker.control.server import ActError
+from choria_broker.control.session_acts import session_acts
+from choria_broker.errors import NotReadyError
+from choria_broker.sessions.desk import PAGE, SessionDesk
+from choria_broker.sessions.documents import Found, Kicked, Page
+
+PEER = Peer(0)
+
+
+class Engine:
+    """An engine with many sessions."""
+
+    since = 1.0
+
+    def __init__(self, many: int = 3, name: str = "user") -> None:
+        self.many, self.name = many, name
+        self.failing = False
+        self.ended: list[tuple[list[int], str]] = []
+        self.alive = True
+
+    async def sessions(self, *, traffic: bool = False) -> tuple[Session, ...]:
+        del traffic
+        if not self.alive:
+            raise NotReadyError("the engine is not running")
+        return tuple(
+            Session(
+                connection=number,
+                kind="client",
+                address="",
+                account=f"a{number % 2}",
+                username=f"{self.name}{number}",
+                tls="none",
+                since=1.0,
+            )
+            for number in range(1, self.many + 1)
+        )
+
+    async def departed(self) -> tuple[Departed, ...]:
+        return ()
+
+    async def end_sessions(self, connections: Iterable[int], reason: str) -> int:
+        if self.failing:
+            raise NotReadyError("not in time")
+        self.ended.append((list(connections), reason))
+        return len(self.ended[-1][0])
+
+
+class Finder:
+    async def find(self, text: str) -> Found:
+        return Found(text, whole=True, limit="", brokers=())
+
+
+async def asked(engine: Engine, request: object) -> object:
+    desk = SessionDesk(engine, tuple, "broker1", clock=lambda: 5.0)
+    return await session_acts(desk, Finder())[type(request)](request, PEER)
+
+
+async def test_connections_come_in_pages() -> None:
+    engine = Engine(PAGE + 2)
+    page = await asked(engine, ConnectionsRequest())
+    assert isinstance(page, Page)
+    assert (len(page.sessions), page.more, page.time) == (PAGE, True, 5.0)
+    rest = await asked(engine, ConnectionsRequest(after=page.sessions[-1].connection))
+    assert isinstance(rest, Page)
+    assert ([each.connection for each in rest.sessions], rest.more) == ([PAGE + 1, PAGE + 2], False)
+
+
+async def test_a_page_is_not_larger_than_an_answer_may_be() -> None:
+    engine = Engine(100, name="x" * 100_000)
+    page = await asked(engine, ConnectionsRequest())
+    assert isinstance(page, Page)
+    assert (0 < len(page.sessions) < 40, page.more) == (True, True)
+
+
+async def test_a_kick_that_fails_is_written_down(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    engine = Engine()
+    engine.failing = True
+    with pytest.raises(ActError, match="not in time"):
+        await asked(engine, KickRequest(Selection(account="a1")))
+    assert "An operator acted" in caplog.text
+
+
+async def test_a_kick_hits_whom_it_names() -> None:
+    engine = Engine()
+    dry = await asked(engine, KickRequest(Selection(account="a1"), dry_run=True))
+    assert isinstance(dry, Kicked)
+    assert (dry.matched, dry.ended, engine.ended) == (2, 0, [])
+    done = await asked(engine, KickRequest(Selection(account="a1")))
+    assert isinstance(done, Kicked)
+    assert (done.matched, done.ended) == (2, 2)
+    assert engine.ended == [([1, 3], f"kicked by {PEER}")]
+
+
+@pytest.mark.parametrize(
+    ("request_", "problem"),
+    [
+        (KickRequest(Selection()), "say whose sessions are to end"),
+        (KickRequest(Selection(address="x")), "an IP address or a network"),
+        (ConnectionsRequest(Selection(certificate="x")), "serial number"),
+    ],
+)
+async def test_what_cannot_be_done_is_said(request_: object, problem: str) -> None:
+    engine = Engine()
+    with pytest.raises(ActError, match=problem):
+        await asked(engine, request_)
+    assert engine.ended == []
+
+
+async def test_without_an_engine_nobody_is_known() -> None:
+    engine = Engine()
+    engine.alive = False
+    with pytest.raises(ActError, match="not running"):
+        await asked(engine, ConnectionsRequest())
+    assert isinstance(await asked(engine, FindRequest("x")), Found)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from choria_broker.log.structured import ENGINE, component, configure, drain
+from choria_broker.settings.broker import LogLevel
+
+pytestmark = pytest.mark.usefixtures("log_as_before")
+
+
+def test_a_file_gets_json_lines_with_fields(tmp_path: Path) -> None:
+    path = tmp_path / "broker.log"
+    configure(str(path), LogLevel.INFO)
+    component("access").info("Connection accepted", cid=7, account="choria")
+    component("access").debug("not shown")
+    logging.getLogger(ENGINE).warning("Slow Consumer %s", "x")
+    logging.getLogger(ENGINE).critical("dead")
+    assert drain()
+    first, second, third = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    time = first.pop("time")
+    assert time
+    assert first == {
+        "level": "info",
+        "msg": "Connection accepted",
+        "component": "access",
+        "cid": 7,
+        "account": "choria",
+    }
+    assert (second["component"], second["level"], second["msg"]) == ("network_broker", "warning", "Slow Consumer x")
+    assert third["level"] == "fatal"
+
+
+def test_a_file_is_appended_to(tmp_path: Path) -> None:
+    path = tmp_path / "broker.log"
+    path.write_text("before\n", encoding="utf-8")
+    configure(str(path), LogLevel.INFO)
+    component("x").info("after")
+    assert drain()
+    assert path.read_text(encoding="utf-8").startswith("before\n{")
+
+
+@pytest.mark.parametrize("name", ["stdout", "STDERR"])
+def test_streams_get_text_lines(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(name, LogLevel.INFO)
+    component("network").warning("Port in use", port=4222)
+    assert drain()
+    captured = capsys.readouterr()
+    shown = captured.out if name == "stdout" else captured.err
+    assert shown.startswith("time=")
+    assert shown.endswith(' level=warning msg="Port in use" component=network port=4222\n')
+
+
+@pytest.mark.parametrize("name", ["stderr", "file"])
+def test_what_a_peer_chose_neither_breaks_a_line_nor_reaches_the_terminal(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    configure(name if name == "stderr" else str(path), LogLevel.INFO)
+    component("access").info("accepted", cn='a"b\n level=info\x1b[2Jc\x9bd\u202ee')
+    assert drain()
+    shown = capsys.readouterr().err if name == "stderr" else path.read_text(encoding="utf-8")
+    assert shown.count("\n") == 1
+    assert "\x1b" not in shown
+    assert name == "file" or "\x9b" not in shown
+
+
+def test_discard_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("Discard", LogLevel.DEBUG)
+    component("network").error("lost")
+    assert drain()
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        (LogLevel.DEBUG, "diwec"),
+        (LogLevel.INFO, "iwec"),
+        (LogLevel.WARN, "wec"),
+        (LogLevel.ERROR, "ec"),
+        (LogLevel.FATAL, "c"),
+    ],
+)
+def test_levels(level: LogLevel, shown: str, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    configure(str(path), level)
+    log = component("x")
+    for name in ("debug", "info", "warning", "error", "critical"):
+        getattr(log, name)(name[0])
+    assert drain()
+    assert "".join(json.loads(line)["msg"] for line in path.read_text(encoding="utf-8").splitlines()) == shown
+
+
+def test_without_configuration_lines_go_where_the_embedding_program_says(caplog: pytest.LogCaptureFixture) -> None:
+    component("network").warning("hello", port=1)
+    (record,) = caplog.records
+    assert (record.name, record.getMessage(), record.__dict__["port"]) == ("choria_broker.network", "hello", 1)
+
+
+def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        configure(str(tmp_path / "no" / "where.log"), LogLevel.INFO)

@@ -1,0 +1,192 @@
+"""How the tests themselves are laid out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tools.pure_coverage import edges, is_edge, pure_modules
+
+TESTS = Path(__file__).parents[1]
+UNIT = TESTS / "unit"
+SOURCE = TESTS.parent / "src" / "choria_broker"
+FOLDERS = {folder.name for folder in TESTS.iterdir() if folder.is_dir()} - {"support"}
+
+TESTED_BY = {
+    # Parts of the decision: no one can be asked without the others.
+    "access/case.py": "access/test_decision.py",
+    "access/policy.py": "access/test_build.py",
+    "access/provisioning.py": "access/test_decision.py",
+    "access/quoted.py": "access/test_decision.py",
+    "access/request.py": "access/test_decision.py",
+    "access/rule_path.py": "access/test_explain.py",
+    "access/rules.py": "access/test_vectors.py",
+    "access/trust.py": "access/test_decision.py",
+    "engine/tls_causes.py": "engine/test_loglines.py",
+    # Steps of reading a configuration, told by what a whole one comes to.
+    "config/resolve/context.py": "config/resolve/test_whole.py",
+    "config/resolve/peers.py": "config/resolve/test_links.py",
+    "config/resolve/remotes.py": "config/resolve/test_links.py",
+    "config/surroundings/facts.py": "config/surroundings/test_discovery.py",
+    "config/table/foreign.py": "config/table/test_rows.py",
+    "config/table/manual.py": "config/table/test_rows.py",
+    "config/table/schema.py": "config/table/test_rows.py",
+    "config/table/suites.py": "config/table/test_rows.py",
+    "config/text/line_findings.py": "config/text/test_reading.py",
+    "config/text/unknown_keys.py": "config/text/test_near_misses.py",
+    # Certificates and tokens, judged as whole files and whole tokens.
+    "security/malformed.py": "security/test_certificates.py",
+    "security/signer_files.py": "config/resolve/test_security.py",
+    "security/tls_chain.py": "security/test_tls_files.py",
+    "security/tls_problems.py": "security/test_tls_files.py",
+    "security/token_permissions.py": "cli/test_jwt_client.py",
+    "security/tokens_claims.py": "security/test_tokens.py",
+    "security/tokens_encoding.py": "security/test_tokens.py",
+    # What is counted and told: read as metrics.
+    "audit/acts.py": "reload/test_reloads.py",
+    "engine/counters.py": "engine/gate/test_gate.py",
+    "engine/held.py": "engine/gate/test_holding.py",
+    "engine/events.py": "engine/gate/test_gate.py",
+    "stats/families.py": "stats/test_metrics.py",
+    "stats/tallies.py": "stats/test_metrics.py",
+    "status/document.py": "status/test_health.py",
+    # Data: what makes and what reads it is tested.
+    "host/facts.py": "config/resolve/test_host_limits.py",
+    "reload/desired.py": "reload/test_plan.py",
+    "settings/accounts.py": "config/resolve/test_accounts.py",
+    "settings/revocation.py": "security/test_crls.py",
+    "enforcement/ending.py": "enforcement/test_keeper.py",
+    "enforcement/wheel.py": "enforcement/test_keeper.py",
+    "settings/broker.py": "config/resolve/test_whole.py",
+    "settings/endpoint.py": "config/text/test_addresses.py",
+    "settings/findings.py": "config/text/test_shown_values.py",
+    "settings/links.py": "config/resolve/test_links.py",
+    "settings/network.py": "config/resolve/test_network.py",
+    "settings/operator.py": "config/resolve/test_operator.py",
+    "settings/secret.py": "config/text/test_shown_values.py",
+    "settings/security.py": "config/resolve/test_security.py",
+    "settings/streams.py": "config/resolve/test_streams.py",
+    "settings/tls.py": "config/resolve/test_certificates.py",
+    "sessions/documents.py": "sessions/test_words.py",
+    "streams/report.py": "streams/test_keeper.py",
+}
+"""Pure modules that have no test file of their own, and the one that tests them."""
+
+OWN = {
+    "access/test_client_tokens_only.py": "one setting, through the whole decision",
+    "access/test_properties.py": "properties of all decisions",
+    "access/test_revoked_decisions.py": "those who are revoked, through the whole decision",
+    "access/test_unverified.py": "one way in, through the whole decision",
+    "access/test_vectors.py": "the vectors",
+    "cli/test_commands.py": "which commands there are",
+    "config/table/test_apply.py": "one column of the table",
+    "config/test_long_lists.py": "time of whole configurations",
+    "config/resolve/test_defaults.py": "what is not set, in all parts",
+    "config/test_samples.py": "configurations of the original",
+    "engine/gate/test_holding.py": "a gate that changes hands",
+    "engine/gate/test_vectors.py": "the vectors of frames, read by the Go tests too",
+    "engine/test_gate_drain.py": "what a drain says at the gate",
+    "engine/test_gate_reload.py": "reloads through the gate",
+    "engine/test_render_operator.py": "the file of operator mode",
+    "test_cost.py": "time and memory of one question",
+    "test_library.py": "the build",
+    "test_tests.py": "the tests",
+}
+"""Test files that stand for no module, and what they are about."""
+
+
+def module_of(test: Path) -> Path:
+    """Return the source file that a test file is named for."""
+    return test.parent / test.name.removeprefix("test_")
+
+
+def unit_tests() -> dict[Path, Path]:
+    """Return the source file of each unit test; ``cli/test_jwt_x.py`` stands for ``cli/jwt/x.py``."""
+    found = {}
+    for path in UNIT.rglob("test_*.py"):
+        test = path.relative_to(UNIT)
+        module = module_of(test)
+        if test.name.startswith("test_jwt_"):
+            module = test.parent / "jwt" / test.name.removeprefix("test_jwt_")
+        found[test] = module
+    return found
+
+
+def test_every_pure_module_has_its_tests() -> None:
+    modules = {path.relative_to("choria_broker") for path in pure_modules().values() if path.name != "__init__.py"}
+    own = set(unit_tests().values())
+
+    assert {str(module) for module in modules - own} == set(TESTED_BY)
+    assert [test for test in TESTED_BY.values() if not (UNIT / test).exists()] == []
+    assert [module for module in TESTED_BY if not (SOURCE / module).exists()] == []
+
+
+def test_every_test_file_has_its_module() -> None:
+    roots = {"support": TESTS}
+    without = {
+        str(test) for test, module in unit_tests().items() if not (roots.get(module.parts[0], SOURCE) / module).exists()
+    }
+
+    assert without == set(OWN)
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            yield f"{'.' * node.level}{node.module or ''}"
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_no_test_imports_another_and_helpers_are_in_support() -> None:
+    files = [path for path in TESTS.rglob("*.py") if path.relative_to(TESTS).parts[0] != "support"]
+    strays = [str(path) for path in files if not path.name.startswith(("test_", "conftest", "__init__"))]
+    crossing = {
+        f"{path.relative_to(TESTS)} imports {name}"
+        for path in TESTS.rglob("*.py")
+        for name in imports(path)
+        if name.startswith((".", "tests"))
+        or name.partition(".")[0] in FOLDERS
+        or any(part.startswith("test_") for part in name.split("."))
+    }
+
+    assert strays == []
+    assert crossing == set()
+
+
+def test_there_is_one_fixture_of_each_name() -> None:
+    found = [
+        node.name
+        for path in TESTS.rglob("conftest.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and any("fixture" in ast.unparse(each) for each in node.decorator_list)
+    ]
+
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize(
+    ("module", "pattern", "edge"),
+    [
+        ("a.b", "a.b", True),
+        ("a.b.c", "a.b", False),
+        ("a.b", "a.*", True),
+        ("a.b.c", "a.*", False),
+        ("a.b.c", "a.**", True),
+        ("a", "a.**", False),
+        ("axb", "a.b", False),
+    ],
+)
+def test_patterns_of_the_contract(module: str, pattern: str, *, edge: bool) -> None:
+    assert is_edge(module, [pattern]) is edge
+
+
+def test_the_contract_names_the_edges() -> None:
+    contract = {"name": "pure: nothing", "ignore_imports": ["a.b -> os", "a.c.** -> *"]}
+    pyproject = {"tool": {"importlinter": {"contracts": [{"name": "layers"}, contract]}}}
+
+    assert edges(pyproject) == ["a.b", "a.c.**"]
+    assert "choria_broker.access.decision" in pure_modules()
+    assert not {"choria_broker.broker", "choria_broker.web.app", "choria_broker.cli"} & set(pure_modules())

@@ -1,0 +1,101 @@
+"""Text that others chose, on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from choria_broker.access.explain import Direction, Ground, SubjectAnswer
+from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdict
+from choria_broker.cli.explanation import Explanation, text
+from choria_broker.wording import plain, sentence
+
+HOSTILE = "a\x1b[31m\x07\x9b2J\u202eb\nc"
+
+
+@pytest.mark.parametrize(
+    ("given_", "shown"),
+    [
+        ("", ""),
+        ("grün, 日本 \\n", "grün, 日本 \\n"),
+        ("\x1b]0;owned\x07", "\\x1b]0;owned\\x07"),
+        ("a\nb\tc\r", "a\\nb\\tc\\r"),
+        ("\x9b2J", "\\x9b2J"),
+        ("\u202eevil\u2028", "\\u202eevil\\u2028"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_a_terminal_may_obey_is_escaped(given_: str, shown: str) -> None:
+    assert plain(given_) == shown
+
+
+@given(st.text())
+def test_nothing_unprintable_is_left(given_: str) -> None:
+    assert plain(given_).isprintable()
+    assert plain(plain(given_)) == plain(given_)
+
+
+def explained(*, allowed: bool) -> Iterator[str]:
+    rules = SubjectRules(allow=(HOSTILE,), deny=(HOSTILE,))
+    verdict = Verdict(
+        allowed=allowed,
+        rule=HOSTILE,
+        reason=HOSTILE,
+        method=HOSTILE,
+        account=HOSTILE,
+        username=HOSTILE,
+        permissions=Permissions(publish=rules, subscribe=rules),
+        remedy=HOSTILE,
+        trail=(Step(HOSTILE, HOSTILE),),
+    )
+    return text(
+        Explanation(
+            connection={"from": HOSTILE},
+            verdict=verdict,
+            assumptions=(HOSTILE,),
+            subjects=(SubjectAnswer(Direction.PUBLISH, HOSTILE, allowed=False, ground=Ground.DENY, entry=HOSTILE),),
+        )
+    )
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_explanation_has_no_commands_for_terminals_but_its_own_colours(*, allowed: bool) -> None:
+    lines = [click.unstyle(line) for line in explained(allowed=allowed)]
+
+    assert all(line.isprintable() for line in lines)
+    assert any("\\x1b[31m" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("given_", "shown"),
+    [
+        ("peer broker.example.net:5222 cannot be resolved", "peer broker.example.net:5222 cannot be resolved"),
+        ("see https://choria.io/docs/x, or write wss://", "see https://choria.io/docs/x, or write wss://"),
+        ("use nats://u:SECRET@a:1/x", "use nats://*****@a:1/x"),
+        ("use nats://u:SEC@RET@a", "use nats://*****@a"),
+        ("use nats://u:SECRET", "use nats://*****"),
+        ("open nats:/u:SECRET: no such file", "open nats:/*****: no such file"),
+        ("u:SECRET@a is not a name", "*****@a is not a name"),
+        ("get https://a/x?token=SECRET now", "get https://a/x... now"),
+        ("get https://a/x#SECRET", "get https://a/x..."),
+        ("set plugin.choria.network.gateway_remote.u:SECRET.urls", "set plugin.choria.network.gateway_remote.u..."),
+        ("open /etc/plugin.d/x.cfg: is a directory", "open /etc/plugin.d/x.cfg: is a directory"),
+        ("write plugin.choria.use_srv = false", "write plugin.choria.use_srv = false"),
+        ("eyewitness1.production1.example.net is not known", "eyewitness1.production1.example.net is not known"),
+        ("token eyJhbGciOiJFZERTQSJ9.eyJjYWxsZXJpZCI6ImIifQ.c2ln it was", "token ***** it was"),
+        ("a\nb\x1b[2J", "a\\nb\\x1b[2J"),
+        ("x" * 2000, "x" * 1000 + "..."),
+    ],
+)
+def test_sentences(given_: str, shown: str) -> None:
+    assert sentence(given_) == shown
+
+
+@given(st.text(alphabet=st.sampled_from("ab:/@?#= .-\x1b\n"), max_size=60))
+def test_a_sentence_is_one_line_with_nothing_behind_a_mask_lost(given_: str) -> None:
+    assert sentence(given_).isprintable()
+    assert sentence(f"{given_} end").endswith(" end")

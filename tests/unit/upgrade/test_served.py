@@ -1,0 +1,67 @@
+"""What is served, told to the next program."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from choria_broker.config.held import hold
+from choria_broker.config.table.schema import Apply
+from choria_broker.config.text.syntax import Document
+from choria_broker.host.succession import Succession
+from choria_broker.settings.network import Network
+from choria_broker.settings.operator import Operator, OperatorAccount
+from choria_broker.upgrade.served import recall, remember
+from support.ready_settings import settings
+from support.scenario import net
+
+
+def passed_on(succession: Succession) -> Succession:
+    return Succession.unpacked(succession.packed())
+
+
+def test_what_only_a_restart_changes_is_held_by_the_next_program_as_by_this_one() -> None:
+    found = net("client_port = 5222", "max_connections = 100")
+    succession = Succession()
+    remember(succession, found.ok, found.findings)
+
+    told = recall(passed_on(succession))
+
+    assert told is not None
+    assert told.source == found.ok.source
+    assert told.identity == found.ok.identity
+    held = hold(Document(()), told.settings, Apply.RESTART)
+    assert held == hold(Document(()), found.ok, Apply.RESTART)
+    assert "5222" in {entry.value for entry in held.entries}
+    assert told.known == tuple((str(each.code), each.key, each.problem) for each in found.findings)
+
+
+def test_signers_and_accounts_stay_known() -> None:
+    account = OperatorAccount(name="app", key="A1", token="t", credentials=Path("/creds/app"))
+    operator = Operator(name="op", directory=Path("/op"), token="o", accounts=(account,), choria=account)
+    served = dataclasses.replace(
+        settings(Network(operator=operator)), signer_files={"/key": b"\x00\xff", "/gone": None}
+    )
+    succession = Succession()
+    remember(succession, served, ())
+
+    told = recall(passed_on(succession))
+
+    assert told is not None
+    assert told.settings.signer_files == served.signer_files
+    assert told.settings.network.operator == operator
+
+
+def test_secrets_are_not_in_its_text() -> None:
+    found = net("provisioning.client_password = hush-hush")
+    succession = Succession()
+    remember(succession, found.ok, ())
+    told = recall(passed_on(succession))
+
+    assert told is not None
+    assert "hush-hush" in told.raw.values()
+    assert "hush" not in repr(told)
+
+
+def test_nothing_was_told() -> None:
+    assert recall(Succession()) is None
