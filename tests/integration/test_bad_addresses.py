@@ -14,7 +14,7 @@ from choria_broker.client_end import let_go
 from choria_broker.config.load import load
 from choria_broker.config.surroundings.discovery import Discovery, lookup_srv
 from support.nameserver import name_server
-from support.streaming import SOON, ask, info, kept, member
+from support.streaming import SOON, ask, info, kept, member, stores
 from support.testbed import Authority
 from support.topology import Node, Setting, configure, formed, linked, logged, nodes, page, running, shows
 
@@ -111,7 +111,7 @@ async def test_streams_of_a_member_survive_a_bad_address(tmp_path: Path, authori
         connection = await broker.connect()
         document = {"name": stream, "subjects": [f"of.{stream}"], "num_replicas": 2}
         assert "error" not in await ask(connection, f"STREAM.CREATE.{stream}", document)
-        await connection.jetstream().publish(f"of.{stream}", b"message", timeout=10)
+        await stores(connection, f"of.{stream}")
         return connection
 
     brokers = [member(tmp_path, authority, each, one, two) for each in (one, two)]

@@ -14,6 +14,7 @@ import pytest
 from choria_broker.broker import NetworkBroker
 from support.leaflinks import ears, meet, say
 from support.stores import STREAMS, Store
+from support.streaming import stores
 from support.testbed import Authority, client
 from support.topology import Node, broker, formed, gateways, joined, nodes, page, peers, running
 
@@ -95,7 +96,7 @@ async def test_streams_of_a_cluster_outlive_a_reload(tmp_path: Path, authority: 
         while made_at_last is None:
             with contextlib.suppress(nats.errors.Error):  # The cluster elects its leader first.
                 made_at_last = await streams.add_stream(name="ORDERS", subjects=["orders.>"], num_replicas=2)
-        await streams.publish("orders.1", b"before")
+        await stores(fleet, "orders.1")
         store.account("FLEET", limits=STREAMS | {"streams": 1})
         spread(store, tmp_path, members)
         for member in (one, two):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,10 @@ from support.topology import Node, Setting
 DEADLINE = 20.0
 IN_CLUSTERS = 30.0
 """Deadline for what members of clusters do among themselves, in seconds."""
+_PATIENCE = 3.0
+"""How long one try of a request waits for its answer, in seconds."""
+_ONLY_ONCE = frozenset({"DELETE", "PURGE", "RESTORE", "REMOVE", "EVACUATE", "STEPDOWN"})
+"""Words of calls that do something else the second time."""
 NAMES = (
     "CHORIA_EVENTS",
     "CHORIA_MACHINE",
@@ -80,9 +85,20 @@ async def ask(
     document: Mapping[str, object] | None = None,
     timeout: float = DEADLINE,  # noqa: ASYNC109 - as the client's
 ) -> Any:
-    """Make a request of the Streams API and return its answer, an error included."""
+    """Make a request of the Streams API and return its answer, an error included.
+
+    While a cluster, or the group of one stream, changes its leader nobody answers. A request that may be made twice is
+    made again then.
+    """
     payload = json.dumps(document).encode() if document else b""
-    return json.loads((await client.request(f"$JS.API.{call}", payload, timeout=timeout)).data)
+    once = timeout if _ONLY_ONCE & set(call.split(".")[:3]) else min(timeout, _PATIENCE)
+    async with asyncio.timeout(timeout):
+        while True:
+            try:
+                return json.loads((await client.request(f"$JS.API.{call}", payload, timeout=once)).data)
+            except nats.errors.TimeoutError:
+                if once == timeout:
+                    raise
 
 
 async def info(client: Client, stream: str) -> Any:
@@ -150,11 +166,15 @@ async def made(connection: Client, stream: str, replicas: int = 1, messages: int
 
 
 async def stores(connection: Client, subject: str) -> None:
-    """Publish until it is stored: members, and clusters, hear of a stream's subjects a moment after it is made."""
+    """Publish until it is stored: members, and clusters, hear of a stream's subjects a moment after it is made.
+
+    The message has an identity, so that one whose answer got lost is not stored twice.
+    """
+    identity = {"Nats-Msg-Id": secrets.token_hex(8)}
     async with asyncio.timeout(IN_CLUSTERS):
         while True:
             with contextlib.suppress(nats.errors.Error, nats.js.errors.Error, TimeoutError):
-                await connection.jetstream().publish(subject, b"message", timeout=2)
+                await connection.jetstream().publish(subject, b"message", timeout=2, headers=identity)
                 return
             await asyncio.sleep(0.05)
 
