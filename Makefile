@@ -7,8 +7,11 @@ NATS_CLI := v0.5.1
 BROWSER := tests/interop/browser
 NATS_JS := $(TOOLS)/browser/node_modules/nats.ws/esm/nats.js
 LOAD_TESTS ?= tests/integration
+# How often a test with a real engine is run again when it failed: in CI once, and it is listed there as rerun. Such a test is
+# a fault to mend, but none that says anything of the change that CI looks at.
+RERUNS ?= 0
 # Tests with a real engine wait more than they compute: three for each core, and an idle process takes tests over.
-SIDE_BY_SIDE = -n $(shell expr 3 \* $$(nproc)) --dist worksteal
+SIDE_BY_SIDE = -n $(shell expr 3 \* $$(nproc)) --dist worksteal --reruns $(RERUNS)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -79,7 +82,8 @@ format: $(VENV)/.ready ## put the source in form
 	$(BIN)/ruff format .
 
 interop: $(VENV)/.ready $(TOOLS)/nats $(TOOLS)/nsc $(TOOLS)/browser/.ready ## real choria programs (CHORIA_BIN), nsc, the nats CLI and a browser against the broker
-	NATS_BIN=$(abspath $(TOOLS)/nats) NSC_BIN=$(abspath $(TOOLS)/nsc) NATS_JS=$(abspath $(NATS_JS)) $(BIN)/python -m pytest -q tests/interop
+	NATS_BIN=$(abspath $(TOOLS)/nats) NSC_BIN=$(abspath $(TOOLS)/nsc) NATS_JS=$(abspath $(NATS_JS)) $(BIN)/python -m pytest -q \
+		--reruns $(RERUNS) -r fEsR tests/interop
 
 # Without npm the tests with a browser are skipped, and this is tried again the next time.
 $(TOOLS)/browser/.ready: $(BROWSER)/package.json $(BROWSER)/package-lock.json $(BROWSER)/.npmrc
