@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from choria_broker.audit.acts import record
+from choria_broker.background import beside
 from choria_broker.engine.counters import GateCounters
 from choria_broker.errors import BrokerError, DrainError, NotReadyError
 from choria_broker.host.succession import Succession
@@ -174,12 +175,8 @@ class Drains:
             if not self._over.is_set():
                 self._begun.set()
         try:
-            async with asyncio.TaskGroup() as tasks:
-                following = tasks.create_task(self._follow(), name="drain")
-                try:
-                    yield
-                finally:
-                    following.cancel()
+            async with beside(self._follow(), "drain"):
+                yield
         finally:
             if self._wanted is not None and not leaving():
                 report = self.report

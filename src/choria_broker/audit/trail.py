@@ -21,6 +21,7 @@ from choria_broker.audit.denials import Noted
 from choria_broker.audit.denied import Denied
 from choria_broker.audit.engine_lines import EngineLine, read
 from choria_broker.audit.throttle import Bounds, Counted, RefusalThrottle, Refused
+from choria_broker.background import beside
 from choria_broker.histogram import Histogram
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
@@ -291,12 +292,10 @@ class Audit:
         Args:
             leaving: tells on exit whether another program goes on, and so has what is not told yet.
         """
-        async with asyncio.TaskGroup() as tasks:
-            regularly = tasks.create_task(self._sum_up_regularly(), name="audit summaries")
+        async with beside(self._sum_up_regularly(), "audit summaries"):
             try:
                 yield
             finally:
-                regularly.cancel()
                 self._sum_up(final=not leaving())
 
     async def _sum_up_regularly(self) -> None:

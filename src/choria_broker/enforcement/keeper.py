@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from choria_broker.access.revoked import Revocations
 from choria_broker.access.rules import RULES
 from choria_broker.access.session import Holder, Session
+from choria_broker.background import beside
 from choria_broker.enforcement.ending import EXPIRED, Ending, endings
 from choria_broker.enforcement.wheel import Wheel
 from choria_broker.errors import BrokerError
@@ -112,15 +113,9 @@ class Enforcement:
             _log.error("Sessions of people who are revoked could not be ended yet, trying again", why=str(error))
             return 0
 
-    @contextlib.asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
+    def kept(self) -> AbstractAsyncContextManager[object]:
         """Look after sessions as long as the context lasts; enter it when the engine is ready."""
-        async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(self._watch(), name="enforcement")
-            try:
-                yield
-            finally:
-                task.cancel()
+        return beside(self._watch(), "enforcement")
 
     async def _watch(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from choria_broker.access.session import Departed, Session
+from choria_broker.background import beside
 from choria_broker.engine.authorities import Count
 from choria_broker.engine.conf.render import Rendered
 from choria_broker.engine.configuration import Configuration
@@ -227,11 +228,9 @@ class RunningEngine:
         Raises:
             NotReadyError: it took too long.
         """
-        async with asyncio.TaskGroup() as tasks:
-            stopping = tasks.create_task(stop, name="stop during start")
+        async with beside(stop, "stop during start") as stopping:
             waited: set[asyncio.Future[Any]] = {stopping, self.gate.ready}
             done, _ = await asyncio.wait(waited, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
         if not done:
             raise NotReadyError(f"broker did not become ready within {deadline:.0f} s, terminating")
         return self.gate.ready.result() if self.gate.ready in done else Ports()

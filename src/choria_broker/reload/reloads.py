@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from choria_broker.audit.acts import record
+from choria_broker.background import beside
 from choria_broker.config.surroundings.facts import FileGroup
 from choria_broker.errors import BrokerError, ConfigurationError, NotReadyError, ReloadError
 from choria_broker.host.succession import Succession
@@ -227,14 +228,12 @@ class Reloads:
     @contextlib.asynccontextmanager
     async def served(self) -> AsyncIterator[None]:
         """Reload whenever that is wanted, as long as the context lasts."""
-        async with asyncio.TaskGroup() as tasks:
+        async with beside(self._serve(), "reloads"):
             self._serving = True
-            task = tasks.create_task(self._serve(), name="reloads")
             try:
                 yield
             finally:
                 self._serving = False
-                task.cancel()
 
     def _future(self) -> asyncio.Future[Outcome]:
         if not self._serving:

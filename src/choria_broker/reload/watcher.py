@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
+from choria_broker.background import beside
 from choria_broker.config.surroundings.facts import FileGroup
 from choria_broker.host.files import marks_of
 from choria_broker.log.structured import component
@@ -53,15 +54,9 @@ class FileWatcher:
         self._watches: dict[FileGroup, Watch] = {}
         self.pace = Pace()
 
-    @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
+    def watching(self) -> AbstractAsyncContextManager[object]:
         """Watch as long as the context lasts; enter it when reloads are served."""
-        async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(self._watch(), name="watched files")
-            try:
-                yield
-            finally:
-                task.cancel()
+        return beside(self._watch(), "watched files")
 
     async def _watch(self) -> None:
         while True:

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
+from choria_broker.background import beside
 from choria_broker.errors import BrokerError, root_cause
 from choria_broker.service import systemd
 
@@ -80,12 +81,8 @@ class Pulse:
             yield
             return
         try:
-            async with asyncio.TaskGroup() as tasks:
-                beats = tasks.create_task(self._beat(), name="service manager")
-                try:
-                    yield
-                finally:
-                    beats.cancel()
+            async with beside(self._beat(), "service manager"):
+                yield
         except BaseExceptionGroup as group:
             raise root_cause(group) from None
 

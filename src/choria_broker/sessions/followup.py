@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 from choria_broker.access.afterwards import Logins, differs
 from choria_broker.access.policy import Policy
 from choria_broker.access.session import Session
+from choria_broker.background import beside
 from choria_broker.errors import BrokerError
 from choria_broker.log.structured import component
 from choria_broker.sessions.desk import Engine
@@ -58,15 +59,9 @@ class Followup:
         """Look at the sessions: a reload is through, in the engine too."""
         self._changed.set()
 
-    @contextlib.asynccontextmanager
-    async def served(self) -> AsyncIterator[None]:
+    def served(self) -> AbstractAsyncContextManager[object]:
         """Follow reloads, as long as the context lasts."""
-        async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(self._serve(), name="sessions after reloads")
-            try:
-                yield
-            finally:
-                serving.cancel()
+        return beside(self._serve(), "sessions after reloads")
 
     async def _serve(self) -> None:
         while True:

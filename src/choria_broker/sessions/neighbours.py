@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, Self
 
 import msgspec
@@ -19,6 +20,7 @@ from nats.aio.msg import Msg
 
 from choria_broker.access.selection import mentions
 from choria_broker.access.session import Session
+from choria_broker.background import beside
 from choria_broker.client_end import let_go
 from choria_broker.errors import BrokerError, NotReadyError
 from choria_broker.log.structured import component
@@ -92,15 +94,9 @@ class Neighbours:
         """Hear that the system account may be another one."""
         self._changed.set()
 
-    @contextlib.asynccontextmanager
-    async def answering(self) -> AsyncIterator[None]:
+    def answering(self) -> AbstractAsyncContextManager[object]:
         """Answer others, as long as the context lasts."""
-        async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(self._serve(), name="answers to other members")
-            try:
-                yield
-            finally:
-                serving.cancel()
+        return beside(self._serve(), "answers to other members")
 
     async def find(self, text: str) -> Found:
         """Tell where somebody is, or was: here, and elsewhere as far as others can be asked.

@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 
+from choria_broker.background import beside
 from choria_broker.log.structured import component
 from choria_broker.settings.broker import Settings
 from choria_broker.stats.meeting import MOST, servers_at, tls_context
@@ -49,12 +50,10 @@ class Acquaintance:
     @contextlib.asynccontextmanager
     async def made(self) -> AsyncIterator[None]:
         """Ask at peer ports that nobody is known at, after each poll, as long as the context lasts."""
-        async with asyncio.TaskGroup() as tasks:
-            asking = tasks.create_task(self._ask_around(), name="acquaintance")
+        async with beside(self._ask_around(), "acquaintance"):
             try:
                 yield
             finally:
-                asking.cancel()
                 self._last = None
 
     async def _ask_around(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 import msgspec
 
+from choria_broker.background import beside
 from choria_broker.engine.pages import asking
 from choria_broker.log.structured import component
 from choria_broker.stats.readings import Readings, Server, Streams, read_gateways, read_leafnodes, read_routes
@@ -78,15 +79,14 @@ class Poller:
     @contextlib.asynccontextmanager
     async def polling(self) -> AsyncIterator[None]:
         """Poll once, and on and on as long as the context lasts; enter it when the engine is ready."""
-        async with asking(self._pages(), self._timeout) as session, asyncio.TaskGroup() as tasks:
+        async with asking(self._pages(), self._timeout) as session:
             self._active = True
             await self._poll(session)
-            regularly = tasks.create_task(self._poll_regularly(session), name="statistics")
-            try:
-                yield
-            finally:
-                regularly.cancel()
-                self._active, self._last = False, None
+            async with beside(self._poll_regularly(session), "statistics"):
+                try:
+                    yield
+                finally:
+                    self._active, self._last = False, None
 
     async def _poll_regularly(self, session: aiohttp.ClientSession) -> None:
         for part in itertools.chain(_SOON, itertools.repeat(1.0)):

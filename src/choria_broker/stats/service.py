@@ -14,6 +14,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from choria_broker.audit.trail import AuditCounts
+from choria_broker.background import beside
 from choria_broker.build_info import build
 from choria_broker.engine.life import EngineLife
 from choria_broker.errors import NotReadyError
@@ -213,13 +214,11 @@ class BrokerStatistics:
     @contextlib.asynccontextmanager
     async def _counting(self) -> AsyncIterator[None]:
         """Count at intervals what hangs on which CA, as long as the context lasts."""
-        async with asyncio.TaskGroup() as tasks:
+        async with beside(self._count_regularly(), "count by authority"):
             self._counted_at = time.monotonic()
-            regularly = tasks.create_task(self._count_regularly(), name="count by authority")
             try:
                 yield
             finally:
-                regularly.cancel()
                 self._counted_at = None
 
     async def _count_regularly(self) -> None:

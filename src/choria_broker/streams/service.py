@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager
 
+from choria_broker.background import beside
 from choria_broker.errors import ConfigurationError
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
@@ -112,23 +114,19 @@ class ChoriaStreams:
         if not ready:
             yield
             return
-        async with asyncio.TaskGroup() as tasks:
-            works = [tasks.create_task(self._keep(), name="standard streams")]
-            if self._absence:
-                works.append(tasks.create_task(self._absence.run(), name="streams that were deleted meanwhile"))
-            try:
-                yield
-            finally:
-                for work in works:
-                    work.cancel()
+        async with beside(self._keep(), "standard streams"), self._looking_into_absence():
+            yield
+
+    def _looking_into_absence(self) -> AbstractAsyncContextManager[object]:
+        if not self._absence:
+            return contextlib.nullcontext()
+        return beside(self._absence.run(), "streams that were deleted meanwhile")
 
     async def _keep(self) -> None:
         while True:
             self._changed.clear()
-            async with asyncio.TaskGroup() as tasks:
-                keeping = tasks.create_task(self._keeper.run(), name="keeper of the standard streams")
+            async with beside(self._keeper.run(), "keeper of the standard streams"):
                 await self._changed.wait()
-                keeping.cancel()
 
     def remember(self, succession: Succession) -> None:
         """Tell the next program what is entered in the ledger."""
