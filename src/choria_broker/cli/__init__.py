@@ -14,7 +14,7 @@ import click
 from choria_broker import __version__
 from choria_broker.upgrade import VARIABLE
 
-_SHARED = frozenset({"at_start", "explanation", "options"})
+_SHARED = frozenset({"answers", "at_start", "explanation", "options"})
 """Modules that are no commands."""
 
 _HIDDEN = frozenset({"standin"})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import tempfile
 from pathlib import Path
 
 import click
 
 from choria_broker.cli import at_start
-from choria_broker.cli.options import configuration
+from choria_broker.cli.answers import print_json
+from choria_broker.cli.options import as_json, configuration
 from choria_broker.config.load import load
 from choria_broker.config.resolve.host_limits import judge_limits
 from choria_broker.config.surroundings.facts import Overrides
@@ -65,7 +65,7 @@ class Outcome:
 
 @click.command()
 @configuration
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@as_json
 def check(
     *,
     config: Path | None,
@@ -92,7 +92,7 @@ def report(config: Path, overrides: Overrides, *, as_json: bool = False) -> int:
     """
     outcome = examine(config, overrides)
     if as_json:
-        click.echo(json.dumps(_document(config, outcome), indent=2))
+        print_json(_document(config, outcome))
     else:
         show_findings(outcome.findings)
         if outcome.rendered:

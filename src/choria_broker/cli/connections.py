@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import msgspec
 
 from choria_broker.access.selection import Selection
 from choria_broker.access.session import Session
-from choria_broker.cli.options import running_broker, selectors
-from choria_broker.control.client import ControlError, ask_connections
+from choria_broker.cli.answers import asking, show
+from choria_broker.cli.options import as_json, running_broker, selectors
+from choria_broker.control.client import ask_connections
 from choria_broker.sessions.words import SORTS, ordered, table
-from choria_broker.wording import plain
 
 _LIMIT = 100
 
@@ -37,31 +36,24 @@ _LIMIT = 100
     metavar="SECONDS",
     help="Measure rates over this time; otherwise they are averages since the connection was made.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@as_json
 def connections(*, config: Path, selection: Selection, sort: str, limit: int, over: float, as_json: bool) -> None:
     """List who is connected to a running broker: clients, websockets and leafnodes, but not the broker itself.
 
     Exit status 0: it answered. 1: no broker runs on the configuration, or it did not answer.
     """
-    try:
+    with asking():
         before, began = _all(config, selection) if over else ({}, 0.0)
         time.sleep(over)
         found, now = _all(config, selection)
-    except ControlError as error:
-        click.echo(plain(str(error)), err=True)
-        raise SystemExit(1) from error
     rows = ordered(tuple(found.values()), now, sort, before, now - began)
     shown = rows[: limit or None]
-    if as_json:
-        document = {
-            "time": now,
-            "total": len(rows),
-            "connections": [msgspec.to_builtins(each) | {"rates": msgspec.to_builtins(rate)} for each, rate in shown],
-        }
-        click.echo(json.dumps(document, indent=2))
-        return
-    click.echo("\n".join(map(plain, table(shown))))
-    click.echo(f"{len(shown)} of {len(rows)} connections shown")
+    document = {
+        "time": now,
+        "total": len(rows),
+        "connections": [msgspec.to_builtins(each) | {"rates": rate} for each, rate in shown],
+    }
+    show(document, (*table(shown), f"{len(shown)} of {len(rows)} connections shown"), as_json=as_json)
 
 
 def _all(config: Path, selection: Selection) -> tuple[dict[int, Session], float]:

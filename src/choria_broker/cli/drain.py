@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
 import click
-import msgspec
 
-from choria_broker.control.client import ControlError, ask_drain
+from choria_broker.cli.answers import asking, show
+from choria_broker.cli.options import as_json, running_broker
+from choria_broker.control.client import ask_drain
 from choria_broker.control.protocol import DrainRequest
 from choria_broker.settings import durations
 from choria_broker.status.drains import DRAINED, DRAINING, OFF, DrainReport
-from choria_broker.wording import plain
 
 _LOOK_EVERY = 0.5
 _TELL_EVERY = 10.0
@@ -31,18 +30,13 @@ class _Duration(click.ParamType[float]):
 
 
 @click.command()
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Configuration file that the broker was started with.",
-)
+@running_broker
 @click.option(
     "--over", type=_Duration(), default="60s", show_default=True, help="Time over which connections are moved."
 )
 @click.option("--cancel", is_flag=True, help="Take a drain back: connections are accepted again.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything has moved.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@as_json
 def drain(*, config: Path, over: float, cancel: bool, no_wait: bool, as_json: bool) -> None:
     """Have a running broker move its connections and leaders of streams to other brokers.
 
@@ -53,20 +47,14 @@ def drain(*, config: Path, over: float, cancel: bool, no_wait: bool, as_json: bo
     Exit status 0: everything has moved, or nothing was to be waited for. 3: the drain was taken back meanwhile. 1: the
     broker could not be asked, cannot do it, or ended meanwhile.
     """
-    try:
+    with asking():
         if cancel:
             report = ask_drain(config, DrainRequest("cancel"))
         else:
             report = ask_drain(config, DrainRequest("begin", over))
             if not no_wait:
                 report = _followed(config, report, quiet=as_json)
-    except ControlError as error:
-        click.echo(plain(str(error)), err=True)
-        raise SystemExit(1) from error
-    if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(report), indent=2))
-    else:
-        click.echo(plain(_conclusion(report, cancel=cancel)))
+    show(report, (_conclusion(report, cancel=cancel),), as_json=as_json)
     raise SystemExit(_TAKEN_BACK if report.state == OFF and not cancel else 0)
 
 

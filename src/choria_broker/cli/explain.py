@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import ipaddress
-import json
 import sys
 import time
 from pathlib import Path
@@ -25,9 +24,10 @@ from choria_broker.access.subjects import is_subject, is_subscription
 from choria_broker.access.verdict import Verdict
 from choria_broker.audit.denials import Noted
 from choria_broker.audit.trail import Decision
+from choria_broker.cli.answers import print_json
 from choria_broker.cli.check import show_findings
 from choria_broker.cli.explanation import Explanation, Subjects, document, text
-from choria_broker.cli.options import configuration
+from choria_broker.cli.options import as_json, configuration
 from choria_broker.config.load import load
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.control.client import ControlError, ask_decision, ask_status
@@ -109,7 +109,7 @@ def _address(_context: click.Context, _parameter: click.Parameter, value: str) -
 )
 @click.option("--publish", multiple=True, metavar="SUBJECT", help="Ask whether it may publish to a subject.")
 @click.option("--subscribe", multiple=True, metavar="SUBJECT", help="Ask whether it may subscribe to a subject.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@as_json
 def explain(  # noqa: PLR0913 - one parameter per option
     *,
     config: Path | None,
@@ -157,7 +157,10 @@ def explain(  # noqa: PLR0913 - one parameter per option
 
 def _end(explanation: Explanation, *, as_json: bool) -> Never:
     """Print an explanation and end the command."""
-    click.echo(json.dumps(document(explanation), indent=2) if as_json else "\n".join(text(explanation)))
+    if as_json:
+        print_json(document(explanation))
+    else:
+        click.echo("\n".join(text(explanation)))
     raise SystemExit(0 if explanation.allowed else 1)
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
-import msgspec
 
-from choria_broker.cli.options import running_broker
-from choria_broker.control.client import ControlError, ask_find
+from choria_broker.cli.answers import asking, show
+from choria_broker.cli.options import as_json, running_broker
+from choria_broker.control.client import ask_find
 from choria_broker.sessions.words import found
-from choria_broker.wording import plain
 
 
 @click.command()
 @click.argument("text")
 @running_broker
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@as_json
 def find(*, text: str, config: Path, as_json: bool) -> None:
     """Tell where somebody is: connected, gone lately, refused lately, or not seen since the broker started.
 
@@ -29,15 +27,9 @@ def find(*, text: str, config: Path, as_json: bool) -> None:
     """
     if not 0 < len(text) <= _LONGEST:
         raise click.UsageError(f"TEXT has 1 to {_LONGEST} characters")
-    try:
+    with asking():
         result = ask_find(config, text)
-    except ControlError as error:
-        click.echo(plain(str(error)), err=True)
-        raise SystemExit(1) from error
-    if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(result), indent=2))
-    else:
-        click.echo("\n".join(map(plain, found(result))))
+    show(result, found(result), as_json=as_json)
     if all(each.nothing for each in result.brokers):
         raise SystemExit(3)
 

@@ -86,3 +86,8 @@ def running_broker(command: Command) -> Command:
         required=True,
         help="Configuration file that the broker was started with.",
     )(command)
+
+
+def as_json(command: Command) -> Command:
+    """Add ``--json``, given as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(command)

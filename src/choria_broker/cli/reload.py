@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import msgspec
 
-from choria_broker.control.client import ControlError, ask_reload
+from choria_broker.cli.answers import asking, show
+from choria_broker.cli.options import as_json, running_broker
+from choria_broker.control.client import ask_reload
 from choria_broker.status.reloads import PARTIAL, REFUSED, ReloadReport
-from choria_broker.wording import plain
 
 _EXIT = {REFUSED: 1, PARTIAL: 3}
 
 
 @click.command()
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Configuration file that the broker was started with.",
-)
+@running_broker
 @click.option("--dry-run", is_flag=True, help="Only tell what a reload would change.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@as_json
 def reload(*, config: Path, dry_run: bool, as_json: bool) -> None:
     """Have a running broker read its configuration, and all files that it names, again.
 
     Connections are kept. Exit status 0: the new state is in force. 3: it is, but for settings that wait for a restart.
     1: nothing has changed, because something is wrong, or the broker could not be asked.
     """
-    try:
+    with asking():
         report = ask_reload(config, dry_run=dry_run)
-    except ControlError as error:
-        click.echo(plain(str(error)), err=True)
-        raise SystemExit(1) from error
-    if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(report), indent=2))
-    else:
-        click.echo("\n".join(map(plain, text(report))))
+    show(report, text(report), as_json=as_json)
     raise SystemExit(_EXIT.get(report.result, 0))
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Never
 
 import click
 import msgspec
 
+from choria_broker.cli.answers import fail, show
+from choria_broker.cli.options import as_json, running_broker
 from choria_broker.config.load import load
 from choria_broker.control.client import ControlError, NotRunningError, ask_revoke
 from choria_broker.control.protocol import RevokeRequest
@@ -28,12 +28,7 @@ class _FileError(Exception):
 
 
 @click.command()
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Configuration file that the broker was started with.",
-)
+@running_broker
 @click.option("--identity", metavar="NAME", help="A server: identity of its token, or common name of its certificate.")
 @click.option("--caller", metavar="ID", help="A client by its caller id, such as up=bob.")
 @click.option("--token", metavar="ID", help="One token by its id, jti; of a chain issuer, all it issued too.")
@@ -43,7 +38,7 @@ class _FileError(Exception):
 @click.option("--until", metavar="TIME", default="", help="When it ends, such as 2026-12-24T00:00:00Z.")
 @click.option("--comment", metavar="TEXT", default="", help="Written behind the entry, for people.")
 @click.option("--dry-run", is_flag=True, help="Only tell whose sessions would end.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@as_json
 def revoke(
     *, config: Path, comment: str, until: str, issuer: str, dry_run: bool, as_json: bool, **named: str | None
 ) -> None:
@@ -66,19 +61,12 @@ def revoke(
     except EntryError as error:
         raise click.UsageError(plain(str(error))) from error
     except OSError as error:
-        _fail(f"{error.filename or 'the revocation file'}: {error.strerror or error}; nothing has changed")
+        fail(f"{error.filename or 'the revocation file'}: {error.strerror or error}; nothing has changed")
     except (ControlError, _FileError) as error:
-        _fail(str(error))
-    if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(result.report) | {"known": result.known}, indent=2))
-    else:
-        click.echo("\n".join(map(plain, _text(result, entry, dry_run=dry_run))))
+        fail(str(error))
+    document = msgspec.to_builtins(result.report) | {"known": result.known}
+    show(document, _text(result, entry, dry_run=dry_run), as_json=as_json)
     raise SystemExit(1 if result.report.problem else 0)
-
-
-def _fail(message: str) -> Never:
-    click.echo(plain(message), err=True)
-    raise SystemExit(1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

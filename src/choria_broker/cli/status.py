@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
-import msgspec
 
+from choria_broker.cli.answers import asking, show
 from choria_broker.cli.explanation import denied_words
-from choria_broker.control.client import ControlError, ask_status
+from choria_broker.cli.options import as_json, running_broker
+from choria_broker.control.client import ask_status
 from choria_broker.settings import durations
 from choria_broker.status.document import AuthoritiesReport, AuthorityReport, RecentDecision, Status
 from choria_broker.status.drains import OFF
 from choria_broker.status.revocation import RevocationReport
 from choria_broker.streams.report import Report
-from choria_broker.wording import plain
 
 _SHOWN_NAMES = 20
 _SHORT = 16
@@ -25,27 +24,16 @@ _NOT_KNOWN = "connection state unknown: set plugin.choria.stats_port"
 
 
 @click.command()
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Configuration file that the broker was started with.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@running_broker
+@as_json
 def status(*, config: Path, as_json: bool) -> None:
     """Ask a running broker how it is.
 
     Exit status 0: it answered. 1: no broker runs on the configuration, or it did not answer.
     """
-    try:
+    with asking():
         found = ask_status(config)
-    except ControlError as error:
-        click.echo(plain(str(error)), err=True)
-        raise SystemExit(1) from error
-    if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(found), indent=2))
-    else:
-        click.echo("\n".join(map(plain, _text(found))))
+    show(found, _text(found), as_json=as_json)
 
 
 def _text(found: Status) -> Iterator[str]:

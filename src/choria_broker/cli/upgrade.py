@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 import msgspec
 
+from choria_broker.cli.answers import fail, print_json, show
+from choria_broker.cli.options import as_json, running_broker
 from choria_broker.control.client import ControlError, ask_upgrade
 from choria_broker.status.document import UpgradeReport
-from choria_broker.wording import plain
 
 _RESTART_NEEDED = 3
 
 
 @click.command()
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Configuration file that the broker was started with.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@running_broker
+@as_json
 def upgrade(*, config: Path, as_json: bool) -> None:
     """Have a running broker go on with the program that is installed by now; connections are kept.
 
@@ -33,14 +28,10 @@ def upgrade(*, config: Path, as_json: bool) -> None:
         report = ask_upgrade(config)
     except ControlError as error:
         if as_json:
-            click.echo(json.dumps({"result": "refused", "reason": str(error)}, indent=2))
-        else:
-            click.echo(plain(str(error)), err=True)
-        raise SystemExit(1) from error
-    if as_json:
-        click.echo(json.dumps({"result": "upgraded"} | msgspec.to_builtins(report), indent=2))
-    else:
-        click.echo("\n".join(map(plain, text(report))))
+            print_json({"result": "refused", "reason": str(error)})
+            raise SystemExit(1) from error
+        fail(str(error))
+    show({"result": "upgraded"} | msgspec.to_builtins(report), text(report), as_json=as_json)
     raise SystemExit(_RESTART_NEEDED if report.engine else 0)
 
 
