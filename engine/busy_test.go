@@ -48,6 +48,12 @@ func (a *answering) reloads(config, problem string, changes frame) {
 		hello[field] = value
 	}
 	a.send(frame{"type": "reload", "id": 7, "hello": hello})
+	a.answers(problem)
+}
+
+// answers wants an answer with the problem, a part of it, or none.
+func (a *answering) answers(problem string) {
+	a.t.Helper()
 	for {
 		select {
 		case f := <-a.others:

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,11 +37,10 @@ type engine struct {
 	log   *journal
 	names lookups
 
-	revoked   *revocations
-	sessions  *sessions
-	origins   atomic.Pointer[origins]
-	accounts  accountsInFile
-	reloading sync.Mutex
+	revoked  *revocations
+	sessions *sessions
+	origins  atomic.Pointer[origins]
+	accounts accountsInFile
 	inherited
 }
 

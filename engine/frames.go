@@ -70,6 +70,8 @@ type incoming struct {
 	Generation json.RawMessage `json:"generation"`
 	// Hello of a reload takes the place of the broker's first frame.
 	Hello json.RawMessage `json:"hello"`
+	// Deadline of a reload, Unix milliseconds: from then on nobody waits for it, and it is not to happen.
+	Deadline json.RawMessage `json:"deadline"`
 	// Order of a drain.
 	Order *drainOrder `json:"order"`
 	// Revoked names the file that says which certificates are revoked.

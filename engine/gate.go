@@ -119,6 +119,7 @@ type gate struct {
 	list         func(order incoming) // answers a question for sessions
 	end          func(order incoming) // ends sessions
 	lostLines    func() uint64        // lines of the log that were dropped so far
+	orders       inOrder              // what changes the engine: a reload that comes later is to have the last word
 
 	generation atomic.Uint64
 	outbox     *outbox
@@ -205,13 +206,13 @@ func (g *gate) receive(body []byte) error {
 		}
 		g.generation.Store(generation)
 	case "reload":
-		go g.reload(frame)
+		g.orders.run(func() { g.reload(frame) })
 	case "revoked":
-		go g.revoke(frame)
+		g.orders.run(func() { g.revoke(frame) })
 	case "authorities":
 		go g.authorities(frame)
 	case "drain":
-		go g.drain(frame)
+		g.orders.run(func() { g.drain(frame) })
 	case "sessions":
 		go g.list(frame)
 	case "end":

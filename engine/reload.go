@@ -4,6 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/conf"
 	"github.com/nats-io/nats-server/v2/server"
@@ -11,8 +12,6 @@ import (
 
 // reload takes over what changed in the file and in the hello, and tells the broker how that went.
 func (e *engine) reload(order incoming) {
-	e.reloading.Lock()
-	defer e.reloading.Unlock()
 	problem := ""
 	if err := e.takeOver(order); err != nil {
 		problem, _, _ = strings.Cut(err.Error(), ": old=") // The values that follow can be secrets.
@@ -22,8 +21,6 @@ func (e *engine) reload(order incoming) {
 
 // follow begins a drain or takes it back, and tells the broker how that went.
 func (e *engine) follow(order incoming) {
-	e.reloading.Lock()
-	defer e.reloading.Unlock()
 	err := errors.New("there is no order")
 	if order.Order != nil {
 		err = e.drain.follow(*order.Order)
@@ -64,6 +61,9 @@ func (e *engine) takeOver(order incoming) error {
 	opts.Tags = e.drain.tags(opts.Tags)
 	opts.SameAccounts = hello.Authentication == byQuestions && reflect.DeepEqual(accounts, e.accounts)
 	gone := e.accountsWithout(accounts)
+	if err = order.inTime(); err != nil {
+		return err
+	}
 	if err = e.srv.ReloadOptions(opts); err != nil {
 		return err
 	}
@@ -75,6 +75,14 @@ func (e *engine) takeOver(order incoming) error {
 	e.srv.SetLoggerV2(e.log, opts.Debug, false, false)
 	e.endRevoked()
 	return e.endAccounts(gone)
+}
+
+// inTime says when nobody waits any more for what comes of an order: the broker has told that nothing has changed.
+func (order incoming) inTime() error {
+	if deadline, ok := positive(order.Deadline); ok && time.Now().UnixMilli() >= int64(deadline) {
+		return errors.New("the engine came to it too late")
+	}
+	return nil
 }
 
 // accountsWithout returns the accounts that a reload takes away.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -154,6 +155,31 @@ func TestReloadThatIsRefusedChangesNothing(t *testing.T) {
 		t.Error(err)
 	}
 	e.reloads(config, "", hello)
+}
+
+// TestReloadThatNobodyWaitsForAnyMoreDoesNotHappen has orders whose time is over, as after an engine that stood still.
+func TestReloadThatNobodyWaitsForAnyMoreDoesNotHappen(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "authority")
+	first := ca.issue("server")
+	hello := frame{"optional_client_certificates": true}
+	e := answerAll(startEngine(t, tlsConfig(ca.tlsBlock(ca.caFile())), hello))
+	wanted := validHello()
+	wanted["optional_client_certificates"] = true
+	second := ca.issue("server")
+	for _, order := range []frame{{"type": "reload", "hello": wanted}, {"type": "revoked", "revoked": ""}} {
+		order["id"], order["deadline"] = 7, time.Now().UnixMilli()
+		e.send(order)
+		e.answers("too late")
+	}
+	if !bytes.Equal(shown(t, e.url("client"), always(nil, ca)), first.Certificate[0]) {
+		t.Error("it happened")
+	}
+	e.send(frame{"type": "reload", "id": 7, "hello": wanted, "deadline": time.Now().Add(patience).UnixMilli()})
+	e.answers("")
+	if !bytes.Equal(shown(t, e.url("client"), always(nil, ca)), second.Certificate[0]) {
+		t.Error("it did not happen")
+	}
 }
 
 // TestReloadTakesAway has what a new file no longer allows end, and nothing else.

@@ -181,10 +181,11 @@ func (e revokedEntry) counts(now float64) bool { return e.Until == 0 || now < e.
 
 // takeRevoked reads the file anew, and nothing else, and tells the broker how that went.
 func (e *engine) takeRevoked(order incoming) {
-	e.reloading.Lock()
-	defer e.reloading.Unlock()
 	var file, problem string
-	err := json.Unmarshal(order.Revoked, &file)
+	err := order.inTime()
+	if err == nil {
+		err = json.Unmarshal(order.Revoked, &file)
+	}
 	if err == nil {
 		var set *revokedSet
 		if set, err = readRevoked(file); err == nil {

@@ -134,6 +134,9 @@ func written(t *testing.T, got incoming) frame {
 			f[field] = raw
 		}
 	}
+	if deadline, ok := positive(got.Deadline); ok {
+		f["deadline"] = deadline
+	}
 	if got.Type != "verdict" {
 		return f
 	}

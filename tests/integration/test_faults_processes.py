@@ -25,7 +25,7 @@ from support.flooding import login
 from support.leaks import leaks
 from support.nats_socket import ClosedError, Wire, wire
 from support.stalls import NOT_IN, PATIENT, gone, let_in, megabytes, scraped, slowed, stopped
-from support.testbed import Authority, client, configuration, free_port, settled
+from support.testbed import Authority, client, configuration, free_port
 from support.topology import Node, configure
 
 CROWD = 40
@@ -140,6 +140,9 @@ async def test_while_the_engine_stands_still_the_broker_says_so_and_afterwards_a
     context = authority.context(authority.issue("bob.mcollective"))
     settings = NetworkBroker.from_file(config).settings
     broker = NetworkBroker(settings, limits=Limits(reload=0.3), poll_interval=0.3)
+    with config.open("a", encoding="utf-8") as file:
+        name = "plugin.choria.network.mapping"
+        file.write(f"{name}.names = one\n{name}.one.source = old\n{name}.one.destination = new\n")
     async with broker, client(broker, context) as before:
         newcomer_port = broker.ports.client
         with stopped(broker._engine.pid):
@@ -155,13 +158,20 @@ async def test_while_the_engine_stands_still_the_broker_says_so_and_afterwards_a
                         await broker.reload()
                 assert not waiting.done()
                 waiting.cancel()
-        await settled(before)
+        # A change that nobody waits for any more does not come into force behind everybody's back.
+        async with asyncio.timeout(PATIENT):
+            while broker.reloads._restoring.owed:
+                await asyncio.sleep(0.02)
+        old, new = await before.subscribe("old"), await before.subscribe("new")
+        await before.publish("old", b"")
+        await old.next_msg(PATIENT)
         await let_in(newcomer_port, context)
         async with asyncio.timeout(PATIENT):
             while broker._reporter.health().condition is Condition.FAILING:
                 await asyncio.sleep(0.02)
             await broker.reload()
-        await settled(before)
+        await before.publish("old", b"")
+        await new.next_msg(PATIENT)
 
 
 async def test_the_service_manager_is_told_that_the_engine_does_not_answer(place: Place) -> None:

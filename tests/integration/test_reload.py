@@ -269,6 +269,7 @@ async def test_a_broken_file_changes_nothing_and_is_named(
         # Of a certificate and a key that do not belong together, either may be the wrong one.
         named = target.with_suffix("") if harm is _of_another else target
         assert any(str(named) in str(finding) for finding in caught.value.findings), caught.value.findings
+        assert "the broker does not start" not in str(caught.value)
         assert broker.settings.network.max_connections != 70
         assert [each.name for each in broker.settings.network.leafnodes.remotes] == ["hub"]
         async with client(broker, trusting, **by_token()):

@@ -19,8 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from choria_broker.broker import NetworkBroker
+from choria_broker.config.load import load
+from choria_broker.engine.running import Limits
 from choria_broker.reload.watcher import Pace
 from support.minting import ORGANIZATION, STRANGER, by_token
+from support.stalls import stopped
 from support.testbed import IDENTITY, Authority, client, configuration, settled
 
 PATIENCE = 0.6
@@ -99,6 +102,24 @@ async def test_a_new_pair_is_in_use_by_itself_and_nobody_is_dropped(config: Path
         assert broker.reloads.latest.asked_by.startswith(f"changed files {own}, {other}")
         assert set(broker.reloads.latest.files) == {str(own), str(other)}
         await settled(before)
+
+
+async def test_a_new_pair_is_in_use_although_the_engine_stood_still_when_it_came(
+    config: Path, authority: Authority
+) -> None:
+    own = authority.ca.parent / f"{IDENTITY}.pem"
+    loaded = load(config)
+    assert loaded.settings is not None
+    broker = NetworkBroker(loaded.settings, loaded=loaded, limits=Limits(reload=0.3))
+    broker.watcher.pace = Pace(look=0.05, patience=PATIENCE)
+    async with broker:
+        with stopped(broker._engine.pid):
+            authority.issue(*NAMES)
+            await until(lambda: broker.reloads.problems)
+            assert "did not report the result of the reload" in broker.reloads.problems[0].why
+        await until(lambda: taken(broker) == 1)
+        assert await served(broker, authority) == serial(own)
+        assert broker.reloads.problems == ()
 
 
 async def test_a_reload_waits_for_the_other_half_of_a_pair(config: Path, authority: Authority) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from choria_broker.engine.gate import frames
-from choria_broker.errors import ReloadError
+from choria_broker.errors import NotReadyError, ReloadError
 
 
 class Reloadable(Protocol):
@@ -47,6 +47,8 @@ class Configuration:
     async def apply(self, text: str, hello: frames.Hello) -> None:
         """Have the engine take over a file, and all files that it names. When it does not, everything is as before.
 
+        One that says nothing in time lets it be when it comes to it; only what it has begun by then may be in force.
+
         Args:
             text: of the file.
             hello: what the file cannot say.
@@ -57,7 +59,11 @@ class Configuration:
             OSError: the file could not be written.
         """
         await asyncio.to_thread(self._write, text)
-        problem = await self._gate.reload(hello, self._deadline)
+        try:
+            problem = await self._gate.reload(hello, self._deadline)
+        except NotReadyError:
+            await asyncio.to_thread(self._write, self._text)
+            raise
         if problem:
             await asyncio.to_thread(self._write, self._text)
             raise ReloadError(f"the engine rejected the change: {problem}; nothing has changed")

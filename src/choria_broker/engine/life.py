@@ -217,6 +217,14 @@ class EngineLife:
         if self._engine is not None:
             self._engine.renew(generation)
 
+    async def answers(self) -> None:
+        """Return when it has answered.
+
+        Raises:
+            NotReadyError: it does not for some time, or does not run.
+        """
+        await self.authorities()
+
     async def authorities(self) -> tuple[Count, ...]:
         """Count connections by the CAs that their certificates are of.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import datetime as dt
 import time
@@ -14,10 +13,11 @@ from choria_broker.config.load import Loaded, load, load_files
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.engine.conf.render import Rendered
 from choria_broker.errors import ConfigurationError
+from choria_broker.host.apart import apart
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.reload.desired import Circumstances, Desired, desire
-from choria_broker.reload.plan import Plan, plan, setbacks
+from choria_broker.reload.plan import Plan, plan, setbacks, while_running
 from choria_broker.security.signature_memory import SignatureMemory
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
@@ -33,6 +33,10 @@ class Changeable(Protocol):
 
     async def revoke(self, settings: Settings) -> None:
         """Take over which certificates of other brokers are revoked, and nothing else."""
+        ...
+
+    async def answers(self) -> None:
+        """Return when it has answered, or raise ``NotReadyError`` when it does not for some time."""
         ...
 
     def renew(self, generation: int) -> None:
@@ -124,9 +128,13 @@ class InForce:
             OSError: its file could not be written.
         """
         try:
-            await engine.change(self.state.settings, self.state.engine)
+            await self.restore(engine)
         finally:
             engine.renew(self.state.generation)
+
+    async def restore(self, engine: Changeable) -> None:
+        """Have an engine take over the state in force once more; raises as ``inherit`` does."""
+        await engine.change(self.state.settings, self.state.engine)
 
     def enter(self, state: Desired) -> None:
         """Tell everybody of a state; it is in force from now on."""
@@ -144,7 +152,7 @@ class InForce:
             ConfigurationError: the broker could not start with what was read, or not with all that it has.
         """
         served = self.state.settings
-        loaded = await asyncio.to_thread(load, served.source, self._overrides, served=served)
+        loaded = await apart(lambda: load(served.source, self._overrides, served=served))
         # What an operator's store has no more goes, and what hangs on it.
         return self._step(loaded, keeps=served.network.operator is None)
 
@@ -163,14 +171,15 @@ class InForce:
         # Nothing that has a date is among what the engine does not read, and what has expired meanwhile must not keep
         # a key or a revocation from coming into force.
         now = dt.datetime.now(dt.UTC) if engine else None
-        loaded = await asyncio.to_thread(load_files, self.state.basis, paths, self.state.settings, now=now)
+        basis, served = self.state.basis, self.state.settings
+        loaded = await apart(lambda: load_files(basis, paths, served, now=now))
         step = self._step(dataclasses.replace(loaded, wanted=self.state.wanted), keeps=True)
         return dataclasses.replace(step, engine=engine)
 
     def _step(self, loaded: Loaded, *, keeps: bool) -> Step:
         self.looked_at = loaded.basis.facts.files if loaded.basis else {}
         if loaded.settings is None:
-            raise ConfigurationError(loaded.findings)
+            raise ConfigurationError(while_running(loaded.findings))
         known = self.state.findings
         if worse := setbacks(known, loaded.findings, of_files_only=not keeps):
             raise ConfigurationError(worse)

@@ -14,11 +14,13 @@ from choria_broker.host.facts import FileFact
 from choria_broker.reload.desired import Desired
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code, Severity
-from choria_broker.settings.findings import Finding, Origin
+from choria_broker.settings.findings import DOES_NOT_START, Finding, Origin
 from choria_broker.status.reloads import APPLIED, PARTIAL, UNCHANGED, ChangedSetting, PendingRestart
 
 _DAMAGE = (Code.TLS_BAD_PEM, Code.TLS_LEAF_IN_CA)
 """Of a CA file that is cut or mistaken for another, something may be left that can be used."""
+
+_WOULD_NOT_START = "nothing is changed, and the broker would not start"
 
 _FILES = (Code.REMOTE_FILE_MISSING, Code.REMOTE_HALF_IDENTITY)
 
@@ -123,6 +125,16 @@ def setbacks(
         if _takes_away(each)
         and (each.code, each.key, each.problem) not in told
         and (not of_files_only or each.code in _FILES or each.code.startswith("tls-"))
+    )
+
+
+def while_running(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Say of what would keep a broker from starting what it does to one that runs."""
+    return tuple(
+        dataclasses.replace(each, effect=each.effect.replace(DOES_NOT_START, _WOULD_NOT_START))
+        if each.severity is Severity.REFUSE
+        else each
+        for each in findings
     )
 
 

@@ -22,15 +22,15 @@ from choria_broker.log.findings import log_findings
 from choria_broker.log.structured import component
 from choria_broker.reload.in_force import Changeable, InForce, Step
 from choria_broker.reload.plan import changed_settings, pending, pending_restarts
+from choria_broker.reload.restoring import AGAIN, Restoring
 from choria_broker.reload.settling import settled
-from choria_broker.settings.findings import DOES_NOT_START, Finding
+from choria_broker.settings.findings import Finding
 from choria_broker.status.reloads import REFUSED, RESULTS, UNCHANGED, FileProblem, ReloadReport, Trigger, reported
 from choria_broker.wording import sentence
 
 SETTLING = 2.0
 """Seconds for which a reload waits for files that are just being replaced."""
 
-_WOULD_NOT_START = "nothing is changed, and the broker would not start"
 _log = component("broker")
 
 
@@ -132,6 +132,7 @@ class Reloads:
         self._asked = asyncio.Event()
         self._serving = False
         self._turn = asyncio.Lock()
+        self._restoring = Restoring(in_force, engine)
         self.around: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
         self.outcomes = collections.Counter(dict.fromkeys(RESULTS, 0))
         self.latest: ReloadReport | None = None
@@ -250,7 +251,7 @@ class Reloads:
         jobs: list[_Job] = []
         try:
             while True:
-                await self._asked.wait()
+                await self._wanted()
                 self._asked.clear()
                 jobs = self._taken()
                 while jobs:
@@ -261,6 +262,15 @@ class Reloads:
             for job in (*jobs, *self._taken()):
                 job.given_up(self.farewell)
                 self.given_up += [] if job.dry_run else job.triggers
+
+    async def _wanted(self) -> None:
+        """Wait until somebody asks for a reload."""
+        while self._restoring.owed and not self._asked.is_set():
+            await self._restoring.attempt(self._turn)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN):
+                    await self._asked.wait()
+        await self._asked.wait()
 
     def _taken(self) -> list[_Job]:
         taken = [*([self._next] if self._next.triggers else []), *self._others]
@@ -299,6 +309,8 @@ class Reloads:
         except Exception as problem:  # noqa: BLE001 - a change of the configuration must never end the broker
             _log.exception("Reload failed")
             error = problem
+        if not job.dry_run:
+            self._restoring.reloaded(error, whole=step is not None and step.engine)
         report = ReloadReport(
             time=began,
             seconds=round(time.perf_counter() - clock, 3),
@@ -349,11 +361,7 @@ def _taken_over(report: ReloadReport, step: Step) -> Outcome:
 
 def _refused(report: ReloadReport, error: Exception | None) -> Outcome:
     if isinstance(error, ConfigurationError):
-        findings = tuple(
-            dataclasses.replace(each, effect=_WOULD_NOT_START) if each.effect == DOES_NOT_START else each
-            for each in error.findings
-        )
-        return Outcome(replace(report, result=REFUSED, findings=reported(findings)), findings, error)
+        return Outcome(replace(report, result=REFUSED, findings=reported(error.findings)), error.findings, error)
     known = isinstance(error, BrokerError | OSError)
     reason = sentence(str(error)) if known else "the broker failed, see its log"
     return Outcome(replace(report, result=REFUSED, reason=reason), (), error)

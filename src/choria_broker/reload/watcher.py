@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 
 from choria_broker.background import beside
 from choria_broker.config.surroundings.facts import FileGroup
+from choria_broker.errors import NotReadyError
 from choria_broker.host.files import marks_of
 from choria_broker.log.structured import component
 from choria_broker.reload.in_force import InForce
@@ -95,7 +96,8 @@ class FileWatcher:
         if last:
             since = known.since if known else outcome.report.time
             self._reloads.not_used[group] = FileProblem(tuple(map(str, group.files)), since, outcome.report.why)
-        return watch.refused(decision)
+        # Nothing is known of files that an engine that does not answer was to read: they are read again.
+        return watch if isinstance(outcome.error, NotReadyError) else watch.refused(decision)
 
     def _good_again(self, group: FileGroup) -> None:
         if self._reloads.not_used.pop(group, None):

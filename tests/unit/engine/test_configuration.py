@@ -71,11 +71,11 @@ async def test_what_the_engine_refuses_makes_way_for_what_is_in_force() -> None:
     assert engine.file == "third"
 
 
-async def test_of_an_engine_that_says_nothing_nothing_is_known() -> None:
+async def test_an_engine_that_says_nothing_finds_what_is_in_force_when_it_goes_on() -> None:
     engine = Engine(NotReadyError("silence"))
     with pytest.raises(NotReadyError, match="silence"):
         await configuration(engine).apply("second", HELLO)
-    assert engine.file == "second"
+    assert (engine.seen, engine.file) == (["second"], "first")
 
 
 async def test_what_is_revoked_leaves_the_file_alone() -> None:

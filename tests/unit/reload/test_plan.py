@@ -13,7 +13,15 @@ from choria_broker.config.table.schema import Apply
 from choria_broker.config.text.syntax import Document
 from choria_broker.host.facts import FileFact, Mark
 from choria_broker.reload.desired import Circumstances, Desired, desire
-from choria_broker.reload.plan import Difference, changed_settings, pending, pending_restarts, plan, setbacks
+from choria_broker.reload.plan import (
+    Difference,
+    changed_settings,
+    pending,
+    pending_restarts,
+    plan,
+    setbacks,
+    while_running,
+)
 from choria_broker.security.keys import ed25519_verifies
 from choria_broker.settings.finding_codes import Code, Severity
 from choria_broker.settings.findings import DEFAULT, Finding
@@ -173,3 +181,13 @@ def test_changes_are_told_with_their_class() -> None:
 
 def test_keys_that_are_not_the_brokers_are_never_pending() -> None:
     assert pending(state(wanted=("websocket_prt = 4333",))) == ()
+
+
+def test_what_would_keep_a_broker_from_starting_is_said_of_one_that_runs() -> None:
+    refusal = Finding(severity=Severity.REFUSE, code=Code.BAD_VALUE, problem="wrong", remedy="right")
+    warning = dataclasses.replace(refusal, severity=Severity.WARN)
+    found = while_running((refusal, warning))
+    assert [each.effect for each in found] == [
+        "nothing is changed, and the broker would not start",
+        "the broker does not start",
+    ]

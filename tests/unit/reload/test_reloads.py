@@ -38,6 +38,7 @@ class State:
         self.begun = asyncio.Semaphore(0)
         self.may_end = asyncio.Semaphore(0)
         self.taken = 0
+        self.restored = asyncio.Event()
         self.files: list[tuple[tuple[Path, ...], bool]] = []
 
     async def prepare(self) -> Step:
@@ -56,13 +57,23 @@ class State:
         self.state = step.state
         self.taken += 1
 
+    async def restore(self, _engine: object) -> None:
+        self.restored.set()
+
+
+class Answering:
+    """An engine."""
+
+    async def answers(self) -> None:
+        pass
+
 
 @contextlib.asynccontextmanager
 async def owned(state: State) -> AsyncIterator[Reloads]:
     async def after() -> None:
         pass
 
-    reloads = Reloads(state, None, after)  # type: ignore[arg-type] # as far as it is used
+    reloads = Reloads(state, Answering(), after)  # type: ignore[arg-type] # as far as it is used
     reloads.settling = 0
     async with asyncio.timeout(10), reloads.served():
         yield reloads
@@ -171,3 +182,11 @@ async def _given_up(reloads: Reloads) -> Outcome:
     with pytest.raises(NotReadyError, match="stopping"):
         await reloads.ask(COMMAND)
     return None  # type: ignore[return-value] # nobody looks
+
+
+async def test_an_engine_that_did_not_say_what_came_of_it_gets_once_more_what_is_in_force() -> None:
+    state = State(NotReadyError("silence"))
+    state.may_end.release()
+    async with owned(state) as reloads:
+        assert (await reloads.ask(COMMAND)).report.result == "refused"
+        await state.restored.wait()

@@ -69,10 +69,17 @@ class Generation(msgspec.Struct, tag="generation", frozen=True):
 
 
 class Reload(msgspec.Struct, tag="reload", frozen=True):
-    """The engine is to read its configuration file again, and what the file cannot say."""
+    """The engine is to read its configuration file again, and what the file cannot say.
+
+    Attributes:
+        id: number of the call.
+        hello: takes the place of the first frame.
+        deadline: Unix milliseconds from which on nobody waits for it any more, and it is not to happen; 0 for none.
+    """
 
     id: int
     hello: Hello
+    deadline: int = 0
 
 
 class AskAuthorities(msgspec.Struct, tag="authorities", frozen=True):
@@ -97,10 +104,11 @@ class Drain(msgspec.Struct, tag="drain", frozen=True):
 
 
 class Revoked(msgspec.Struct, tag="revoked", frozen=True):
-    """The engine is to read anew the file that says which certificates are revoked."""
+    """The engine is to read anew the file that says which certificates are revoked; ``deadline`` as of ``Reload``."""
 
     id: int
     revoked: str
+    deadline: int = 0
 
 
 class Sessions(msgspec.Struct, tag="sessions", frozen=True):

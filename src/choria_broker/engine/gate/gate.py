@@ -215,7 +215,7 @@ class Gate:
 
         Args:
             hello: takes the place of the first frame.
-            deadline: seconds to wait for it.
+            deadline: seconds to wait for it; from then on the engine lets it be.
 
         Returns:
             Why nothing of the file came into force; empty when it is in force.
@@ -223,7 +223,7 @@ class Gate:
         Raises:
             NotReadyError: there is no engine, or it did not answer in time.
         """
-        call = functools.partial(frames.Reload, hello=hello)
+        call = functools.partial(frames.Reload, hello=hello, deadline=self._until(deadline))
         return await self._reloads.make(functools.partial(self._send, call), deadline, "the reload")
 
     async def revoke(self, file: str, deadline: float) -> str:
@@ -239,12 +239,8 @@ class Gate:
         Raises:
             NotReadyError: there is no engine, or it did not answer in time.
         """
-        transport = self._transport
-        if transport is None or not self.ready.done():
-            raise NotReadyError("the engine is not ready")
-        return await self._reloads.make(
-            lambda number: transport.write(frames.encode(frames.Revoked(number, file))), deadline, "the revocation"
-        )
+        call = functools.partial(frames.Revoked, revoked=file, deadline=self._until(deadline))
+        return await self._reloads.make(functools.partial(self._send, call), deadline, "the revocation")
 
     async def authorities(self, deadline: float) -> tuple[Count, ...]:
         """Have the engine count its connections by the CAs that their certificates are of.
@@ -273,6 +269,9 @@ class Gate:
         """
         call = functools.partial(frames.Drain, order=order)
         return await self._reloads.make(functools.partial(self._send, call), deadline, "the drain")
+
+    def _until(self, deadline: float) -> int:
+        return int((self._clock() + deadline) * 1000)
 
     def _send(self, call: Callable[[int], frames.BrokerFrame], number: int) -> None:
         """Send a call of this number to an engine that is ready."""
