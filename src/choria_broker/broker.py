@@ -140,6 +140,7 @@ class NetworkBroker:
                 reloads=self.reloads,
                 engine=self._engine,
                 health=lambda: self._reporter.health().condition,
+                health_changes=lambda: self._reporter.watch.book,
                 ended=self.enforcement.ended,
             ),
             srv_lookups=loaded.srv_lookups if loaded else 0,
@@ -394,6 +395,7 @@ class NetworkBroker:
                 self.reloads.served(),
                 self.watcher.watching(),
                 self.drains.served(lambda: succession.leaving),
+                self._reporter.watch.watching(),
             ):
                 if succession.follows:
                     self._started.set()

@@ -41,7 +41,7 @@ def made(folder: Path, authority: Authority, node: Node, other: Node, nowhere: N
     path = folder / f"{node.identity}.conf"
     path.write_text(f"{text}plugin.choria.network.listen_address = 127.0.0.1\n", encoding="utf-8")
     one = NetworkBroker.from_file(path)
-    one.statistics.poller._interval = 0.1
+    one.statistics.poller._interval = one._reporter.watch._interval = 0.1
     return one
 
 
@@ -65,11 +65,16 @@ async def test_the_status_of_the_page_is_that_of_a_broker(tmp_path: Path, author
         with pytest.raises(Exception, match="Authorization Violation"):
             async with client(first, authority.context()):
                 pass
-        found = await shows(one, "/choria/status", lambda status: status["health"] == told["health"])
+        found = await shows(
+            one, "/choria/status", lambda status: status["health"] == told["health"] and status["health_since"]
+        )
 
     for key in ("accepted", "refused"):  # Counts of this run; what they look like is the same.
         assert set(found[key]) <= set(told[key])
         del found[key], told[key]
+    assert list(found["health_changes"][0]) == list(told["health_changes"][0])
+    for each in (found, told):  # What came and went while the links came up is chance.
+        each["health_changes"] = []
     for each in (found, told):  # Which member dials the other is chance.
         del each["authorities"]["authorities"][0]["connections"]
     assert shape(found) == shape(told)
@@ -90,6 +95,17 @@ def test_every_alert_is_explained_with_its_severity() -> None:
     )
     explained = [(names(row[0])[0], row[1]) for row in rows(PAGE, "The alerts")]
     assert sorted(explained) == sorted(alerts)
+
+
+def test_every_alert_names_a_page_that_is_there() -> None:
+    texts = re.findall(
+        r'- alert: (\w+)$.*?description: "(.*)"$', RULES.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    for alert, text in texts:
+        page = re.search(r"See (docs/\S+\.md)\.$", text.splitlines()[0].removesuffix('"'))
+        assert page is not None, alert
+        for kind in ("gateway", "leafnode"):
+            assert (ROOT / page[1].replace("{{$labels.kind}}", kind)).is_file(), alert
 
 
 def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:

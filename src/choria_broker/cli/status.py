@@ -13,12 +13,14 @@ from choria_broker.cli.explanation import denied_words
 from choria_broker.cli.options import as_json, running_broker
 from choria_broker.control.client import ask_status
 from choria_broker.settings import durations
+from choria_broker.status.changes import HealthChange
 from choria_broker.status.document import AuthoritiesReport, AuthorityReport, RecentDecision, Status
 from choria_broker.status.drains import OFF
 from choria_broker.status.revocation import RevocationReport
 from choria_broker.streams.report import Report
 
 _SHOWN_NAMES = 20
+_SHOWN_CHANGES = 5
 _SHORT = 16
 _NOT_KNOWN = "connection state unknown: set plugin.choria.stats_port"
 
@@ -41,6 +43,7 @@ def _text(found: Status) -> Iterator[str]:
     yield f"Health: {found.health.sentence}"
     if len(found.health.reasons) > 1:
         yield from (f"  {reason}" for reason in found.health.reasons)
+    yield from _changes(found.health_changes)
     if found.drain.state != OFF:
         drain = found.drain
         yield f"Drain {drain.plan}, by {drain.by}, since {_moment(drain.since)}: {drain.sentence}"
@@ -64,6 +67,14 @@ def _text(found: Status) -> Iterator[str]:
     if found.recent:
         yield "Latest decisions:"
         yield from map(_decision, found.recent)
+
+
+def _changes(found: Sequence[HealthChange]) -> Iterator[str]:
+    if found:
+        yield "Changes of health:"
+    for each in found[:_SHOWN_CHANGES]:
+        lasted = f", after {durations.in_go(float(round(each.lasted)))} of {each.old}" if each.lasted else ""
+        yield f"  {_moment(each.time)} {each.sentence}{lasted}"
 
 
 def _refusals(found: Status) -> Iterator[str]:

@@ -48,6 +48,8 @@ class Measured:
         pending_restart: settings that were changed and that only a restart takes over.
         revoked: what is revoked.
         health: the condition the broker is in.
+        health_since: since when, Unix seconds; 0 in the first moments.
+        health_changes: how often it has changed, by what it became.
         findings: what was found while the settings were read.
         unverified_account: clients that present nothing are let into an account.
         certificates: those the broker works with.
@@ -73,6 +75,8 @@ class Measured:
     pending_restart: Sequence[str] = ()
     revoked: Revoked = NOTHING
     health: enum.StrEnum | None = None
+    health_since: float = 0.0
+    health_changes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     findings: Sequence[Finding] = ()
     unverified_account: bool = False
     certificates: Sequence[Certificate] = ()
@@ -301,6 +305,17 @@ _BROKER = (
     ),
     _gauge(
         "choria_broker_health", "1 for the condition that the broker is in, 0 for the others.", _conditions, "condition"
+    ),
+    _gauge(
+        "choria_broker_health_since_timestamp_seconds",
+        "Since when the broker is in its condition, in Unix seconds.",
+        lambda at: at.health_since or None,
+    ),
+    _counter(
+        "choria_broker_health_changes_total",
+        "Changes of the broker's condition, by what it became.",
+        lambda at: at.health_changes,
+        "condition",
     ),
     _gauge(
         "choria_broker_peers_configured",

@@ -34,6 +34,7 @@ from choria_broker.stats.links import Link, links
 from choria_broker.stats.membership import Learnt
 from choria_broker.stats.metrics import Measured, families
 from choria_broker.stats.poller import INTERVAL, LATELY, Poller
+from choria_broker.stats.readings import Readings
 from choria_broker.stats.revoked import Revoked
 from choria_broker.stats.tallies import Tallies
 from choria_broker.streams.ledger import StreamCounts
@@ -68,6 +69,18 @@ class Reloads(Protocol):
         ...
 
 
+class HealthChanges(Protocol):
+    """Knows of changes of health.
+
+    Attributes:
+        since: since when the condition lasts, Unix seconds; 0 in the first moments.
+        counts: how often health changed to each condition.
+    """
+
+    since: float
+    counts: dict[str, int]
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the parts of a broker tell of themselves.
@@ -79,6 +92,7 @@ class Parts:
         engine: the engine.
         ended: sessions that were ended because of revocation or expiry, by cause.
         health: gives the condition the broker is in, one of all it can be in.
+        health_changes: gives how often it has changed, and since when it is what it is.
     """
 
     audit: AuditCounts
@@ -86,6 +100,7 @@ class Parts:
     reloads: Reloads
     engine: EngineLife
     health: Callable[[], enum.StrEnum]
+    health_changes: Callable[[], HealthChanges]
     ended: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
@@ -112,6 +127,8 @@ class BrokerStatistics:
         tallies: what the parts of the broker count for the families all Choria programs have.
         certificates: those the broker works with, as the files were when last read.
         authorities: the CAs of those files, and what hung on them at the last count; None before the first.
+        interval: seconds between two polls of the engine.
+        news: called after each reading.
     """
 
     def __init__(
@@ -133,12 +150,13 @@ class BrokerStatistics:
         self._parts = parts
         self.acquaintance = Acquaintance(settings)
         self.apply(settings, ())
-        self.poller = Poller(lambda: parts.engine.pages, interval=interval, heard=self.acquaintance.heard)
+        self.news: Callable[[], None] = lambda: None
+        self.poller = Poller(lambda: parts.engine.pages, interval=interval, heard=self._heard)
         self.tallies = Tallies(srv_lookups=srv_lookups)
         self.certificates: tuple[Certificate, ...] = ()
         self.authorities: Uses | None = None
         self._trusted: tuple[Authority, ...] = ()
-        self._interval = interval
+        self.interval = interval
         self._counted_at: float | None = None
         self.registry = CollectorRegistry()
         self.registry.register(FamilyCollector(self._families))
@@ -153,7 +171,7 @@ class BrokerStatistics:
     def silent(self) -> bool:
         """The engine has not answered lately, neither on the gate nor, where they are read, with its pages."""
         counted = self._counted_at
-        late = counted is not None and time.monotonic() - counted > LATELY * self._interval
+        late = counted is not None and time.monotonic() - counted > LATELY * self.interval
         return late or self.poller.answering is False
 
     @property
@@ -223,7 +241,7 @@ class BrokerStatistics:
 
     async def _count_regularly(self) -> None:
         while True:
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(self.interval)
             await self._count()
 
     async def _count(self) -> None:
@@ -232,12 +250,17 @@ class BrokerStatistics:
             self._counted_at = time.monotonic()
             self.authorities = uses(self._trusted, counts, time.time())
 
+    def _heard(self, readings: Readings) -> None:
+        self.acquaintance.heard(readings)
+        self.news()
+
     def page(self) -> bytes:
         """Write all metrics; any thread may ask."""
         return exposition(self.registry)
 
     def _families(self) -> tuple[Family, ...]:
         parts, settings = self._parts, self._settings
+        changes = parts.health_changes()
         measured = Measured(
             identity=settings.identity,
             sha=build().sha,
@@ -254,6 +277,8 @@ class BrokerStatistics:
             pending_restart=self._pending,
             revoked=Revoked(settings.network.revocation, time.time(), parts.ended),
             health=parts.health(),
+            health_since=changes.since,
+            health_changes=changes.counts,
             findings=self._findings,
             unverified_account=bool(settings.network.unverified_account),
             certificates=self.certificates,

@@ -9,6 +9,7 @@ import msgspec
 from choria_broker.audit.denials import Noted
 from choria_broker.audit.throttle import Refused
 from choria_broker.stats.links import Link
+from choria_broker.status.changes import HealthChange
 from choria_broker.status.drains import DrainReport
 from choria_broker.status.reloads import FileProblem, PendingRestart, ReloadReport
 from choria_broker.status.revocation import RevocationReport
@@ -257,6 +258,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         reload: what came of the last reload, None before the first.
         file_problems: files that were changed and cannot be used.
         drain: whether connections are moved elsewhere, and how far that is.
+        health_since: since when health has its condition, Unix seconds; 0 in the first moments.
+        health_changes: the latest changes of health, the latest first.
         last_success: when the last reload ended that was not refused, or the broker was started, Unix seconds.
     """
 
@@ -290,6 +293,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     last_success: float = 0.0
     file_problems: tuple[FileProblem, ...] = ()
     drain: DrainReport = DrainReport()
+    health_since: float = 0.0
+    health_changes: tuple[HealthChange, ...] = ()
 
 
 class Status(Overview, frozen=True, kw_only=True):

@@ -33,10 +33,17 @@ class Health:
     Attributes:
         condition: the one word.
         reasons: what needs attention, the worst first, each a sentence without its full stop.
+        progress: the one of them that only tells how far something is that was asked for; empty without one.
     """
 
     condition: Condition
     reasons: tuple[str, ...] = ()
+    progress: str = ""
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The reasons that somebody should look into."""
+        return tuple(each for each in self.reasons if each != self.progress)
 
     @property
     def sentence(self) -> str:
@@ -113,9 +120,9 @@ def assess(symptoms: Symptoms, now: float) -> Health:
     draining = (symptoms.draining,) if symptoms.draining else ()
     reasons = tuple(dict.fromkeys((*failing, *draining, *_degraded(symptoms, now))))
     if failing:
-        return Health(Condition.FAILING, reasons)
+        return Health(Condition.FAILING, reasons, symptoms.draining)
     if draining:
-        return Health(Condition.DRAINING, reasons)
+        return Health(Condition.DRAINING, reasons, symptoms.draining)
     return Health(Condition.DEGRADED if reasons else Condition.OK, reasons)
 
 

@@ -41,6 +41,7 @@ from choria_broker.status.health import Health, assess, days_left
 from choria_broker.status.reloads import FileProblem, PendingRestart, ReloadReport
 from choria_broker.status.revocation import revocation_report
 from choria_broker.status.symptoms import Observations, symptoms
+from choria_broker.status.watch import HealthWatch
 from choria_broker.streams.ledger import Ledger, Noted
 
 
@@ -92,6 +93,7 @@ class Acts:
 
 _ADDRESSES = 50
 _DECISIONS = 20
+_CHANGES = 10
 _SINCE = "running since"
 
 
@@ -109,6 +111,7 @@ class StatusReporter:
 
     Attributes:
         upgrade: the last upgrade, None before the first.
+        watch: looks at the health.
     """
 
     def __init__(
@@ -132,14 +135,18 @@ class StatusReporter:
         self._clock = clock
         self._since = clock()
         self.upgrade: UpgradeReport | None = None
+        self.watch = HealthWatch(self.health, statistics.interval, clock)
+        statistics.news = self.watch.news
 
     def remember(self, succession: Succession) -> None:
         """Tell the next program since when the broker runs."""
         succession.tell(_SINCE, self._since)
+        self.watch.remember(succession)
 
     def recall(self, succession: Succession) -> None:
         """The broker runs since the first program of its process."""
         self._since = succession.told(_SINCE, float) or self._since
+        self.watch.recall(succession)
 
     def apply(
         self, settings: Settings, findings: tuple[Finding, ...], pending: tuple[PendingRestart, ...] = ()
@@ -203,6 +210,8 @@ class StatusReporter:
             "stream_troubles": tuple(_trouble(noted) for noted in self._ledger.troubles),
             "store": _store(readings) if settings.network.streams.store else None,
             "health": HealthReport(health.condition.value, health.sentence, health.reasons),
+            "health_since": self.watch.book.since,
+            "health_changes": self.watch.book.changes[:_CHANGES],
             "engine": EngineReport(
                 engine.pid,
                 round(now - engine.since, 1) if engine.pid else 0.0,

@@ -1,0 +1,89 @@
+"""Looks at the health of the broker all the time, and says when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+
+from choria_broker.host.succession import Succession
+from choria_broker.log.structured import component
+from choria_broker.settings import durations
+from choria_broker.status.changes import HealthBook, HealthChange, Left
+from choria_broker.status.health import Condition, Health
+
+_LEFT = "health"
+_LEVELS = {Condition.FAILING.value: logging.ERROR, Condition.DEGRADED.value: logging.WARNING}
+_MOST_SHOWN = 20
+"""Reasons in one line; all are in the status."""
+
+
+class HealthWatch:
+    """Writes each change of health into the log, and keeps the latest.
+
+    Args:
+        health: tells the health.
+        interval: seconds between two looks, unless there are news before.
+        clock: Unix time in seconds.
+
+    Attributes:
+        book: the changes so far.
+    """
+
+    def __init__(self, health: Callable[[], Health], interval: float, clock: Callable[[], float] = time.time) -> None:
+        """Nothing was looked at yet."""
+        self.book = HealthBook()
+        self._health = health
+        self._interval = interval
+        self._clock = clock
+        self._news = asyncio.Event()
+        self._log = component("health")
+
+    def remember(self, succession: Succession) -> None:
+        """Tell the next program how health was."""
+        succession.tell(_LEFT, self.book.left())
+
+    def recall(self, succession: Succession) -> None:
+        """Go on with what the program before has seen."""
+        left = succession.told(_LEFT, Left)
+        if left:
+            self.book.go_on(left)
+
+    def news(self) -> None:
+        """Look soon: something may have changed."""
+        self._news.set()
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Look at intervals, as long as the context lasts."""
+        async with asyncio.TaskGroup() as tasks:
+            looking = tasks.create_task(self._look(), name="health")
+            try:
+                yield
+            finally:
+                looking.cancel()
+
+    async def _look(self) -> None:
+        # Links come up in the first moments, and until then nothing is wrong.
+        await asyncio.sleep(self._interval)
+        while True:
+            self._news.clear()
+            change = self.book.told(self._health(), self._clock())
+            if change:
+                self._say(change)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._news.wait()
+
+    def _say(self, change: HealthChange) -> None:
+        fields: dict[str, object] = {"old": change.old, "new": change.new}
+        if change.reasons:
+            fields["reasons"] = "; ".join(change.reasons[:_MOST_SHOWN])
+        if change.gone:
+            fields["gone"] = "; ".join(change.gone[:_MOST_SHOWN])
+        if change.lasted:
+            fields["lasted"] = durations.in_go(float(round(change.lasted)))
+        level = _LEVELS.get(change.new, logging.INFO) if change.added else logging.INFO
+        self._log.log(level, change.sentence, **fields)
