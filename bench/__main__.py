@@ -25,6 +25,7 @@ from bench import (
     storm,
     streams,
     throughput,
+    upgrades,
 )
 from bench.building import MeasurementError
 from bench.load import build_connector
@@ -46,6 +47,7 @@ _MEASUREMENTS = {
     "scraping": scraping.measure,
     "revocation": revocation.measure,
     "reloads": reloads.measure,
+    "upgrades": upgrades.measure,
 }
 
 

@@ -39,6 +39,7 @@ class Outcome:
         late_p99_ms: how far the load itself was behind its plan.
         answer_p50_ms: median from CONNECT to PONG.
         answer_p99_ms: from CONNECT to PONG, all but the slowest in a hundred.
+        answer_longest_ms: the slowest of all.
         whole_p99_ms: from dialling to PONG.
     """
 
@@ -49,6 +50,7 @@ class Outcome:
     late_p99_ms: float
     answer_p50_ms: float
     answer_p99_ms: float
+    answer_longest_ms: float
     whole_p99_ms: float
 
 

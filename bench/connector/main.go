@@ -53,6 +53,7 @@ type report struct {
 	LateP99   float64 `json:"late_p99_ms"`
 	AnswerP50 float64 `json:"answer_p50_ms"`
 	AnswerP99 float64 `json:"answer_p99_ms"`
+	AnswerMax float64 `json:"answer_longest_ms"`
 	WholeP99  float64 `json:"whole_p99_ms"`
 }
 
@@ -254,7 +255,7 @@ func summary(outcomes []outcome, took time.Duration) report {
 	}
 	told.Connected = len(answer)
 	told.LateP99, told.WholeP99 = quantile(late, 0.99), quantile(whole, 0.99)
-	told.AnswerP50, told.AnswerP99 = quantile(answer, 0.5), quantile(answer, 0.99)
+	told.AnswerP50, told.AnswerP99, told.AnswerMax = quantile(answer, 0.5), quantile(answer, 0.99), quantile(answer, 1)
 	return told
 }
 

@@ -3,106 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import dataclasses
 import json
 import os
 import shutil
 import signal
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import psutil
 import pytest
-from nats.aio.client import Client
 
-from choria_broker.client_end import let_go
 from choria_broker.engine.binary import locate
 from support.busy import busy
 from support.command import Program, started
-from support.testbed import Authority, OrderedClient, configuration, free_port
+from support.testbed import Authority, free_port
+from support.upgrading import Place, connected, install, placed, running
 
+pytestmark = pytest.mark.timeout(180)  # The program starts several times.
 CONNECTIONS = int(os.environ.get("UPGRADE_CONNECTIONS", "60"))
 UPGRADES = int(os.environ.get("UPGRADES", "3"))
 RATE = 50
-PROGRAM = Path(sys.executable).parent / "choria-broker"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Place:
-    """A broker's configuration and where it is reached."""
-
-    config: Path
-    log: Path
-    client: int
-    statistics: int
-
-    async def command(self, *words: str) -> tuple[int, str, str]:
-        """Run a command about the broker; its exit status and output."""
-        process = await asyncio.create_subprocess_exec(
-            PROGRAM, words[0], "--config", self.config, *words[1:], stdout=-1, stderr=-1
-        )
-        out, error = await process.communicate()
-        return await process.wait(), out.decode(), error.decode()
-
-    async def status(self) -> dict[str, Any]:
-        """Ask the broker how it is."""
-        code, out, error = await self.command("status", "--json")
-        assert code == 0, error
-        found: dict[str, Any] = json.loads(out)
-        return found
-
-    async def metrics(self) -> dict[str, float]:
-        """Read the broker's metrics."""
-        async with aiohttp.ClientSession() as session:
-            text = await (await session.get(f"http://127.0.0.1:{self.statistics}/metrics")).text()
-        lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
-        return {name: float(number) for name, _, number in lines}
 
 
 @pytest.fixture
 def place(tmp_path: Path, authority: Authority) -> Place:
-    client, statistics, log = free_port(), free_port(), tmp_path / "broker.log"
-    config = configuration(
-        tmp_path,
-        authority,
-        logfile=log,
-        network__client_port=client,
-        plugin__choria__stats_port=statistics,
-    )
-    return Place(config, log, client, statistics)
-
-
-@contextlib.asynccontextmanager
-async def running(place: Place, path: Path = PROGRAM, **environment: str) -> AsyncIterator[Program]:
-    words = ("run", "--config", place.config)
-    async with started(*words, log=place.log, environment=environment, program=path) as program:
-        await program.told("READY=1")
-        yield program
-        program.send(signal.SIGTERM)
-        assert await program.ended() == 0
-
-
-@contextlib.asynccontextmanager
-async def connected(place: Place, authority: Authority) -> AsyncIterator[Client]:
-    """Connect a client that has to stay."""
-    client, lost = OrderedClient(), asyncio.Event()
-
-    async def closed() -> None:
-        lost.set()
-
-    context = authority.context(authority.issue("bob.mcollective"))
-    await client.connect(
-        f"tls://127.0.0.1:{place.client}", tls=context, allow_reconnect=False, connect_timeout=20, closed_cb=closed
-    )
-    try:
-        yield client
-        assert not lost.is_set()
-    finally:
-        await let_go(client)
+    return placed(tmp_path, authority)
 
 
 async def test_nobody_is_dropped_or_refused_and_everything_lives_on(place: Place, authority: Authority) -> None:
@@ -133,27 +57,6 @@ async def test_nobody_is_dropped_or_refused_and_everything_lives_on(place: Place
         assert counted >= CONNECTIONS
         acts = [line for line in program.lines() if line.get("act") == "upgrade"]
         assert [each["outcome"] for each in acts] == ["done"]
-
-
-SCRIPT = """#!{python}
-import os, sys
-import choria_broker
-choria_broker.__version__ = "{version}"
-TRIED = "standin" in sys.argv
-{more}
-from choria_broker.cli import program
-program()
-"""
-
-
-def install(path: Path, version: str, more: str = "") -> Path:
-    """Install a program of a version, in the place of what is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(SCRIPT.format(python=sys.executable, version=version, more=more), encoding="utf-8")
-    fresh.chmod(0o755)
-    fresh.rename(path)
-    return path
 
 
 @pytest.fixture
@@ -238,12 +141,16 @@ async def test_a_program_that_cannot_be_executed_leaves_this_one_at_work(
         assert act["outcome"] == "refused, nothing has changed"
 
 
-async def test_a_program_that_fails_after_its_trial_leaves_no_orphan(place: Place, installed: Path) -> None:
+async def test_a_program_that_fails_after_its_trial_is_named_at_once_and_leaves_no_orphan(
+    place: Place, installed: Path
+) -> None:
     async with started("run", "--config", place.config, log=place.log, program=installed) as program:
         await program.told("READY=1")
         engine = (await place.status())["engine"]["pid"]
         install(installed, "2.0.0", 'sys.exit("after all") if not TRIED else None')
-        program.send(signal.SIGUSR2)
+        code, out, _ = await place.command("upgrade", "--json")
+        assert (code, json.loads(out)["result"]) == (1, "ended")
+        assert json.loads(out)["reason"].startswith("the broker ended while version 2.0.0 was taking over, and its ")
         assert await program.ended() == 1
         async with asyncio.timeout(20):
             while Path(f"/proc/{engine}").exists():

@@ -47,6 +47,22 @@ class Program:
                 continue
         return told
 
+    @contextlib.asynccontextmanager
+    async def heard(self) -> AsyncIterator[list[str]]:
+        """Take in what the program tells the service manager as long as the context lasts, and yield that."""
+        loop, heard = asyncio.get_running_loop(), list[str]()
+
+        async def hear() -> None:
+            while True:
+                heard.append((await loop.sock_recv(self._notifications, 4096)).decode())
+
+        async with asyncio.TaskGroup() as tasks:
+            hearing = tasks.create_task(hear())
+            try:
+                yield heard
+            finally:
+                hearing.cancel()
+
     def forget(self) -> None:
         """Throw away what the program has told the service manager so far."""
         with contextlib.suppress(BlockingIOError):

@@ -9,7 +9,7 @@ import msgspec
 
 from choria_broker.cli.answers import fail, print_json, show
 from choria_broker.cli.options import as_json, running_broker
-from choria_broker.control.client import ControlError, ask_upgrade
+from choria_broker.control.client import ControlError, EndedError, ask_upgrade
 from choria_broker.status.document import UpgradeReport
 
 _RESTART_NEEDED = 3
@@ -22,13 +22,15 @@ def upgrade(*, config: Path, as_json: bool) -> None:
     """Have a running broker go on with the program that is installed by now; connections are kept.
 
     Exit status 0: it has. 3: it has, but its engine is older than the installed one and needs a restart. 1: nothing
-    has changed, because the installed program cannot take over, or the broker could not be asked.
+    has changed, because the installed program cannot take over, or the broker could not be asked; or the broker ended
+    on the way, and its connections with it.
     """
     try:
         report = ask_upgrade(config)
     except ControlError as error:
         if as_json:
-            print_json({"result": "refused", "reason": str(error)})
+            result = "ended" if isinstance(error, EndedError) else "refused"
+            print_json({"result": result, "reason": str(error)})
             raise SystemExit(1) from error
         fail(str(error))
     show({"result": "upgraded"} | msgspec.to_builtins(report), text(report), as_json=as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import time
@@ -50,6 +49,9 @@ UPGRADE_PATIENCE = 60.0
 """Seconds to wait for the installed program to be tried, and then for it to take over."""
 
 _ASK_AGAIN = 0.1
+_GONE_FOR = 1.0
+"""Seconds without anybody at the socket, which a broker that is upgraded keeps open, after which it has ended."""
+
 _ROOT = 0
 _CHUNK = 65536
 _T = TypeVar("_T")
@@ -65,6 +67,10 @@ class NotRunningError(ControlError):
 
 class UnansweredError(ControlError):
     """The broker has no answer; the message is its reason."""
+
+
+class EndedError(ControlError):
+    """The broker ended while it did what it was asked for."""
 
 
 def ask_status(configuration: Path, environ: Mapping[str, str] | None = None) -> Status:
@@ -179,7 +185,7 @@ def ask_upgrade(configuration: Path, environ: Mapping[str, str] | None = None) -
     """Have the broker that runs on a configuration file go on with the installed program, and wait until it has.
 
     Raises:
-        ControlError: it could not be asked, refused, or did not answer afterwards.
+        ControlError: it could not be asked, refused, ended meanwhile, or did not answer afterwards.
     """
     begun = _ask(configuration, UpgradeRequest(), Answer[UpgradeBegun], environ, UPGRADE_PATIENCE)
     report = _report_of(begun, configuration, environ)
@@ -190,16 +196,32 @@ def ask_upgrade(configuration: Path, environ: Mapping[str, str] | None = None) -
 
 def _report_of(begun: UpgradeBegun, configuration: Path, environ: Mapping[str, str] | None) -> UpgradeReport:
     """Wait until the broker tells what came of an upgrade."""
-    until = time.monotonic() + UPGRADE_PATIENCE
-    while time.monotonic() < until:
-        with contextlib.suppress(ControlError):
-            report = ask_status(configuration, environ).upgrade
-            if report and report.begun == begun.begun:
-                return report
+    until, met = time.monotonic() + UPGRADE_PATIENCE, time.monotonic()
+    while (now := time.monotonic()) < until:
+        try:
+            status = ask_status(configuration, environ)
+        except NotRunningError:
+            if now - met >= _GONE_FOR:
+                raise EndedError(_ended(begun)) from None
+        except ControlError:
+            met = time.monotonic()
+        else:
+            met = time.monotonic()
+            if status.upgrade and status.upgrade.begun == begun.begun:
+                return status.upgrade
+            if begun.pid not in {0, status.pid}:
+                raise EndedError(f"{_ended(begun)}. A broker of version {status.version} was started in its place")
         time.sleep(_ASK_AGAIN)
     raise ControlError(
         f"the broker did not tell within {UPGRADE_PATIENCE:.0f} s that version {begun.after} has taken over; "
         "its log and the service manager know more"
+    )
+
+
+def _ended(begun: UpgradeBegun) -> str:
+    return (
+        f"the broker ended while version {begun.after} was taking over, and its connections with it; its log and the "
+        "service manager know why"
     )
 
 

@@ -73,6 +73,7 @@ class Pulse:
         self._watched = patience is not None
         self._every = min(STATUS_EVERY, (patience or STATUS_EVERY * 3) / 3)
         self._stopping, self._answered = False, True
+        self._due = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
@@ -87,9 +88,10 @@ class Pulse:
             raise root_cause(group) from None
 
     def shows(self) -> None:
-        """Tell the manager at once how the broker is."""
+        """Tell the manager at once how the broker is; the next sign of life follows without delay."""
         if self._wanted:
             systemd.tell(self._status())
+            self._due.set()
 
     def stops(self) -> None:
         """Tell the manager that the broker stops now; ``beating`` goes on until it has."""
@@ -103,7 +105,10 @@ class Pulse:
             alive = await self._answers() or self._stopping
             extended = [self._extended()] if self._stopping else []
             systemd.tell("\n".join([self._status(), *extended, *(["WATCHDOG=1"] if alive and self._watched else [])]))
-            await asyncio.sleep(self._every)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._every):
+                    await self._due.wait()
+            self._due.clear()
 
     async def _answers(self) -> bool:
         try:

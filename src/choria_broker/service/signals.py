@@ -27,7 +27,8 @@ class Signals:
     """The program's reaction to signals.
 
     Before the broker serves, a request to stop ends the program with status 0, and one to reload waits; while it
-    serves, requests are handed to it; afterwards they are ignored.
+    serves, requests are handed to it; afterwards they are ignored. A program that goes on with what another has left
+    has both wait, for there is a broker to be stopped.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class Signals:
         self._reload: Callable[[], None] = self._remember
         self._upgrade: Callable[[], object] = _nothing
         self._early = False
+        self._early_stops: list[signal.Signals] = []
         self._late: list[int] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -60,7 +62,7 @@ class Signals:
         """Hand requests to a broker that runs in the current event loop.
 
         Args:
-            stop: told of each request to stop, in the loop.
+            stop: told of each request to stop, in the loop; also of those that waited.
             reload: told of each request to reload, in the loop; also of one that came before.
             upgrade: told of each request to run the installed program, in the loop.
             leaving: tells at the end whether that program goes on, which then has the signals that come from there on.
@@ -71,6 +73,8 @@ class Signals:
         self._upgrade = lambda: _in_loop(loop, upgrade)
         if self._early:
             reload()
+        for number in self._early_stops:
+            stop(number)
         try:
             yield
         finally:
@@ -86,7 +90,8 @@ class Signals:
             signal.pthread_kill(threading.main_thread().ident or 0, number)
 
     def release(self) -> None:
-        """Take the signals that waited."""
+        """Take the signals that waited; requests to stop wait on, for the broker."""
+        self._stop = self._early_stops.append
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
 
     def _put_off(self, number: int, _frame: object) -> None:

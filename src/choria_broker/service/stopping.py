@@ -42,7 +42,9 @@ class Stop:
         network = self._broker.settings.network
         _log.info(f"Shutting down on {NAMES[number]}")
         _log.info(f"Setting forced shutdown to {durations.in_go(network.soft_shutdown_timeout)}")
-        self._over = network.drain_on_stop if self._broker.started else 0.0
+        # One that follows another program has connections from its beginning.
+        serves = self._broker.started or self._broker.succession.follows
+        self._over = network.drain_on_stop if serves else 0.0
         self._wanted.set()
         if not self._over:
             self._stop()

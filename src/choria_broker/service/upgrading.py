@@ -153,13 +153,13 @@ class Upgrades:
             held, gate = await broker.hand_over.hold(_HOLD)
             undone.callback(broker.hand_over.go_on)
             await stand_in.serve(held, gate)
+            leave(broker.succession, left)
+            broker.succession.bequeath(CHANNEL, stand_in.channel.fileno())
+            broker.succession.tell(CHANNEL, stand_in.pid)
             undone.pop_all()  # Reloads wait for the next program.
-        leave(broker.succession, left)
-        broker.succession.bequeath(CHANNEL, stand_in.channel.fileno())
-        broker.succession.tell(CHANNEL, stand_in.pid)
         stand_in.close()
         broker.leave()
-        return UpgradeBegun(__version__, version, left.begun)
+        return UpgradeBegun(__version__, version, left.begun, os.getpid())
 
 
 def _copy(broker: NetworkBroker, left: Left) -> bytes:

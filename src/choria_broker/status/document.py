@@ -196,11 +196,13 @@ class UpgradeBegun(msgspec.Struct, frozen=True):
     Attributes:
         before, after: versions of the program.
         begun: when it was asked for, Unix seconds.
+        pid: of the broker, which stays; 0 when the broker does not tell.
     """
 
     before: str
     after: str
     begun: float
+    pid: int = 0
 
 
 class UpgradeReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import collections
 import contextlib
 import dataclasses
 import os
+import signal
 import socket
 
 import msgspec
@@ -56,6 +57,8 @@ def relieved(succession: Succession) -> Work | None:
 
     It takes a moment, and blocks: nothing else goes on in that.
 
+    One that does not stop in time is killed: the engine has one who answers it.
+
     Returns:
         None where there is no stand-in, or no more; what was decided is unknown then.
     """
@@ -70,6 +73,9 @@ def relieved(succession: Succession) -> Work | None:
             _log.error(
                 "Who answered the engine during the upgrade has ended, and its decisions are lost", why=str(error)
             )
+            if pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)  # Nobody has waited for it: the number is still its own.
             return None
         finally:
             if pid:

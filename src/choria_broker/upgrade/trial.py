@@ -17,7 +17,6 @@ from choria_broker.host.children import Child
 from choria_broker.host.succession import Succession, read_unnamed, unnamed
 from choria_broker.upgrade.channel import ChannelError, Serve, Serving, Trial, Tried, channel, receive, send
 from choria_broker.upgrade.program import Program
-from choria_broker.upgrade.relief import Work, relieve
 
 COMMAND = "standin"
 """The command that a stand-in is started with."""
@@ -114,12 +113,6 @@ class StandIn:
             await self._received(Serving, _SERVE)
         except (ChannelError, TimeoutError) as error:
             raise UpgradeError("the installed program was tried, and then did not answer the engine") from error
-
-    def relieved(self) -> Work | None:
-        """Have it stop answering; None when what it did is not known."""
-        with contextlib.suppress(ChannelError, OSError):
-            return relieve(self.channel)
-        return None
 
     async def end(self) -> None:
         """End it, and wait until it has gone."""

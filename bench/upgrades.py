@@ -1,0 +1,66 @@
+"""What an upgrade takes, and how long a login waits that comes in the middle of it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from bench.building import MeasurementError
+from bench.load import Login, connections, fresh_logins
+from bench.results import Line, Pairs, Row
+from bench.servers import Server
+from bench.workbench import Workbench
+from choria_broker.control.client import ControlError, ask_upgrade
+
+_RATE = 50
+_SECONDS = 6.0
+
+
+def measure(bench: Workbench) -> list[Line]:
+    """Have the broker go on with the same program, in turns with the same logins and no upgrade."""
+    count = int(_RATE * _SECONDS)
+    during: list[float] = []
+    alone: list[float] = []
+    taken: list[float] = []
+    with bench.site.broker() as broker:
+        for _ in range(bench.scale.turns + 1):
+            logins = fresh_logins(count)
+            alone.append(_longest(bench, broker, logins))
+            longest, seconds = _upgraded(bench, broker, fresh_logins(count))
+            during.append(longest)
+            taken.append(seconds)
+    load = f"{_RATE} new TLS connections with client tokens per second"
+    spread = f"{min(taken[1:]):.2f} to {max(taken[1:]):.2f} s"
+    return [
+        Pairs(during[1:], alone[1:]).row(
+            f"Longest wait from CONNECT to PONG during an upgrade, {load}", "no upgrade", _ms
+        ),
+        Row("An upgrade, until the new program serves", f"{statistics.median(taken[1:]):.2f} s", "no peer can", spread),
+    ]
+
+
+def _upgraded(bench: Workbench, broker: Server, logins: Sequence[Login]) -> tuple[float, float]:
+    """Return milliseconds of the longest wait, and seconds of the upgrade.
+
+    Raises:
+        MeasurementError: the broker refused, or took longer than the logins did.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        upgrade = pool.submit(ask_upgrade, bench.site.choria)
+        longest = _longest(bench, broker, logins)
+        if not upgrade.done():
+            raise MeasurementError(f"an upgrade took longer than the {_SECONDS:.0f} s of logins beside it")
+        try:
+            return longest, upgrade.result().seconds
+        except ControlError as error:
+            raise MeasurementError(str(error)) from error
+
+
+def _longest(bench: Workbench, broker: Server, logins: Sequence[Login]) -> float:
+    with connections(bench.connector, bench.site, broker, len(logins), logins=logins, rate=_RATE) as outcome:
+        return outcome.answer_longest_ms
+
+
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:.1f} ms"
