@@ -15,7 +15,7 @@ from support.surroundings import Machine
 from support.testbed import Authority, client, free_port
 
 PAGES = ROOT / "docs/how-to"
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 def printed(machine: Machine, page: str, number: int, port: int) -> NetworkBroker:

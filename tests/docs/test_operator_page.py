@@ -14,7 +14,7 @@ from support.surroundings import Machine
 from support.testbed import Authority, client
 
 PAGE = ROOT / "docs/how-to/operator-mode.md"
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 def printed(machine: Machine) -> NetworkBroker:

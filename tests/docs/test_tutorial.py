@@ -20,7 +20,7 @@ from support.surroundings import without_limits
 from support.testbed import free_port
 
 PAGE = ROOT / "docs/tutorial.md"
-DEADLINE = 50.0
+DEADLINE = 60.0
 
 
 class Terminal:

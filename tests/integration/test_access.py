@@ -18,7 +18,7 @@ from choria_broker.broker import NetworkBroker
 from support.nats_socket import ClosedError, wire
 from support.testbed import Authority, bridge, client, configuration, settled
 
-DEADLINE = 5.0
+DEADLINE = 60.0
 
 
 async def delivered(publisher: Client, subscriber: Client, subject: str) -> bool:

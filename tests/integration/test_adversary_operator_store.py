@@ -17,7 +17,7 @@ from choria_broker.settings.findings import Finding
 from support.stores import Store
 from support.testbed import Authority, client, configuration, free_port, settled
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 def operated(folder: Path, authority: Authority, **settings: str | int | bool | Path) -> NetworkBroker:

@@ -15,7 +15,7 @@ from choria_broker.stats.service import BrokerStatistics
 from choria_broker.streams.trouble import TroubleKind
 from support.testbed import Authority, client, configuration
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from support.stores import copy_of_nscs
 from support.testbed import Authority, bridge, configuration, free_port, settled
 from support.topology import Node, every_listener
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 LOGINS = 30
 PLACES = 50
 STRANGERS = 600

@@ -21,7 +21,7 @@ from support.testbed import IDENTITY, free_port
 
 NOW = dt.datetime.now(dt.UTC)
 VALID = {"begin": NOW - DAY, "end": NOW + 300 * DAY}
-PATIENT = 20.0
+PATIENT = 60.0
 NAMES = (x509.DNSName(IDENTITY), x509.DNSName("localhost"))
 
 

@@ -26,7 +26,7 @@ from support.streaming import ask, kept, member
 from support.testbed import Authority, OrderedClient, client, configuration, free_port, ignore_error
 from support.topology import nodes, running
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 WHO = "a test"
 
 

@@ -18,7 +18,7 @@ from choria_broker.broker import NetworkBroker
 from support.testbed import Authority, bridge, configuration, free_port
 
 ATTEMPTS = 30
-PATIENT = 20.0
+PATIENT = 60.0
 PORTS = ("websocket_port", "peer_port", "leafnode_port")
 
 Ports = dict[str, Any]

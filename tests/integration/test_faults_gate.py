@@ -28,7 +28,7 @@ from support.nats_socket import wire
 from support.stalls import NOT_IN
 from support.testbed import Authority, configuration, free_port
 
-PATIENT = 20.0
+PATIENT = 60.0
 LONGEST = 200
 """Characters of what a broker says that meets garbage: nothing of it is repeated."""
 

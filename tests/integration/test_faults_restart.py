@@ -30,7 +30,7 @@ MOST_MEGABYTES_OF_ENGINE = 60 + CLIENTS / 10
 """A tenth of a megabyte for each client."""
 
 
-@pytest.mark.timeout(60 + 4 * BACK)
+@pytest.mark.timeout(150 + 4 * BACK)
 async def test_all_clients_come_back_after_each_way_to_end(tmp_path: Path, authority: Authority) -> None:
     node, log = Node("broker.example.net"), tmp_path / "broker.log"
     config = configure(tmp_path, authority, node, logfile=log, loglevel="warn")
@@ -56,7 +56,7 @@ async def test_all_clients_come_back_after_each_way_to_end(tmp_path: Path, autho
     assert log.stat().st_size < 200_000
 
 
-@pytest.mark.timeout(60 + 2 * BACK)
+@pytest.mark.timeout(150 + 2 * BACK)
 async def test_who_has_gone_leaves_nothing_behind(tmp_path: Path, authority: Authority) -> None:
     node, log = Node("broker.example.net"), tmp_path / "broker.log"
     config = configure(tmp_path, authority, node, logfile=log, loglevel="warn")

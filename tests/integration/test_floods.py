@@ -24,7 +24,7 @@ SECONDS = float(os.environ.get("FLOOD_SECONDS", "0.5"))
 MOST_MEGABYTES = 95
 MOST_GROWTH = 12
 MOST_GROWTH_OF_ENGINE = 40
-PATIENT = 20.0
+PATIENT = 60.0
 MOST_TIMES, MOST_MORE = 5, 0.02 if SECONDS >= 5 else 0.5
 """How much longer a login may take in a flood: so many times, and so many seconds; a short one is no measurement."""
 TRIES = 3 if SECONDS < 5 else 1
@@ -46,7 +46,7 @@ async def trouble_in_flood(kind: str, port: int, client: int, good: ssl.SSLConte
     return "" if flooded and served and strangers.others == 0 else told
 
 
-@pytest.mark.timeout(120 + 40 * SECONDS)
+@pytest.mark.timeout(200 + 40 * SECONDS)
 @pytest.mark.parametrize("listener", ["leafnode", "client", "websocket"])
 async def test_strangers_fill_no_memory_and_keep_nobody_out(
     tmp_path: Path, authority: Authority, listener: str

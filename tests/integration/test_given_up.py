@@ -27,7 +27,7 @@ Scene = Callable[[str], Coroutine[None, None, None]]
 
 async def refused(address: str) -> None:
     with pytest.raises(nats.errors.Error):
-        await connected(address, {"allow_reconnect": False, "connect_timeout": 5})
+        await connected(address, {"allow_reconnect": False, "connect_timeout": 20})
 
 
 def cancelled_after(turns: int) -> Scene:

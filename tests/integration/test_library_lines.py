@@ -15,7 +15,7 @@ import pytest
 from support.command import Program, started
 from support.testbed import Authority, configuration, free_port
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 MARK = b"PEERSTEXT"
 GET = b"GET /choria/ HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /choria/ HTTP/1.1\r\nHost: localhost\r\n"

@@ -18,7 +18,7 @@ from choria_broker.engine.running import Limits
 from choria_broker.errors import ConfigurationError, EngineDiedError, NotReadyError
 from support.testbed import Authority, configuration
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 def engines() -> list[psutil.Process]:

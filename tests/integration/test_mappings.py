@@ -27,7 +27,7 @@ from support.testbed import Authority, configuration, settled
 Pair = tuple[str, str]
 """Source and destination."""
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 RANGE = 10
 
 

@@ -40,7 +40,7 @@ from support.testbed import (
     settled,
 )
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 def operated(
@@ -121,7 +121,7 @@ async def attempt(url: str, context: ssl.SSLContext | None, **options: Any) -> A
         connection._transport, url = OwnTransport(url), "nats://bridge"
     try:
         await connection.connect(
-            url, tls=context, connect_timeout=5, allow_reconnect=False, error_cb=ignore_error, **options
+            url, tls=context, connect_timeout=20, allow_reconnect=False, error_cb=ignore_error, **options
         )
         yield connection
     finally:

@@ -18,7 +18,7 @@ from support.streaming import stores
 from support.testbed import Authority, client
 from support.topology import Node, broker, formed, gateways, joined, nodes, page, peers, running
 
-DEADLINE = 40.0
+DEADLINE = 60.0
 OPERATED: dict[str, Any] = {"network__operator_account": "OPS"}
 
 

@@ -31,7 +31,7 @@ from support.stores import STREAMS, UNLIMITED, Store
 from support.testbed import Authority, OrderedClient, client, configuration, free_port, gets_nowhere, settled
 from support.topology import Node, configure, leafnodes
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 NET = "plugin.choria.network."
 
 

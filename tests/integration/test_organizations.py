@@ -30,7 +30,7 @@ from support.nats_socket import ClosedError, Wire, wire
 from support.streaming import ask, kept
 from support.testbed import Authority, client, configuration, free_port, settled
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 NODE = "node1.example.net"
 KEYS = {"acme": ORGANIZATION, "globex": OTHER_ORGANIZATION, "choria": STRANGER}
 ISSUERS: dict[str, Any] = {

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:parameter 'timeout' of type 'float':DeprecationWarning"  # nats-py asks aiohttp in the old way.
 )
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 ISSUER: dict[str, Any] = {
     "plugin__security__issuer__names": "choria",
     "plugin__security__issuer__choria__public": hex_of(ORGANIZATION),

@@ -30,7 +30,7 @@ from support.websockets import websocket_client
 pytestmark = pytest.mark.filterwarnings(
     "ignore:parameter 'timeout' of type 'float':DeprecationWarning"  # nats-py asks aiohttp in the old way.
 )
-DEADLINE = 10.0
+DEADLINE = 60.0
 ALL = {"client", "websocket", "leafnode", "cluster", "gateway"}
 NAMES = (IDENTITY, "127.0.0.1", "::1", "localhost")
 

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:parameter 'timeout' of type 'float':DeprecationWarning"  # nats-py asks aiohttp in the old way.
 )
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 def by_token(**claims: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from choria_broker.web.serving import Bounds, serve
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = 64 * 1024 * 1024
-PATIENT = 30.0
+PATIENT = 60.0
 
 
 def app() -> web.Application:

@@ -47,7 +47,7 @@ async def over_websocket(port: int, context: ssl.SSLContext) -> AsyncIterator[No
     """Log in over a websocket."""
     connection = OrderedClient()
     try:
-        await connection.connect(f"wss://127.0.0.1:{port}", tls=context, allow_reconnect=False, connect_timeout=5)
+        await connection.connect(f"wss://127.0.0.1:{port}", tls=context, allow_reconnect=False, connect_timeout=20)
         yield
     finally:
         await let_go(connection)

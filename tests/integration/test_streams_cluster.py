@@ -27,7 +27,7 @@ from support.streaming import NAMES, ask, info, kept, member, mounted, outcomes,
 from support.testbed import Authority
 from support.topology import nodes, running
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 WRITERS = 8
 
 

@@ -22,7 +22,7 @@ from choria_broker.streams.trouble import Trouble, TroubleKind
 from support.streaming import ask, info, kept, mounted, use_up
 from support.testbed import Authority, configuration
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 MESSAGES = 110
 RECORD = 1050
 """Bytes that a message takes, about."""

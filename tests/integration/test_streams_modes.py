@@ -26,7 +26,7 @@ from support.streaming import SOON, ask, contents, info, kept, kept_of, made, me
 from support.testbed import Authority
 from support.topology import Node, gateways, nodes, running
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 CHUNK = 1 << 17
 
 

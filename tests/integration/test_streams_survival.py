@@ -30,7 +30,7 @@ from support.command import started
 from support.streaming import NAMES, ask, info, kept, mounted, use_up
 from support.testbed import Authority, configuration, free_port
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 UNCHANGED = dict.fromkeys(NAMES, "unchanged")
 MESSAGES = 100
 NOBODY = 65534

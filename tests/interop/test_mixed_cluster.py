@@ -15,7 +15,7 @@ from support.topology import broker, formed, logged, nodes, page, peers
 DEADLINE = 90.0
 
 
-@pytest.mark.timeout(120)  # Real programs look for each other, and there are a dozen runs of them.
+@pytest.mark.timeout(240)  # Real programs look for each other, and there are a dozen runs of them.
 async def test_a_fleet_is_reached_both_ways_across_a_mixed_cluster(
     tmp_path: Path, authority: Authority, choria: Path
 ) -> None:

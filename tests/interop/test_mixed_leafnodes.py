@@ -28,7 +28,7 @@ def listening(node: Node) -> dict[str, Setting]:
     return {"network__gateway_name": "HQ", "network__leafnode_port": node.leafnode}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_a_spoke_of_ours_at_a_hub_of_go_choria(tmp_path: Path, authority: Authority, choria: Path) -> None:
     hq, site = Node(HQ), Node(SITE)
     context = authority.context(authority.issue("carol.mcollective"))
@@ -43,7 +43,7 @@ async def test_a_spoke_of_ours_at_a_hub_of_go_choria(tmp_path: Path, authority: 
         await answers_cross(Fleet(choria, tmp_path, authority), hq, site)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_a_spoke_of_go_choria_at_a_hub_of_ours(tmp_path: Path, authority: Authority, choria: Path) -> None:
     hq, site = Node(HQ), Node(SITE)
     settings = remote("HQ", hq.leafnode) | {"network__gateway_name": "SITE", "network__leafnode_remotes": "HQ"}

@@ -15,7 +15,7 @@ from support.topology import Node, Setting, broker, gateways, joined
 DEADLINE = 90.0
 
 
-@pytest.mark.timeout(120)  # Real programs look for each other, and there are a dozen runs of them.
+@pytest.mark.timeout(240)  # Real programs look for each other, and there are a dozen runs of them.
 async def test_a_fleet_is_reached_both_ways_across_clear_gateways(
     tmp_path: Path, authority: Authority, choria: Path
 ) -> None:
@@ -30,7 +30,7 @@ async def test_a_fleet_is_reached_both_ways_across_clear_gateways(
         await answers_cross(Fleet(choria, tmp_path, authority), old, new)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_a_fleet_is_reached_both_ways_while_tls_is_off_for_the_old_cluster_alone(
     tmp_path: Path, authority: Authority, choria: Path
 ) -> None:

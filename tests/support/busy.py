@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from choria_broker.client_end import let_go
 from support.testbed import OrderedClient, ignore_error
 
-_PATIENCE = 20
+_PATIENCE = 60
 
 
 class Crowd:

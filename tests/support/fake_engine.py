@@ -29,7 +29,7 @@ HELLO = frames.Hello(
 NOW = 1_700_000_000.0
 
 
-DEADLINE = 5.0
+DEADLINE = 60.0
 
 
 class FakeEngine:

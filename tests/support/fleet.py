@@ -11,7 +11,7 @@ from pathlib import Path
 
 from support.testbed import Authority
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

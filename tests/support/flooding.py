@@ -27,7 +27,7 @@ HEAD = base64.urlsafe_b64encode(b'{"alg":"EdDSA","typ":"JWT"}').rstrip(b"=").dec
 AT_ONCE = 16
 ENOUGH = 8
 """Strangers that have to be refused before it is a flood."""
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 """Seconds; leafnodes have ten to log in."""
 
 Fields = dict[str, Any]

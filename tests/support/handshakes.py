@@ -14,7 +14,7 @@ from cryptography import x509
 from choria_broker.broker import NetworkBroker
 from support.testbed import Authority, Identity
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 _TELLS_FIRST = ("client", "leafnode")
 """Listeners that say INFO before TLS."""
 

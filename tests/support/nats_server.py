@@ -23,7 +23,7 @@ from choria_broker.client_end import let_go
 from support.testbed import Authority, Identity, OrderedClient, free_port, ignore_error
 
 PROGRAM = Path(sys.executable).parent / "nats-server"
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 _SEED = 18 << 3
 _PREFIXES = {"operator": 14 << 3, "account": 0, "user": 20 << 3}

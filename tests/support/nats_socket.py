@@ -13,7 +13,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 class ClosedError(Exception):

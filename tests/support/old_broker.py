@@ -11,7 +11,7 @@ from support.fleet import Fleet
 from support.testbed import Authority
 from support.topology import Node, Setting, configure
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 @contextlib.asynccontextmanager

@@ -16,7 +16,7 @@ import psutil
 from support.flooding import login
 from support.nats_socket import ClosedError
 
-PATIENT = 20.0
+PATIENT = 60.0
 """Seconds."""
 
 NOT_IN = (ClosedError, OSError, EOFError)

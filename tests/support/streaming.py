@@ -27,8 +27,8 @@ from support import topology
 from support.testbed import Authority
 from support.topology import Node, Setting
 
-DEADLINE = 20.0
-IN_CLUSTERS = 30.0
+DEADLINE = 60.0
+IN_CLUSTERS = 60.0
 """Deadline for what members of clusters do among themselves, in seconds."""
 _PATIENCE = 3.0
 """How long one try of a request waits for its answer, in seconds."""

@@ -148,7 +148,7 @@ async def client(
 ) -> AsyncIterator[Client]:
     """Connect a NATS client to the client port, or another one, with one attempt only; it closes in any case."""
     scheme = "tls" if context else "nats"
-    settings: dict[str, Any] = {"connect_timeout": 5, "allow_reconnect": False, "error_cb": ignore_error} | options
+    settings: dict[str, Any] = {"connect_timeout": 20, "allow_reconnect": False, "error_cb": ignore_error} | options
     connection = OrderedClient()
     try:
         await connection.connect(f"{scheme}://127.0.0.1:{port or broker.ports.client}", tls=context, **settings)

@@ -12,7 +12,7 @@ from choria_broker.audit.trail import Decision
 from choria_broker.broker import NetworkBroker
 from support.fleet import Outcome, run, run_until
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

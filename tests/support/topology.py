@@ -30,7 +30,7 @@ from choria_broker.broker import NetworkBroker
 from choria_broker.client_end import let_go
 from support.testbed import Authority, OrderedClient, configuration, free_port, ignore_error
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 """Seconds that brokers have to find each other."""
 
 Setting = str | int | bool | Path
@@ -131,7 +131,7 @@ async def running(brokers: Sequence[NetworkBroker]) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def client_of(node: Node, context: ssl.SSLContext, **options: Any) -> AsyncIterator[Client]:
     """Connect a NATS client to a node that runs in any process, with one attempt only; it closes in any case."""
-    usual: dict[str, Any] = {"connect_timeout": 5, "allow_reconnect": False, "error_cb": ignore_error}
+    usual: dict[str, Any] = {"connect_timeout": 20, "allow_reconnect": False, "error_cb": ignore_error}
     connection = OrderedClient()
     try:
         await connection.connect(f"tls://127.0.0.1:{node.client}", tls=context, **(usual | options))

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 def visit(config: Path, places: list[str]) -> dict[str, Any]:

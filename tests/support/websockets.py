@@ -26,7 +26,7 @@ from support.testbed import (
     ignore_error,
 )
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 ISSUER: dict[str, Any] = {
@@ -48,7 +48,7 @@ def broker_with_websockets(
 async def websocket_client(port: int, context: ssl.SSLContext | None, **options: Any) -> AsyncIterator[Client]:
     """Connect a NATS client over a websocket, with one attempt only; it closes in any case."""
     scheme = "wss" if context else "ws"
-    settings: dict[str, Any] = {"connect_timeout": 5, "allow_reconnect": False, "error_cb": ignore_error} | options
+    settings: dict[str, Any] = {"connect_timeout": 20, "allow_reconnect": False, "error_cb": ignore_error} | options
     connection = OrderedClient()
     try:
         await connection.connect(f"{scheme}://127.0.0.1:{port}", tls=context, **settings)
