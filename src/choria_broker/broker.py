@@ -43,6 +43,7 @@ from choria_broker.reload.plan import pending, pending_restarts
 from choria_broker.reload.reloads import Reloads
 from choria_broker.reload.watcher import FileWatcher
 from choria_broker.revoking import revoke
+from choria_broker.sessions.census import Census
 from choria_broker.sessions.desk import SessionDesk
 from choria_broker.sessions.followup import Followup
 from choria_broker.sessions.neighbours import Neighbours
@@ -84,6 +85,7 @@ class NetworkBroker:
         registry: its metrics.
         streams: the standard streams, and what is wrong with their store.
         statistics: what it measures.
+        census: counts of its sessions.
         upgrade: runs the installed program in its place, asked by somebody; whoever owns the process sets it.
         hand_over: how it goes on with what another program has left, and leaves its own.
     """
@@ -132,6 +134,9 @@ class NetworkBroker:
         self.enforcement = Enforcement(self._engine, lambda: self._in_force.state.policy.revocations)
         self.audit = Audit(asked=settings.network.operator is None)
         self.streams = ChoriaStreams(settings, self._in_force.state.standard_streams, self.connect, timers=timers)
+        self._desk = SessionDesk(self._engine, lambda: tuple(self.audit.recent), settings.identity)
+        self._neighbours = Neighbours(self._desk.look, self.connect, lambda: self.settings)
+        self.census = Census(self._engine.sessions, self._neighbours.find, lambda: self.settings, poll_interval)
         self.statistics = BrokerStatistics(
             settings,
             Parts(
@@ -139,6 +144,7 @@ class NetworkBroker:
                 streams=self.streams.ledger.counts,
                 reloads=self.reloads,
                 engine=self._engine,
+                sessions=self.census,
                 health=lambda: self._reporter.health().condition,
                 health_changes=lambda: self._reporter.watch.book,
                 ended=self.enforcement.ended,
@@ -157,9 +163,7 @@ class NetworkBroker:
         )
         self.sessions, self.departed = self._engine.sessions, self._engine.departed
         self.end_sessions = self._engine.end_sessions
-        self._desk = SessionDesk(self._engine, lambda: tuple(self.audit.recent), settings.identity)
         self._followup = Followup(self._engine)
-        self._neighbours = Neighbours(self._desk.look, self.connect, lambda: self.settings)
         self._in_force.enter(self._in_force.state)
         parts = (self.audit, self.reloads, self.drains, self.streams.ledger, self.statistics, self._reporter)
         self.hand_over = HandOver(self._engine, self._in_force, parts, succession)
@@ -390,6 +394,7 @@ class NetworkBroker:
                 statistics_port(self.http_app, self.settings, succession),
                 self.streams.kept(ready=self.ports.listening),
                 self._neighbours.answering(),
+                self.census.counted(),
                 self.enforcement.kept(),
                 self._followup.served(),
                 self.reloads.served(),

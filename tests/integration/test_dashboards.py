@@ -106,6 +106,7 @@ async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, autho
         network__stream__store=tmp_path / "store",
         network__stream__event_retention="0",
         network__provisioning__signer_cert=signer,
+        network__provisioning__client_password="s3cret",
         network__crl=revoked,
     )
     one.watcher.pace = Pace(look=0.05, patience=0.1)

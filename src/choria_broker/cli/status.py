@@ -14,7 +14,13 @@ from choria_broker.cli.options import as_json, running_broker
 from choria_broker.control.client import ask_status
 from choria_broker.settings import durations
 from choria_broker.status.changes import HealthChange
-from choria_broker.status.document import AuthoritiesReport, AuthorityReport, RecentDecision, Status
+from choria_broker.status.document import (
+    AuthoritiesReport,
+    AuthorityReport,
+    ProvisioningReport,
+    RecentDecision,
+    Status,
+)
 from choria_broker.status.drains import OFF
 from choria_broker.status.revocation import RevocationReport
 from choria_broker.streams.report import Report
@@ -61,6 +67,8 @@ def _text(found: Status) -> Iterator[str]:
     yield from _denied(found)
     if found.unverified_account:
         yield f"Unverified clients: accepted into account {found.unverified_account}"
+    if found.provisioning:
+        yield f"Provisioning: {_provisioning(found.provisioning)}"
     yield from _links(found)
     yield from _streams(found)
     yield from _configuration(found)
@@ -95,6 +103,22 @@ def _denied(found: Status) -> Iterator[str]:
     for each in found.denied:
         times = "once" if each.times == 1 else f"{each.times} times"
         yield f"  {each.who}, cid {each.connection}: {denied_words(each)}: {times}, last {_moment(each.last)}"
+
+
+def _provisioning(found: ProvisioningReport) -> str:
+    if not found.waiting:
+        nodes = "no node waits"
+    else:
+        count = "1 node waits" if found.waiting == 1 else f"{found.waiting} nodes wait"
+        nodes = f"{count}, the first since {_moment(found.oldest)}"
+    if found.provisioners:
+        there = "a provisioner is" if found.provisioners == 1 else f"{found.provisioners} provisioners are"
+        return f"{nodes}; {there} connected"
+    if found.elsewhere:
+        return f"{nodes}; a provisioner is connected to another broker"
+    if found.silent:
+        return f"{nodes}; no provisioner is connected here, and not all other brokers could be asked"
+    return f"{nodes}; no provisioner is connected"
 
 
 def _links(found: Status) -> Iterator[str]:

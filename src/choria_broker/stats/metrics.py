@@ -14,6 +14,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 
 from choria_broker import __version__
+from choria_broker.access.waiting import Waiting
 from choria_broker.audit.trail import AuditCounts
 from choria_broker.build_info import UNKNOWN
 from choria_broker.engine.counters import LISTENERS, GateCounters
@@ -47,6 +48,7 @@ class Measured:
         bad_files: those that were changed and cannot be used.
         pending_restart: settings that were changed and that only a restart takes over.
         revoked: what is revoked.
+        provisioning: who waits for provisioning; None on a broker that has none.
         health: the condition the broker is in.
         health_since: since when, Unix seconds; 0 in the first moments.
         health_changes: how often it has changed, by what it became.
@@ -74,6 +76,7 @@ class Measured:
     bad_files: Sequence[str] = ()
     pending_restart: Sequence[str] = ()
     revoked: Revoked = NOTHING
+    provisioning: Waiting | None = None
     health: enum.StrEnum | None = None
     health_since: float = 0.0
     health_changes: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -145,6 +148,10 @@ def _without_certificate(at: Measured) -> Values:
 
 def _remotes(at: Measured) -> Values:
     return {(link.kind.value, link.name): link.connected for link in at.links if link.connected is not None}
+
+
+def _provisioning(number: Callable[[Waiting], float | None]) -> _Take:
+    return lambda at: None if at.provisioning is None else number(at.provisioning)
 
 
 _YES_NO = ("no", "yes")
@@ -259,6 +266,26 @@ _BROKER = (
         "Sessions that were ended because a right was revoked, by rule, or because it has expired.",
         lambda at: at.revoked.ended,
         "cause",
+    ),
+    _gauge(
+        "choria_broker_provisioning_waiting",
+        "Nodes connected to this broker that wait for provisioning.",
+        _provisioning(lambda waiting: waiting.nodes),
+    ),
+    _gauge(
+        "choria_broker_provisioning_oldest_timestamp_seconds",
+        "Since when the first of the nodes waits that wait for provisioning, in Unix seconds.",
+        _provisioning(lambda waiting: waiting.oldest or None),
+    ),
+    _gauge(
+        "choria_broker_provisioners",
+        "Provisioners connected to this broker.",
+        _provisioning(lambda waiting: waiting.provisioners),
+    ),
+    _gauge(
+        "choria_broker_provisioning_stalled",
+        "1 when nodes have waited for five minutes or more and no provisioner is connected.",
+        _provisioning(lambda waiting: waiting.stalled),
     ),
     _counter("choria_broker_reloads_total", "Reloads of the configuration.", lambda at: at.reloads, "outcome"),
     _gauge(

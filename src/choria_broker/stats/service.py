@@ -13,6 +13,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from choria_broker.access.waiting import Waiting
 from choria_broker.audit.trail import AuditCounts
 from choria_broker.background import beside
 from choria_broker.build_info import build
@@ -81,6 +82,15 @@ class HealthChanges(Protocol):
     counts: dict[str, int]
 
 
+class Sessions(Protocol):
+    """Has counted the sessions."""
+
+    @property
+    def provisioning(self) -> Waiting | None:
+        """Who waits for provisioning; None on a broker that has none."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the parts of a broker tell of themselves.
@@ -90,6 +100,7 @@ class Parts:
         streams: counts of the ledger of streams.
         reloads: reloads of the configuration.
         engine: the engine.
+        sessions: counts of sessions.
         ended: sessions that were ended because of revocation or expiry, by cause.
         health: gives the condition the broker is in, one of all it can be in.
         health_changes: gives how often it has changed, and since when it is what it is.
@@ -99,6 +110,7 @@ class Parts:
     streams: StreamCounts
     reloads: Reloads
     engine: EngineLife
+    sessions: Sessions
     health: Callable[[], enum.StrEnum]
     health_changes: Callable[[], HealthChanges]
     ended: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -166,6 +178,11 @@ class BrokerStatistics:
     def ended(self) -> Mapping[str, int]:
         """Sessions that were ended because of revocation or expiry, by cause."""
         return self._parts.ended
+
+    @property
+    def provisioning(self) -> Waiting | None:
+        """Who waits for provisioning; None on a broker that has none."""
+        return self._parts.sessions.provisioning
 
     @property
     def silent(self) -> bool:
@@ -276,6 +293,7 @@ class BrokerStatistics:
             bad_files=parts.reloads.bad_files,
             pending_restart=self._pending,
             revoked=Revoked(settings.network.revocation, time.time(), parts.ended),
+            provisioning=self.provisioning,
             health=parts.health(),
             health_since=changes.since,
             health_changes=changes.counts,

@@ -16,6 +16,27 @@ from choria_broker.status.revocation import RevocationReport
 from choria_broker.streams.report import Report
 
 
+class ProvisioningReport(msgspec.Struct, frozen=True):
+    """Who waits for provisioning.
+
+    Attributes:
+        waiting: how many nodes wait on this broker.
+        oldest: since when the first of them waits, Unix seconds; 0 without any.
+        provisioners: how many provisioners are connected to this broker.
+        elsewhere: there is one on another broker, as far as these were asked: they are when nodes have waited for a
+            minute.
+        silent: others were asked, and not all of them could be.
+        stalled: nodes have waited for five minutes or more, and there is no provisioner.
+    """
+
+    waiting: int
+    oldest: float
+    provisioners: int
+    elsewhere: bool = False
+    silent: bool = False
+    stalled: bool = False
+
+
 class HealthReport(msgspec.Struct, frozen=True):
     """How the broker is altogether.
 
@@ -263,6 +284,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         health_since: since when health has its condition, Unix seconds; 0 in the first moments.
         health_changes: the latest changes of health, the latest first.
         last_success: when the last reload ended that was not refused, or the broker was started, Unix seconds.
+        provisioning: who waits for provisioning; None on a broker that has none.
     """
 
     identity: str
@@ -297,6 +319,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     drain: DrainReport = DrainReport()
     health_since: float = 0.0
     health_changes: tuple[HealthChange, ...] = ()
+    provisioning: ProvisioningReport | None = None
 
 
 class Status(Overview, frozen=True, kw_only=True):

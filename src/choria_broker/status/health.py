@@ -87,6 +87,7 @@ class Symptoms:
         reload_refused: why the last reload changed nothing, empty when it was not refused.
         files_not_used: what is wrong with files that were changed and cannot be used.
         draining: how far a drain is, empty without one.
+        provisioning_stalled: nodes wait for provisioning for too long, and nobody provisions them.
     """
 
     engine: bool
@@ -101,6 +102,7 @@ class Symptoms:
     reload_refused: str = ""
     files_not_used: Sequence[str] = ()
     draining: str = ""
+    provisioning_stalled: bool = False
 
 
 def assess(symptoms: Symptoms, now: float) -> Health:
@@ -144,6 +146,8 @@ def _degraded(symptoms: Symptoms, now: float) -> Iterable[str]:
     for remote in symptoms.remotes_down:
         yield f"{remote} is not connected"
     yield from symptoms.streams_degraded
+    if symptoms.provisioning_stalled:
+        yield "nodes have waited for provisioning for five minutes or more, and no provisioner is connected"
     if symptoms.features_left_out:
         features = "1 feature is" if symptoms.features_left_out == 1 else f"{symptoms.features_left_out} features are"
         yield f"{features} not in use because of the configuration"

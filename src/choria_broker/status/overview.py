@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from choria_broker import __version__
+from choria_broker.access.waiting import Waiting
 from choria_broker.audit.trail import Audit, Decision
 from choria_broker.engine.life import EngineLife
 from choria_broker.host.succession import Succession
@@ -30,6 +31,7 @@ from choria_broker.status.document import (
     LeftOut,
     Overview,
     Peers,
+    ProvisioningReport,
     RecentDecision,
     Status,
     StoreReport,
@@ -171,6 +173,7 @@ class StatusReporter:
             reload_refused=self._reloads.refusal,
             file_problems=self._reloads.problems,
             draining="" if drain.state == OFF else drain.sentence,
+            provisioning=statistics.provisioning,
         )
         return assess(symptoms(settings, self._findings, observed, self._clock()), self._clock())
 
@@ -228,12 +231,21 @@ class StatusReporter:
             "file_problems": self._reloads.problems,
             "drain": self._drains.report,
             "upgrade": self.upgrade,
+            "provisioning": _provisioning(statistics.provisioning),
             "left_out": tuple(_left_out(each) for each in self._findings if each.severity is Severity.SKIP),
         }
 
 
 def _peers(membership: Membership, readings: Readings | None) -> Peers:
     return Peers(membership.expected, membership.connected if readings else None)
+
+
+def _provisioning(found: Waiting | None) -> ProvisioningReport | None:
+    if found is None:
+        return None
+    return ProvisioningReport(
+        found.nodes, found.oldest, found.provisioners, found.elsewhere, found.silent, found.stalled
+    )
 
 
 def _store(readings: Readings | None) -> StoreReport | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
+from choria_broker.access.waiting import Waiting
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.findings import Finding
@@ -35,6 +36,7 @@ class Observations:
         reload_refused: why the last reload changed nothing, empty when it was not refused.
         file_problems: files that were changed and cannot be used.
         draining: how far a drain is, empty without one.
+        provisioning: who waits for provisioning; None on a broker that has none.
     """
 
     engine: bool
@@ -49,6 +51,7 @@ class Observations:
     reload_refused: str = ""
     file_problems: Sequence[FileProblem] = ()
     draining: str = ""
+    provisioning: Waiting | None = None
 
 
 def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observations, now: float) -> Symptoms:
@@ -82,6 +85,7 @@ def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observat
         reload_refused=observed.reload_refused,
         files_not_used=tuple(each.why for each in observed.file_problems),
         draining=observed.draining,
+        provisioning_stalled=observed.provisioning is not None and observed.provisioning.stalled,
         features_left_out=sum(finding.times for finding in findings if finding.severity is Severity.SKIP),
     )
 

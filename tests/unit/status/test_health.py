@@ -80,6 +80,11 @@ WELL = Symptoms(engine=True, peers_configured=2, peers_connected=2, certificates
             "the other member of the cluster is not connected",
         ),
         ({"peers_connected": 3}, Condition.OK, ""),
+        (
+            {"provisioning_stalled": True},
+            Condition.DEGRADED,
+            "nodes have waited for provisioning for five minutes or more, and no provisioner is connected",
+        ),
         ({"remotes_down": ("gateway lon",)}, Condition.DEGRADED, "gateway lon is not connected"),
         (
             {"streams_degraded": ("CHORIA_EVENTS in choria: failed",)},

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from choria_broker.access.waiting import Waiting
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.finding_codes import Code, Severity
@@ -58,6 +59,10 @@ def certificate(role: Role, expires: float, file: str = "/x.pem") -> Certificate
             {"readings": None, "links": ()}, {"peers_configured": 0, "peers_connected": 0}, id="nobody reads the pages"
         ),
         pytest.param({}, {"peers_configured": 2, "peers_connected": 1}, id="peers"),
+        pytest.param({"provisioning": Waiting()}, {"provisioning_stalled": False}, id="nobody waits"),
+        pytest.param(
+            {"provisioning": Waiting(nodes=1, oldest=1.0, time=NOW)}, {"provisioning_stalled": True}, id="nodes wait"
+        ),
         pytest.param(
             {
                 "links": (

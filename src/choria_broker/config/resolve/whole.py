@@ -13,6 +13,7 @@ from choria_broker.config.resolve.network import resolve_network, soft_shutdown
 from choria_broker.config.resolve.operator import check_reload
 from choria_broker.config.resolve.plain import plain
 from choria_broker.config.resolve.security import resolve_security, resolve_tls, signer_files
+from choria_broker.config.resolve.void import report_void
 from choria_broker.config.surroundings.facts import Facts, Overrides
 from choria_broker.config.surroundings.needs import configured_identity
 from choria_broker.config.table.rows import NETWORK, SETTINGS
@@ -101,6 +102,7 @@ def _settings(context: Context) -> Settings:
         raw=types.MappingProxyType(dict(values.raw)),
     )
     check_ports(context, settings)
+    report_void(context, settings)
     if network_meant:
         spare_the_rest(context.collector)
     return settings

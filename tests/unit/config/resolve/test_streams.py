@@ -34,7 +34,9 @@ def test_everything_that_is_set_is_taken() -> None:
         "stream.executor_retention = 1h",
         "stream.sync = always",
     )
-    assert found.findings == ()
+    assert {each.problem for each in found.findings} == {
+        f"{NET}stream.manage_streams is false, so this broker leaves the stream as it is"
+    }
     settings = found.ok.network.streams
     assert (str(settings.store), settings.manage, settings.sync) == ("/store", False, 0.0)
     assert settings.standard == standard(
