@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -44,8 +45,12 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "peers": lambda n: listed(NET + "peers", [f"{name}.example.net:5222" for name in names(n)]),
     "addresses of peers": lambda n: listed(NET + "peers", [f"{address}:5222" for address in addresses(n)]),
     "bad peers": lambda n: listed(NET + "peers", names(n)),
+    "peers of a member": lambda n: (
+        NET + "peer_port = 5222\n" + listed(NET + "peers", [f"{address}:5222" for address in addresses(n)])
+    ),
     "accounts": lambda n: listed(NET + "accounts", names(n)),
     "signers": lambda n: listed(NET + "client_signer_cert", [KEY] * n),
+    "files of signers": lambda n: listed(NET + "server_signer_cert", [f"/signers/{name}" for name in names(n)]),
     "issuers": lambda n: members(ISSUER + "names", n, f"{ISSUER}NAME.public = {KEY}", f"{ISSUER}NAME.account = NAME"),
     "mappings": lambda n: members(
         NET + "mapping.names", n, NET + "mapping.NAME.source = a.NAME.*", NET + "mapping.NAME.destination = b.$1"
@@ -57,6 +62,14 @@ SHAPES: dict[str, Callable[[int], str]] = {
         NET + "gateway_remotes", n, NET + "gateway_remote.NAME.urls = NAME.x:7222", NET + "gateway_port = 7222"
     ),
     "leafnode remotes": lambda n: members(NET + "leafnode_remotes", n, NET + "leafnode_remote.NAME.url = NAME.x:7422"),
+    "leafnode remotes with files": lambda n: members(
+        NET + "leafnode_remotes",
+        n,
+        NET + "leafnode_remote.NAME.url = NAME.x:7422",
+        NET + "leafnode_remote.NAME.tls.cert = /NAME/cert.pem",
+        NET + "leafnode_remote.NAME.tls.key = /NAME/key.pem",
+        NET + "leafnode_remote.NAME.tls.ca = /tls/ca.pem",
+    ),
     "leafnode remotes without account": lambda n: (
         listed(NET + "accounts", [f"a{name}" for name in names(n)])
         + members(
@@ -112,6 +125,30 @@ def test_twice_as_much_takes_twice_as_long(shape: Callable[[int], str]) -> None:
     fixed = seconds(shape, 1)
     # What takes a few milliseconds is not told apart from noise; a square of such lengths would take seconds.
     assert any((seconds(shape, 1000) - fixed) < 3 * max(seconds(shape, 500) - fixed, 0.01) for _ in range(8))
+
+
+def calls(shape: Callable[[int], str], count: int) -> int:
+    """Count the calls of functions, which tell more finely than time does, and the same on any machine."""
+    text, counted = shape(count), 0
+
+    def tally(_frame: object, event: str, _argument: object) -> None:
+        nonlocal counted
+        counted += event.endswith("call")
+
+    sys.setprofile(tally)
+    try:
+        whole(text)
+    finally:
+        sys.setprofile(None)
+    return counted
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_twice_as_much_makes_twice_as_many_calls(shape: Callable[[int], str]) -> None:
+    whole(shape(1))
+    fixed, half, double = (calls(shape, count) for count in (1, 200, 400))
+    # A longer line is looked at in another way from some length on, which is no square.
+    assert double - fixed < 2.05 * (half - fixed) + 20_000
 
 
 @pytest.mark.parametrize("shape", ["client_hosts", "bad client_hosts"])

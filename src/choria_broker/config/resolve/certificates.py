@@ -93,7 +93,8 @@ def _places(context: Context, tls: Tls, network: Network) -> Iterator[tuple[str,
     if cluster.tls and cluster.routes:
         at = values.subject(PEERS if cluster.source == BY_SETTING else "plugin.choria.srv_domain")
         effect = "members of the cluster that connect to it there refuse it, and do not accept its connections"
-        for own in dict.fromkeys(peer for peer in cluster.peers if peer not in cluster.routes):
+        others = frozenset(cluster.routes)
+        for own in dict.fromkeys(peer for peer in cluster.peers if peer not in others):
             yield own.host, effect, at
     if gateway.enabled and gateway.tls:
         at = values.subject(network_key(f"gateway_remote.{gateway.name}.urls"))

@@ -104,10 +104,18 @@ def named_files(values: Values, identity_files: TlsFiles | None, ssldir: Path | 
 
 def _joined(groups: Iterable[FileGroup]) -> tuple[FileGroup, ...]:
     """Make one of groups that have a file in common."""
-    joined: list[FileGroup] = []
-    for group in groups:
-        common = [each for each in joined if not set(each.files).isdisjoint(group.files)]
-        files = tuple(dict.fromkeys(path for each in (*common, group) for path in each.files))
-        one = FileGroup(files, group.engine or any(each.engine for each in common))
-        joined = [each for each in joined if each not in common] + ([one] if files else [])
-    return tuple(joined)
+    joined: dict[int, dict[Path, None]] = {}
+    place: dict[Path, int] = {}
+    engines: set[int] = set()
+    for number, group in enumerate(groups):
+        joined[number] = dict.fromkeys(group.files)
+        common = {number, *(place[path] for path in group.files if path in place)}
+        # The small ones go into the largest: thousands of remotes may share one CA file.
+        into = max(sorted(common), key=lambda each: len(joined[each]))
+        for each in sorted(common - {into}):
+            joined[into].update(joined[each])
+            place.update(dict.fromkeys(joined.pop(each), into))
+        place.update(dict.fromkeys(group.files, into))
+        if group.engine or not engines.isdisjoint(common):
+            engines.add(into)
+    return tuple(FileGroup(tuple(files), number in engines) for number, files in joined.items() if files)
