@@ -28,8 +28,10 @@ from choria_broker.control import server
 from choria_broker.control.peer_credentials import Peer
 from choria_broker.control.protocol import DecisionRequest, StatusRequest
 from choria_broker.errors import BrokerError, ConfigurationError
+from choria_broker.host import listening
 from choria_broker.reload.plan import pending
 from choria_broker.reload.watcher import Pace
+from choria_broker.settings.finding_codes import Severity
 from support.minting import ORGANIZATION, STRANGER, by_token, hex_of
 from support.testbed import IDENTITY, Authority, client, configuration, free_port, settled
 from support.topology import Node, configure, gateways
@@ -184,6 +186,29 @@ async def test_new_connections_are_decided_by_the_new_policy_at_once(config: Pat
             async with client(broker, known, **login):
                 pass
         await settled(before)
+
+
+@pytest.mark.parametrize("later", [("127.0.0.2",), ()])
+async def test_a_listen_address_that_leads_elsewhere_by_now_holds_nothing_up(
+    config: Path, monkeypatch: pytest.MonkeyPatch, authority: Authority, later: tuple[str, ...]
+) -> None:
+    names: dict[str, tuple[str, ...]] = {"one.example.net": ("127.0.0.1",)}
+
+    def look_up(host: str) -> tuple[str, ...]:
+        if found := names.get(host, (host,)):
+            return found
+        raise OSError("not known")
+
+    monkeypatch.setattr(listening, "_addresses", look_up)
+    change(config, listen_address="one.example.net")
+    async with NetworkBroker.from_file(config) as broker:
+        names["one.example.net"] = later
+        change(config, max_connections=60)
+        told = [each for each in await broker.reload() if each.key == f"{NET}listen_address"]
+        assert [(each.code, each.severity) for each in told] == [("address-unavailable", Severity.WARN)]
+        assert broker.settings.network.max_connections == 60
+        async with client(broker, authority.context(), **by_token()):
+            pass
 
 
 async def test_what_only_a_restart_changes_waits_and_the_rest_is_in_force(

@@ -127,8 +127,9 @@ class Code(enum.StrEnum):
         "`identity` is not a host name, and `public_url` does not say where clients reach the broker")
     PORT_CLASH = _row("port-clash", _REFUSE, "two listeners on one port",
         remedy="give every listener its own port")
-    ADDRESS_UNAVAILABLE = _row("address-unavailable", _REFUSE,
-        "this host does not have the address to listen on, or none of a name's addresses, or the name is not known",
+    ADDRESS_UNAVAILABLE = _row("address-unavailable", _REFUSE, _WARN,
+        "this host does not have the address to listen on, or none of a name's addresses, or the name is not known, or "
+        "at a reload leads elsewhere; a warning when the broker runs, which goes on listening where it does",
         remedy="write an address of this host")
     LISTENS_ON_LESS = _row("listens-on-less", _INFO,
         "this host has only some of the addresses to listen on, or the engine can listen on one of them only")

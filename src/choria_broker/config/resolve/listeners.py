@@ -85,6 +85,14 @@ def _resolve(context: Context, key: str) -> tuple[str, tuple[str, ...]]:
     at = context.values.subject(key)
     if not found:
         return written, (written,)
+    opened = _opened(context.served, key, written) if context.served else ()
+    if opened and not set(opened) <= set(found.addresses):
+        problem = found.problem or f"leads to {', '.join(found.addresses)} by now"
+        end = "and would not start again" if found.problem else "until it is restarted"
+        effect = f"the broker goes on listening on {', '.join(opened)} {end}"
+        remedy = "" if found.problem else "restart the broker to have it listen there"
+        context.collector.warn(Code.ADDRESS_UNAVAILABLE, problem=problem, effect=effect, remedy=remedy, at=at)
+        return written, opened
     if found.problem:
         context.collector.refuse(Code.ADDRESS_UNAVAILABLE, problem=found.problem, at=at)
         return written, (written,)
@@ -99,4 +107,18 @@ def _resolve(context: Context, key: str) -> tuple[str, tuple[str, ...]]:
             remedy="nothing to do, unless these are too few addresses",
             at=at,
         )
-    return written, found.addresses
+    # A name may have them in another order each time.
+    others = tuple(each for each in found.addresses if each not in opened) if key == NETWORK_ADDRESS else ()
+    return written, (*opened, *others) if opened else found.addresses
+
+
+def _opened(served: Settings, key: str, written: str) -> tuple[str, ...]:
+    """Return where a running broker listens by a setting that is still as it was; only a restart changes that."""
+    try:
+        if listen_address(served.raw.get(key) or _USUAL[key]) != written:
+            return ()
+    except BadValueError:
+        return ()
+    if key == NETWORK_ADDRESS:
+        return (served.network.listen_address,)
+    return served.statistics.addresses if served.statistics.port else ()

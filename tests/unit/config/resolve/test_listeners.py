@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 
 import pytest
@@ -53,6 +54,38 @@ def test_what_cannot_be_bound_is_refused_with_its_key(key: str) -> None:
         "address-unavailable"
     )
     assert (finding.severity, finding.key, finding.problem) == (Severity.REFUSE, key, "no such luck")
+
+
+@pytest.mark.parametrize(
+    ("later", "problem"),
+    [
+        (Bindable(problem="the name is not known"), "the name is not known"),
+        (Bindable(lacking=("127.0.0.1",), problem="this host does not have it"), "this host does not have it"),
+        (Bindable(("127.0.0.2",)), "leads to 127.0.0.2 by now"),
+        (Bindable(("127.0.0.2", "127.0.0.1")), ""),
+    ],
+    ids=str,
+)
+def test_a_running_broker_listens_where_it_began_to(later: Bindable, problem: str) -> None:
+    lines = (NET + "listen_address = name", "plugin.choria.stats_address = name")
+    began = listening(*lines, name=Bindable(("127.0.0.1",)))
+    found = began.reloaded(bindable={"name": later})
+    assert found.ok.network.listen_address == "127.0.0.1"
+    assert found.ok.statistics == began.ok.statistics
+    told = [each for each in found.findings if each.code == "address-unavailable"]
+    assert [(each.severity, each.key, each.problem) for each in told] == (
+        [(Severity.WARN, each.partition(" ")[0], problem) for each in lines] if problem else []
+    )
+    assert all("goes on listening on 127.0.0.1" in each.effect for each in told)
+
+
+def test_a_listener_that_is_yet_to_come_is_refused_an_address_as_at_a_start() -> None:
+    began = base(NET + "listen_address = name", facts={"bindable": {"name": Bindable(("127.0.0.1",))}})
+    lost = {each: Bindable(problem="no such luck") for each in ("name", "other", "127.0.0.1")}
+    for line in (STATISTICS, "plugin.choria.network.listen_address = other"):
+        asked = base(NET + "listen_address = name", line)
+        changed = dataclasses.replace(asked, settings=began.ok).reloaded(bindable=lost)
+        assert Severity.REFUSE in {each.severity for each in changed.findings if each.code == "address-unavailable"}
 
 
 def test_ports_clash_at_the_addresses_that_are_bound() -> None:
