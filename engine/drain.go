@@ -20,7 +20,7 @@ const (
 	leadersFirst = time.Second
 	// lostFor is how long a group is without a leader before this member may lead it again, draining or not.
 	lostFor = 5 * time.Second
-	// heardWithin is how long ago a member of a group may have been heard and be there.
+	// heardWithin is how long ago a member of a group may have been heard and be there. A leader is heard every second.
 	heardWithin = 3 * time.Second
 	// movesEvery is how often the broker is told how far a drain is.
 	movesEvery = 250 * time.Millisecond
@@ -174,6 +174,7 @@ func (d *drain) run(over time.Duration, tell bool, stop <-chan struct{}, done ch
 	ticker := time.NewTicker(portionEvery)
 	defer ticker.Stop()
 	var queue []uint64
+	var owed float64
 	for looked := begun; ; {
 		var now time.Time
 		select {
@@ -192,20 +193,25 @@ func (d *drain) run(over time.Duration, tell bool, stop <-chan struct{}, done ch
 			rand.Shuffle(len(queue), func(i, j int) { queue[i], queue[j] = queue[j], queue[i] })
 		}
 		if now.Sub(begun) >= leadersFirst || d.progress().Leaders == 0 {
-			queue = d.move(queue, portion(len(queue), over-now.Sub(begun), portionEvery))
+			var count int
+			count, owed = portion(len(queue), owed, over-now.Sub(begun), portionEvery)
+			queue = d.move(queue, count)
 		}
 		left := len(d.srv.Guests())
 		d.note(func(state *moving) { state.Left = left })
 	}
 }
 
-// portion is how many of those that are left are to be moved now, so that all are when the time is over.
-func portion(left int, remaining, every time.Duration) int {
+// portion is how many of those that are left are to be moved now, so that all are when the time is over and as many at
+// its beginning as at its end; and which part of the next one is due already.
+func portion(left int, owed float64, remaining, every time.Duration) (int, float64) {
 	turns := int(remaining / every)
 	if turns <= 0 {
-		return left
+		return left, 0
 	}
-	return left / (turns + 1)
+	owed += (float64(left) - owed) / float64(turns+1)
+	count := min(int(owed), left)
+	return count, owed - float64(count)
 }
 
 // move ends the first connections of a queue and returns the others.
@@ -240,13 +246,13 @@ func (d *drain) handOver(now time.Time) {
 		switch {
 		case node.Leader():
 			delete(d.leadless, name)
-			if !othersCanLead(node, now) {
+			if heir := d.heir(node, now); heir == "" {
 				d.release(node)
-			} else if node.StepDown() == nil {
+			} else if node.StepDown(heir) == nil {
 				d.hold(node)
 				given++
 			}
-		case node.Leaderless():
+		case node.Leaderless() || !leaderHeard(node, now):
 			if since, known := d.leadless[name]; !known {
 				d.leadless[name] = now
 			} else if now.Sub(since) >= lostFor {
@@ -276,9 +282,23 @@ func (d *drain) release(node server.RaftNode) {
 	}
 }
 
-// othersCanLead tells whether a member of a group that is led here has all of it and is there.
-func othersCanLead(node server.RaftNode, now time.Time) bool {
+// leaderHeard tells whether the leader of a group has been heard lately. Who may not lead does not notice by itself that a
+// leader is gone.
+func leaderHeard(node server.RaftNode, now time.Time) bool {
+	leader := node.GroupLeader()
 	return slices.ContainsFunc(node.Peers(), func(peer *server.Peer) bool {
-		return peer.ID != node.ID() && peer.Current && now.Sub(peer.Last) < heardWithin
+		return peer.ID == leader && now.Sub(peer.Last) < heardWithin
 	})
+}
+
+// heir returns a member of a group that is led here which has all of it, is there, and does not drain itself: two that
+// drain would pass the lead to and fro, and the group would be without a leader most of the time. It is empty for none.
+func (d *drain) heir(node server.RaftNode, now time.Time) string {
+	for _, peer := range node.Peers() {
+		if peer.ID != node.ID() && peer.Current && now.Sub(peer.Last) < heardWithin &&
+			!slices.Contains(d.srv.TagsOf(peer.ID), noNewStreams) {
+			return peer.ID
+		}
+	}
+	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -220,19 +221,22 @@ func TestAPortOfAPausedListenerThatSomebodyTookKeepsADrain(t *testing.T) {
 
 func TestPortionsAreSpreadEvenly(t *testing.T) {
 	for _, c := range []struct {
-		left int
-		over time.Duration
-	}{{0, time.Second}, {1, time.Second}, {7, time.Minute}, {600, time.Minute}, {50_000, time.Minute}, {3, 0}, {100, 50 * time.Millisecond}} {
-		left, largest, used := c.left, 0, time.Duration(0)
+		whole int
+		over  time.Duration
+	}{{0, time.Second}, {1, time.Second}, {7, time.Minute}, {300, time.Minute}, {600, time.Minute}, {50_000, time.Minute}, {3, 0}, {100, 50 * time.Millisecond}} {
+		left, owed, used := c.whole, 0.0, time.Duration(0)
 		for left > 0 {
 			used += portionEvery
-			count := portion(left, c.over-used, portionEvery)
+			var count int
+			count, owed = portion(left, owed, c.over-used, portionEvery)
 			left -= count
-			largest = max(largest, count)
+			planned := float64(c.whole) * min(1, float64(used)/float64(max(c.over, portionEvery)))
+			if moved := float64(c.whole - left); math.Abs(moved-planned) > 1.01 {
+				t.Fatalf("%d over %s: %.0f in place of %.0f after %s", c.whole, c.over, moved, planned, used)
+			}
 		}
-		turns := max(int(c.over/portionEvery), 1)
-		if used > max(c.over, portionEvery) || largest > c.left/turns+1 {
-			t.Errorf("%d over %s: at most %d at once, in %s", c.left, c.over, largest, used)
+		if used > max(c.over, portionEvery) {
+			t.Errorf("%d over %s: took %s", c.whole, c.over, used)
 		}
 	}
 }

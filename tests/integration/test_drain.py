@@ -22,9 +22,11 @@ from choria_broker.client_end import let_go
 from choria_broker.errors import DrainError, NotReadyError
 from choria_broker.status.drains import DRAINED, DRAINING, OFF, DrainReport
 from support.command import started
+from support.leaflinks import hub, remote, spoke
 from support.streaming import ask, kept, member
 from support.testbed import Authority, OrderedClient, client, configuration, free_port, ignore_error
-from support.topology import nodes, running
+from support.topology import Node, carried, leafnodes, nodes, running
+from support.websockets import websocket_client
 
 DEADLINE = 60.0
 WHO = "a test"
@@ -156,6 +158,38 @@ async def test_a_reload_during_a_drain_leaves_it_as_it_is(tmp_path: Path, author
         await connection.flush()
         await broker.drains.begin(0, WHO)
         assert (await state(broker, DRAINED)).ended == 1
+
+
+@pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float':DeprecationWarning")  # nats-py's, of aiohttp
+async def test_websockets_and_leafnodes_are_moved_too_and_come_back(tmp_path: Path, authority: Authority) -> None:
+    hq, site, port = Node("hq.example.net"), Node("site.example.net"), free_port()
+    above = hub(tmp_path, authority, hq, network__websocket_port=port)
+    below = spoke(tmp_path, authority, site, **remote("HQ", hq.leafnode))
+    bob = authority.context(authority.issue("bob.mcollective"))
+    async with (
+        above,
+        below,
+        websocket_client(port, bob, connect_timeout=DEADLINE) as web,
+        client(above, bob, connect_timeout=DEADLINE) as plain,
+        client(below, bob, connect_timeout=DEADLINE) as far,
+    ):
+        await leafnodes(hq, 1)
+        await carried(far, web)
+        await above.drains.begin(0.3, WHO)
+        report = await state(above, DRAINED)
+        assert (report.connections, report.ended, report.left) == (3, 3, 0)
+        async with asyncio.timeout(DEADLINE):
+            while not (web.is_closed and plain.is_closed):
+                await asyncio.sleep(0.02)
+        await leafnodes(hq, 0)
+        for each in (port, hq.leafnode):
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", each)
+        assert {each.reason for each in await above.departed()} == {"moved to another broker by a drain"}
+        await above.drains.cancel(WHO)
+        async with websocket_client(port, bob, connect_timeout=DEADLINE) as again:
+            await leafnodes(hq, 1)
+            await carried(far, again)
 
 
 class Writer:
@@ -290,3 +324,33 @@ async def test_a_stop_waits_until_everybody_has_moved(tmp_path: Path, authority:
         assert await program.ended() == 0
         assert (await program.logs("Drained: no connection is left"))["moved"] == "1 connection"
         await let_go(connection)
+
+
+@pytest.mark.timeout(180)  # A group has to be without a leader for 5 s, and then to elect one.
+async def test_members_that_drain_lead_again_where_nobody_else_is_left(tmp_path: Path, authority: Authority) -> None:
+    members = nodes(3)
+    *staying, third = [
+        member(tmp_path, authority, each, *members, network__stream__event_replicas=1) for each in members
+    ]
+    async with running(staying):
+        async with third:
+            await kept(third)
+            own = await staying[0].connect()
+            await ask(own, "STREAM.CREATE.LOAD", {"name": "LOAD", "subjects": ["load.test"], "num_replicas": 3})
+            await own.jetstream().publish("load.test", b"kept", timeout=DEADLINE)
+            for each in staying:
+                await each.drains.begin(0, WHO)
+                assert (await state(each, DRAINED)).leaders == 0
+        # Whoever leads now goes on to: the lead does not go to and fro between two that drain.
+        async with asyncio.timeout(4 * DEADLINE):
+            stored = 0
+            while stored < 15:
+                try:
+                    await own.jetstream().publish("load.test", b"more", timeout=3)
+                except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
+                    stored = 0
+                else:
+                    stored += 1
+                await asyncio.sleep(0.1)
+        assert {each.drains.report.state for each in staying} == {DRAINED}
+        await let_go(own)

@@ -163,7 +163,7 @@ async def test_a_killed_stand_in_drops_nobody_and_a_stop_on_the_way_is_heeded(
                 await late.flush()
         install(program, "3.0.0", STOPPED)
         broker.send(signal.SIGUSR2)
-        assert await broker.ended() == 0
+        assert await broker.ended(120) == 0
         said = [line["msg"] for line in broker.lines()]
         assert "Shutting down on terminated" in said
         assert "Choria Network Broker shut down" in said

@@ -69,9 +69,9 @@ class Program:
             while True:
                 self._notifications.recv(4096)
 
-    async def ended(self) -> int:
-        """Wait for the end of the program and return its exit status."""
-        async with asyncio.timeout(DEADLINE):
+    async def ended(self, within: float = DEADLINE) -> int:
+        """Wait for the end of the program, for so many seconds, and return its exit status."""
+        async with asyncio.timeout(within):
             return await self._process.wait()
 
     async def heeds(self, number: signal.Signals) -> None:

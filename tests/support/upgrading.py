@@ -21,7 +21,7 @@ from nats.aio.client import Client
 import choria_broker
 from choria_broker.cli import main
 from choria_broker.client_end import let_go
-from choria_broker.control.client import ask_status
+from choria_broker.control.client import ControlError, ask_status
 from choria_broker.status.document import Status
 from support.command import Program, started
 from support.testbed import Authority, OrderedClient, configuration, free_port
@@ -50,8 +50,13 @@ class Place:
         return found
 
     async def document(self) -> Status:
-        """Ask the broker how it is."""
-        return await asyncio.to_thread(ask_status, self.config)
+        """Ask the broker how it is, for as long as the test may take: on a loaded machine a program starts slowly."""
+        while True:
+            try:
+                return await asyncio.to_thread(ask_status, self.config)
+            except ControlError as error:
+                if "did not answer within" not in str(error):
+                    raise
 
     async def metrics(self) -> dict[str, float]:
         """Read the broker's metrics."""
