@@ -5,13 +5,17 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from bench.building import MeasurementError
 from bench.load import Login, connections, fresh_logins
+from bench.networks import network
 from bench.results import Line, Pairs, Row
-from bench.servers import Server
+from bench.servers import OURS, Server
 from bench.workbench import Workbench
 from choria_broker.control.client import ControlError, ask_upgrade
+from support.minting import ORGANIZATION, hex_of
+from support.topology import Setting, nodes
 
 _RATE = 50
 _BESIDES = 3.0
@@ -23,14 +27,17 @@ def measure(bench: Workbench) -> list[Line]:
     during: list[float] = []
     alone: list[float] = []
     taken: list[float] = []
-    with bench.site.broker() as broker:
+    signer: dict[str, Setting] = {"network__client_signer_cert": hex_of(ORGANIZATION)}
+    (member,) = network(bench.site, lambda: dict.fromkeys(nodes(1), signer), OURS)
+    configuration = Path(member.command[-1])
+    with member.running() as broker:
         # The logins take twice as long as an upgrade on this machine, whatever that is.
-        seconds = max(_asked(bench) for _ in range(2))
+        seconds = max(_asked(configuration) for _ in range(2))
         count = int(_RATE * (2 * seconds + _BESIDES))
         for _ in range(bench.scale.turns + 1):
             logins = fresh_logins(count)
             alone.append(_longest(bench, broker, logins))
-            longest, seconds = _upgraded(bench, broker, fresh_logins(count))
+            longest, seconds = _upgraded(bench, broker, configuration, fresh_logins(count))
             during.append(longest)
             taken.append(seconds)
     load = f"{_RATE} new TLS connections with client tokens per second"
@@ -43,23 +50,23 @@ def measure(bench: Workbench) -> list[Line]:
     ]
 
 
-def _upgraded(bench: Workbench, broker: Server, logins: Sequence[Login]) -> tuple[float, float]:
+def _upgraded(bench: Workbench, broker: Server, configuration: Path, logins: Sequence[Login]) -> tuple[float, float]:
     """Return milliseconds of the longest wait, and seconds of the upgrade.
 
     Raises:
         MeasurementError: the broker refused, or took longer than the logins did.
     """
     with ThreadPoolExecutor(1) as pool:
-        upgrade = pool.submit(_asked, bench)
+        upgrade = pool.submit(_asked, configuration)
         longest = _longest(bench, broker, logins)
         if not upgrade.done():
             raise MeasurementError(f"an upgrade took longer than the {len(logins) / _RATE:.0f} s of logins beside it")
         return longest, upgrade.result()
 
 
-def _asked(bench: Workbench) -> float:
+def _asked(configuration: Path) -> float:
     try:
-        return ask_upgrade(bench.site.choria).seconds
+        return ask_upgrade(configuration).seconds
     except ControlError as error:
         raise MeasurementError(str(error)) from error
 
