@@ -20,11 +20,13 @@ from nats.aio.msg import Msg
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
+from choria_broker.client_end import let_go
 from choria_broker.errors import ConfigurationError
 from choria_broker.streams.api import NOT_FOUND
+from support.minting import ORGANIZATION, hex_of
 from support.streaming import SOON, ask, contents, info, kept, kept_of, made, member, speaking, store_of, stores, until
 from support.testbed import Authority
-from support.topology import Node, gateways, nodes, running
+from support.topology import Node, configure, gateways, nodes, running
 
 DEADLINE = 60.0
 CHUNK = 1 << 17
@@ -305,3 +307,34 @@ async def test_members_mend_a_damaged_description_and_streams_follow_their_clust
     async with running(third := brokers("NEW", 2)):
         await kept(third[0])
         assert "description" not in caplog.text
+
+
+async def test_streams_of_an_account_that_a_reload_renames_are_told_and_come_back_with_it(
+    tmp_path: Path, authority: Authority
+) -> None:
+    (node,) = nodes(1)
+
+    def written(account: str) -> Path:
+        return configure(
+            tmp_path,
+            authority,
+            node,
+            network__stream__store=store_of(tmp_path, node),
+            network__stream__manage_streams=False,
+            plugin__security__issuer__names="acme",
+            plugin__security__issuer__acme__public=hex_of(ORGANIZATION),
+            plugin__security__issuer__acme__account=account,
+        )
+
+    async with NetworkBroker.from_file(written("acme")) as broker:
+        connection = await broker.connect("acme")
+        await made(connection, "ORDERS")
+        await let_go(connection)
+        written("other")
+        (told,) = (each for each in await broker.reload() if each.code == "streams-of-no-account")
+        assert "acme > ORDERS" in told.problem
+        written("acme")
+        assert "streams-of-no-account" not in {each.code for each in await broker.reload()}
+        connection = await broker.connect("acme")
+        assert (await info(connection, "ORDERS"))["state"]["messages"] == 3
+        await let_go(connection)

@@ -22,6 +22,7 @@ from choria_broker.security.signature_memory import SignatureMemory
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.findings import Finding, blocking
+from choria_broker.streams.store import found_while_running
 
 
 class Changeable(Protocol):
@@ -152,7 +153,7 @@ class InForce:
             ConfigurationError: the broker could not start with what was read, or not with all that it has.
         """
         served = self.state.settings
-        loaded = await apart(lambda: load(served.source, self._overrides, served=served))
+        loaded = await apart(lambda: _with_store(load(served.source, self._overrides, served=served)))
         # What an operator's store has no more goes, and what hangs on it.
         return self._step(loaded, keeps=served.network.operator is None)
 
@@ -172,7 +173,7 @@ class InForce:
         # a key or a revocation from coming into force.
         now = dt.datetime.now(dt.UTC) if engine else None
         basis, served = self.state.basis, self.state.settings
-        loaded = await apart(lambda: load_files(basis, paths, served, now=now))
+        loaded = await apart(lambda: _with_store(load_files(basis, paths, served, now=now)))
         step = self._step(dataclasses.replace(loaded, wanted=self.state.wanted), keeps=True)
         return dataclasses.replace(step, engine=engine)
 
@@ -220,3 +221,10 @@ class InForce:
                 old=difference.old,
                 new=difference.new,
             )
+
+
+def _with_store(loaded: Loaded) -> Loaded:
+    """Add what lies in the store, as a start does."""
+    if loaded.settings is None:
+        return loaded
+    return dataclasses.replace(loaded, findings=loaded.findings + found_while_running(loaded.settings))

@@ -60,6 +60,11 @@ def store_findings(settings: Settings, known: tuple[Finding, ...] = ()) -> tuple
     )
 
 
+def found_while_running(settings: Settings) -> tuple[Finding, ...]:
+    """Say what lies in the store of a broker that runs, such as streams that nobody can reach with new settings."""
+    return tuple(each for each in store_findings(settings) if each.severity is not Severity.REFUSE)
+
+
 def contents(store: Path) -> Contents:
     """List what is in a store, as far as it can be read."""
     streams = tuple(stream_directories(store))

@@ -16,7 +16,7 @@ from choria_broker.settings.links import Cluster
 from choria_broker.settings.network import Network
 from choria_broker.settings.streams import Streams
 from choria_broker.settings.tls import Tls
-from choria_broker.streams.store import no_room, store_findings
+from choria_broker.streams.store import found_while_running, no_room, store_findings
 
 PEER = Endpoint("nats", "broker2.example.net", 5222)
 KEY = "plugin.choria.network.stream.store"
@@ -140,3 +140,10 @@ def test_the_disk_of_a_store_that_is_not_there_yet_is_that_of_the_directory_abov
     found = store_findings(settings(tmp_path / "a" / "b"))
     assert [each.code for each in found] == codes
     assert all(str(tmp_path) in each.problem for each in found)
+
+
+def test_a_broker_that_runs_hears_of_its_store_and_is_not_refused(tmp_path: Path) -> None:
+    stream(tmp_path, "ORDERS", "acme")
+    assert [each.code for each in found_while_running(settings(tmp_path))] == ["streams-of-no-account"]
+    assert Severity.REFUSE in {each.severity for each in store_findings(settings(tmp_path, peers=True))}
+    assert [each.code for each in found_while_running(settings(tmp_path, peers=True))] == ["streams-of-no-account"]
