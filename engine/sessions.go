@@ -38,7 +38,7 @@ type session struct {
 	// Generation and Holder are of the verdict; without questions there is none.
 	Generation uint64          `json:"generation,omitempty"`
 	Holder     json.RawMessage `json:"holder,omitempty"`
-	// Traffic is there when it was asked for.
+	// Traffic is there when it was asked for, and of those that have ended.
 	Traffic *carried `json:"traffic,omitempty"`
 	// Number counts the sessions that have ended, Until is when and Reason why one did.
 	Number uint64  `json:"number,omitempty"`
@@ -54,6 +54,10 @@ type carried struct {
 	InBytes  int64   `json:"in_bytes"`
 	OutMsgs  int64   `json:"out_msgs"`
 	OutBytes int64   `json:"out_bytes"`
+}
+
+func carriedBy(t server.Traffic) *carried {
+	return &carried{t.RTT.Seconds(), t.Pending, t.InMsgs, t.InBytes, t.OutMsgs, t.OutBytes}
 }
 
 // endable is a connection of the library.
@@ -95,7 +99,7 @@ func (t *sessions) enter(conn endable, s session) {
 	t.mu.Unlock()
 	// If it was closed before it was in the table, nobody will tell.
 	if conn.Closing() {
-		t.leave(s.Connection, "closed during the login")
+		t.leave(s.Connection, "closed during the login", conn.Traffic())
 	}
 }
 
@@ -145,8 +149,8 @@ func (t *sessions) because(id uint64, reason string) {
 	}
 }
 
-// leave moves a session to those that have ended.
-func (t *sessions) leave(id uint64, reason string) {
+// leave moves a session to those that have ended, with what went over it.
+func (t *sessions) leave(id uint64, reason string, traffic server.Traffic) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	gone := t.live[id]
@@ -159,6 +163,7 @@ func (t *sessions) leave(id uint64, reason string) {
 		s.Reason = reason
 	}
 	s.Until, s.Number = unixNow(), t.count+1
+	s.Traffic = carriedBy(traffic)
 	if t.count-t.first == mostEnded {
 		t.forget()
 	}
@@ -183,7 +188,7 @@ func (t *sessions) forget() {
 
 // bytes is about what a session takes, here and in a frame.
 func (s *session) bytes() int {
-	return 450 + 2*(len(s.Username)+len(s.Account)+len(s.Reason)) + len(s.Holder)
+	return 600 + 2*(len(s.Username)+len(s.Account)+len(s.Reason)) + len(s.Holder)
 }
 
 // page returns the sessions after a place, in order, as many as fit into a frame, and whether there are more. Those that
@@ -213,8 +218,7 @@ func (t *sessions) page(ended bool, after uint64, withTraffic bool) ([]session, 
 	size := 0
 	for i, each := range found {
 		if conn := conns[each.Connection]; conn != nil {
-			now := conn.Traffic()
-			found[i].Traffic = &carried{now.RTT.Seconds(), now.Pending, now.InMsgs, now.InBytes, now.OutMsgs, now.OutBytes}
+			found[i].Traffic = carriedBy(conn.Traffic())
 		}
 		size += each.bytes()
 		if i == mostOnPage || i > 0 && size > bytesOfPage {

@@ -213,14 +213,14 @@ func TestPagesOfManySessions(t *testing.T) {
 	}
 	check(false, func(s session) uint64 { return s.Connection })
 	for id := range uint64(many) {
-		table.leave(id+1, "Client Closed")
+		table.leave(id+1, "Client Closed", server.Traffic{})
 	}
 	check(true, func(s session) uint64 { return s.Number })
 
 	// What is beyond the bound is forgotten, oldest first.
 	for id := range uint64(10) {
 		table.live[id+1] = &liveSession{session: session{Connection: id + 1}}
-		table.leave(id+1, "Read Error")
+		table.leave(id+1, "Read Error", server.Traffic{})
 	}
 	page, _ := table.page(true, 0, false)
 	if len(table.ended) != mostEnded || page[0].Number != 11 {
@@ -238,7 +238,7 @@ func TestLargeHoldersAreForgottenSooner(t *testing.T) {
 	const many = 3 * mostEndedBytes / mostOfHolder
 	for id := range uint64(many) {
 		table.live[id+1] = &liveSession{session: session{Connection: id + 1, Holder: large}}
-		table.leave(id+1, "Client Closed")
+		table.leave(id+1, "Client Closed", server.Traffic{})
 	}
 	kept := table.count - table.first
 	if table.size > mostEndedBytes || kept < many/4 || kept > many/2 {

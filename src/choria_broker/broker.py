@@ -44,6 +44,7 @@ from choria_broker.reload.reloads import Reloads
 from choria_broker.reload.watcher import FileWatcher
 from choria_broker.revoking import revoke
 from choria_broker.sessions.census import Census
+from choria_broker.sessions.departures import Departures
 from choria_broker.sessions.desk import SessionDesk
 from choria_broker.sessions.followup import Followup
 from choria_broker.sessions.neighbours import Neighbours
@@ -82,6 +83,7 @@ class NetworkBroker:
         drains: the one owner of its drains.
         sessions, departed, end_sessions: list who is connected and who was, and end some; as of ``engine.port.Engine``.
         enforcement: ends the sessions of those who are revoked.
+        departures: tells of the end of each connection.
         registry: its metrics.
         streams: the standard streams, and what is wrong with their store.
         statistics: what it measures.
@@ -164,8 +166,17 @@ class NetworkBroker:
         self.sessions, self.departed = self._engine.sessions, self._engine.departed
         self.end_sessions = self._engine.end_sessions
         self._followup = Followup(self._engine)
+        self.departures = Departures(self._engine.departed)
         self._in_force.enter(self._in_force.state)
-        parts = (self.audit, self.reloads, self.drains, self.streams.ledger, self.statistics, self._reporter)
+        parts = (
+            self.audit,
+            self.reloads,
+            self.drains,
+            self.streams.ledger,
+            self.statistics,
+            self._reporter,
+            self.departures,
+        )
         self.hand_over = HandOver(self._engine, self._in_force, parts, succession)
 
     @classmethod
@@ -395,6 +406,7 @@ class NetworkBroker:
                 self.streams.kept(ready=self.ports.listening),
                 self._neighbours.answering(),
                 self.census.counted(),
+                self.departures.told(lambda: succession.leaving),
                 self.enforcement.kept(),
                 self._followup.served(),
                 self.reloads.served(),

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -155,6 +156,37 @@ async def test_connections_are_listed_with_what_goes_over_them(config: Path, aut
         wrong = await run(connections, "--config", config, "--address", "web1")
         assert (wrong.exit_code, "IP address or a network" in wrong.output) == (1, True)
     assert (await run(connections, "--config", config)).exit_code == 1
+
+
+async def test_why_somebody_went_has_a_line_and_an_answer(
+    config: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    web1 = authority.context(authority.issue("web1.example.net"))
+
+    def ends() -> list[dict[str, Any]]:
+        return [each.__dict__ for each in caplog.records if each.getMessage() == "Connection ended"]
+
+    async def told() -> bool:
+        return len(ends()) == 2
+
+    async with running(config) as broker:
+        broker.departures._pace = 0.05
+        async with client(broker, web1) as leaving, client(broker, authority.context(), **by_token()) as kicked:
+            await leaving.publish("mcollective.test", b"12345")
+            await settled(leaving)
+            number, other = number_of(leaving), number_of(kicked)
+            await leaving.close()
+            await broker.end_sessions([other], "kicked by a test")
+            await eventually(told)
+        went = {each["cid"]: each for each in ends()}
+        assert went[number]["reason"] == "Client Closed"
+        assert (went[number]["identity"], went[number]["remote"]) == ("web1.example.net", "127.0.0.1")
+        assert went[number]["in_bytes"] >= 5
+        assert went[number]["after"].endswith("s")
+        assert (went[other]["identity"], went[other]["reason"]) == ("up=alice", "kicked by a test")
+        answer = (await run(find, "--config", config, "web1")).output
+    assert re.search(r": left \d{4}-.* UTC, Client Closed, after \d+s, \d+ bytes from it and \d+ to it: client", answer)
 
 
 async def test_a_kick_ends_whom_it_names_and_is_written_down(

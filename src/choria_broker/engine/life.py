@@ -251,9 +251,13 @@ class EngineLife:
         """
         return await self._running().sessions(traffic=traffic)
 
-    async def departed(self) -> tuple[Departed, ...]:
-        """List the last 10,000 sessions that have ended, oldest first; raises as ``sessions`` does."""
-        return await self._running().departed()
+    async def departed(self, after: int = 0) -> tuple[Departed, ...]:
+        """List the last 10,000 sessions that have ended, oldest first; raises as ``sessions`` does.
+
+        Args:
+            after: number of the last one that is known already.
+        """
+        return await self._running().departed(after)
 
     async def end_sessions(self, connections: Iterable[int], reason: str) -> int:
         """End sessions at once, whatever waits to be sent to them.

@@ -107,8 +107,12 @@ class Engine(Protocol):
         """
         ...
 
-    async def departed(self) -> tuple[Departed, ...]:
-        """List the last 10,000 sessions that have ended, oldest first; raises as ``sessions`` does."""
+    async def departed(self, after: int = 0) -> tuple[Departed, ...]:
+        """List the last 10,000 sessions that have ended, oldest first; raises as ``sessions`` does.
+
+        Args:
+            after: number of the last one that is known already.
+        """
         ...
 
     async def end_sessions(self, connections: Iterable[int], reason: str) -> int:

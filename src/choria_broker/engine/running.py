@@ -207,9 +207,9 @@ class RunningEngine:
         """List the connections that were let in; see ``port.Engine``."""
         return await self.gate.sessions.listed(Session, self.limits.sessions, traffic=traffic)
 
-    async def departed(self) -> tuple[Departed, ...]:
+    async def departed(self, after: int = 0) -> tuple[Departed, ...]:
         """List the sessions that have ended; see ``port.Engine``."""
-        return await self.gate.sessions.listed(Departed, self.limits.sessions)
+        return await self.gate.sessions.listed(Departed, self.limits.sessions, after=after)
 
     async def end_sessions(self, connections: Iterable[int], reason: str) -> int:
         """End sessions at once; see ``port.Engine``."""

@@ -9,6 +9,7 @@ import msgspec
 
 from choria_broker.access.session import Departed, Session
 from choria_broker.sessions.documents import Found, Kicked, Refused, Sightings
+from choria_broker.settings import durations
 
 _HEADINGS = ("CID", "KIND", "ACCOUNT", "NAME", "ADDRESS", "METHOD", "SINCE", "RTT", "PENDING", "IN/S", "OUT/S")
 
@@ -118,6 +119,19 @@ def found(result: Found) -> Iterator[str]:
         yield f"Not connected, and so not asked: {_count(result.missing, 'member')} of the cluster."
 
 
+def lasted(gone: Departed) -> float:
+    """Tell how many whole seconds a session was there."""
+    return float(max(int(gone.until - gone.since), 0))
+
+
+def _left(gone: Departed) -> str:
+    """Write the end of a session."""
+    traffic = gone.traffic
+    carried = f", {traffic.in_bytes} bytes from it and {traffic.out_bytes} to it" if traffic else ""
+    after = f"after {durations.in_go(lasted(gone))}{carried}"
+    return f"left {moment(gone.until)}, {gone.reason}, {after}: {described(gone)}"
+
+
 def _sightings(broker: Sightings, text: str) -> Iterator[str]:
     since = f" since {moment(broker.since)}" if broker.since else ""
     if broker.nothing:
@@ -126,7 +140,7 @@ def _sightings(broker: Sightings, text: str) -> Iterator[str]:
     for session in broker.connected:
         yield f"{broker.broker}: connected, {described(session)}"
     for gone in broker.departed:
-        yield f"{broker.broker}: left {moment(gone.until)}, {gone.reason}: {described(gone)}"
+        yield f"{broker.broker}: {_left(gone)}"
     for refused in broker.refused:
         yield f"{broker.broker}: refused {_refusal(refused)}"
     if broker.left_out:

@@ -110,7 +110,8 @@ def test_findings() -> None:
             "2023-11-14 22:13:20 UTC"
         ),
         (
-            "broker1: left 2023-11-14 22:15:00 UTC, Stale Connection: client cid 7 web1 from 192.0.2.1 in account "
+            "broker1: left 2023-11-14 22:15:00 UTC, Stale Connection, after 1m40s, 1000 bytes from it and 30 to it: "
+            "client cid 7 web1 from 192.0.2.1 in account "
             "choria, mtls, connected since 2023-11-14 22:13:20 UTC"
         ),
         (

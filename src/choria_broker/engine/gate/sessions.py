@@ -30,13 +30,14 @@ class SessionCalls:
         self._listings: Calls[frames.Listed] = Calls()
         self._endings: Calls[int] = Calls()
 
-    async def listed(self, kind: type[_S], deadline: float, *, traffic: bool = False) -> tuple[_S, ...]:
+    async def listed(self, kind: type[_S], deadline: float, *, traffic: bool = False, after: int = 0) -> tuple[_S, ...]:
         """List the sessions that are connected, or that were, page by page.
 
         Args:
             kind: ``Session`` for those that are connected, ``Departed`` for the last ones that have ended.
             deadline: seconds to wait for each page.
             traffic: with what goes over each of those that are connected.
+            after: place of the last one that is known already.
 
         Raises:
             NotReadyError: there is no engine, or it did not answer in time.
@@ -44,7 +45,7 @@ class SessionCalls:
         """
         ended = kind is Departed
         found: list[_S] = []
-        after, more = 0, True
+        more = True
         while more:
             ask = functools.partial(frames.Sessions, ended=ended, after=after, traffic=traffic)
             page = await self._listings.make(functools.partial(self._send, ask), deadline, "listing sessions")
