@@ -125,7 +125,8 @@ async def test_metrics_are_those_of_a_real_broker(tmp_path: Path, authority: Aut
     broker = NetworkBroker(made.settings, loaded=Loaded(None, (), (), srv_lookups=1), poll_interval=0.05)
     async with hub(tmp_path, authority, above), shown(broker) as session:
         await meet_strangers(broker, authority)
-        text = await page_of_metrics(session, "choria_network_leafnode_rtt_ms{")
+        await page_of_metrics(session, "choria_network_leafnode_rtt_ms{")
+        text = await page_of_metrics(session, "choria_broker_health_since_timestamp_seconds{")
         real = families(broker, text)
     listed = {
         names(row[0])[0]: (row[1], set(names(row[2])))

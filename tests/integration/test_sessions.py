@@ -186,6 +186,11 @@ async def test_why_somebody_went_has_a_line_and_an_answer(
         assert went[number]["after"].endswith("s")
         assert (went[other]["identity"], went[other]["reason"]) == ("up=alice", "kicked by a test")
         answer = (await run(find, "--config", config, "web1")).output
+        token = (await run(find, "--config", config, "the-token")).output
+    accepted = next(each.__dict__ for each in caplog.records if each.__dict__.get("jti"))
+    assert (accepted["jti"], accepted["issuer"].endswith(hex_of(ORGANIZATION)[-4:])) == ("the-token", True)
+    assert accepted["expires"].startswith("20")
+    assert re.search(r"kicked by a test, after .* client-token, token the-token by \S+, ends 20\d\d-", token)
     assert re.search(r": left \d{4}-.* UTC, Client Closed, after \d+s, \d+ bytes from it and \d+ to it: client", answer)
 
 

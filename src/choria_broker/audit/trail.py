@@ -6,6 +6,7 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
+import datetime as dt
 import logging
 import re
 import sys
@@ -16,6 +17,7 @@ from choria_broker.access.permissions import size_of
 from choria_broker.access.quoted import claimed
 from choria_broker.access.request import Certificate, ConnectRequest
 from choria_broker.access.rules import INTERNAL_ERROR
+from choria_broker.access.session import Holder
 from choria_broker.access.verdict import Permissions, Step, Verdict
 from choria_broker.audit.denials import Noted
 from choria_broker.audit.denied import Denied
@@ -48,7 +50,7 @@ _BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 
 
 _ACCEPTED, _REFUSED = "accepted", "refused"
 
-_NO_CERTIFICATE = Certificate()
+_NO_CERTIFICATE, _NOBODY = Certificate(), Holder()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ class Decision:
         allowed, method, rule, reason, remedy, account, username, permissions, trail: as in the verdict.
         seconds: how long the decision took.
         claimed: what the program says of itself in CONNECT, quoted; nobody has checked it.
+        token_id: of the token that let it in, its ``jti``; empty without one.
+        issuer: key that this token goes back to.
+        expires: when the first of token, chain issuer's token and certificate ends, Unix seconds; None for never.
     """
 
     time: float
@@ -86,6 +91,9 @@ class Decision:
     trail: tuple[Step, ...]
     seconds: float
     claimed: str = ""
+    token_id: str = ""
+    issuer: str = ""
+    expires: int | None = None
 
 
 def _decisions() -> collections.Counter[tuple[str, str]]:
@@ -338,7 +346,7 @@ def decision_of(request: ConnectRequest, verdict: Verdict, seconds: float, now: 
         seconds: it took.
         now: when it was made, Unix seconds.
     """
-    certificate = request.certificate or _NO_CERTIFICATE
+    certificate, holder = request.certificate or _NO_CERTIFICATE, verdict.holder or _NOBODY
     return Decision(
         time=now,
         connection_id=request.connection_id,
@@ -359,6 +367,9 @@ def decision_of(request: ConnectRequest, verdict: Verdict, seconds: float, now: 
         trail=verdict.trail,
         seconds=seconds,
         claimed=claimed(request.name, request.language, request.version),
+        token_id=holder.token_id,
+        issuer=holder.signer,
+        expires=holder.expires,
     )
 
 
@@ -370,6 +381,7 @@ def _size_of(decision: Decision) -> int:
         decision.reason,
         decision.username,
         decision.claimed,
+        decision.token_id,
         *(step.outcome for step in decision.trail),
     )
     return sum(map(sys.getsizeof, texts)) + size_of(decision.permissions)
@@ -397,5 +409,7 @@ def _fields(decision: Decision) -> dict[str, object]:
     }
     # A certificate need not have a common name. Its holder chose that, its authority the serial.
     named = {"cn": _cut(decision.common_name), "serial": _cut(decision.serial), "fingerprint": decision.fingerprint}
-    named["claimed"] = decision.claimed
+    named |= {"claimed": decision.claimed, "jti": _cut(decision.token_id), "issuer": decision.issuer}
+    if decision.issuer and decision.expires is not None:
+        named["expires"] = dt.datetime.fromtimestamp(decision.expires, dt.UTC).isoformat(timespec="seconds")
     return fields | {name: text for name, text in named.items() if text}

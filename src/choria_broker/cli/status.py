@@ -67,6 +67,8 @@ def _text(found: Status) -> Iterator[str]:
     yield from _denied(found)
     if found.unverified_account:
         yield f"Unverified clients: accepted into account {found.unverified_account}"
+    if found.expiring_tokens:
+        yield f"Tokens that end within a day: {_counts(found.expiring_tokens)}"
     if found.provisioning:
         yield f"Provisioning: {_provisioning(found.provisioning)}"
     yield from _links(found)

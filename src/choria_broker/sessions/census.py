@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+from choria_broker.access.expiring import expiring
 from choria_broker.access.provisioning import PROVISIONER_USER
 from choria_broker.access.session import Session
 from choria_broker.access.waiting import Waiting, waiting
@@ -33,6 +34,7 @@ class Census:
 
     Attributes:
         waiting: nodes that wait for provisioning, as counted last.
+        expiring: sessions whose token ends within a day, by organization and key of the issuer.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Census:
         self._rest = REST
         self._log = component("statistics")
         self.waiting = Waiting()
+        self.expiring: Mapping[tuple[str, str], int] = {}
 
     @property
     def provisioning(self) -> Waiting | None:
@@ -81,6 +84,7 @@ class Census:
             NotReadyError: the engine does not answer.
         """
         sessions = await self._sessions()
+        self.expiring = expiring(sessions, self._clock())
         self.waiting = waiting(sessions, self.waiting, self._clock())
         if self.waiting.asks:
             await self._ask_others()

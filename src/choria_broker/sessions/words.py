@@ -161,8 +161,11 @@ def described(session: Session | Departed) -> str:
     place = f" from {session.address}" if session.address else ""
     rule = f", {session.holder.rule}" if session.holder.rule else ""
     who = f" {name}" if name else ""
+    token = f", token {session.holder.token_id}" if session.holder.token_id else ""
+    signer = f" by {session.holder.signer}" if session.holder.signer else ""
+    ends = f", ends {moment(session.holder.expires)}" if session.holder.expires is not None else ""
     return (
-        f"{session.kind} cid {session.connection}{who}{place} in account {session.account}{rule}, "
+        f"{session.kind} cid {session.connection}{who}{place} in account {session.account}{rule}{token}{signer}{ends}, "
         f"connected since {moment(session.since)}"
     )
 

@@ -49,6 +49,7 @@ class Measured:
         pending_restart: settings that were changed and that only a restart takes over.
         revoked: what is revoked.
         provisioning: who waits for provisioning; None on a broker that has none.
+        expiring_tokens: sessions whose token ends within a day, by organization and key of the issuer.
         health: the condition the broker is in.
         health_since: since when, Unix seconds; 0 in the first moments.
         health_changes: how often it has changed, by what it became.
@@ -77,6 +78,7 @@ class Measured:
     pending_restart: Sequence[str] = ()
     revoked: Revoked = NOTHING
     provisioning: Waiting | None = None
+    expiring_tokens: Mapping[tuple[str, str], int] = dataclasses.field(default_factory=dict)
     health: enum.StrEnum | None = None
     health_since: float = 0.0
     health_changes: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -286,6 +288,12 @@ _BROKER = (
         "choria_broker_provisioning_stalled",
         "1 when nodes have waited for five minutes or more and no provisioner is connected.",
         _provisioning(lambda waiting: waiting.stalled),
+    ),
+    _gauge(
+        "choria_broker_tokens_expiring",
+        "Sessions whose token ends within a day, or has ended, by organization and key of the issuer.",
+        lambda at: at.expiring_tokens,
+        "organization issuer",
     ),
     _counter("choria_broker_reloads_total", "Reloads of the configuration.", lambda at: at.reloads, "outcome"),
     _gauge(

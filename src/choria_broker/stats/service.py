@@ -90,6 +90,11 @@ class Sessions(Protocol):
         """Who waits for provisioning; None on a broker that has none."""
         ...
 
+    @property
+    def expiring(self) -> Mapping[tuple[str, str], int]:
+        """Sessions whose token ends within a day, by organization and key of the issuer."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
@@ -178,6 +183,11 @@ class BrokerStatistics:
     def ended(self) -> Mapping[str, int]:
         """Sessions that were ended because of revocation or expiry, by cause."""
         return self._parts.ended
+
+    @property
+    def expiring_tokens(self) -> Mapping[tuple[str, str], int]:
+        """Sessions whose token ends within a day, by organization and key of the issuer."""
+        return self._parts.sessions.expiring
 
     @property
     def provisioning(self) -> Waiting | None:
@@ -294,6 +304,7 @@ class BrokerStatistics:
             pending_restart=self._pending,
             revoked=Revoked(settings.network.revocation, time.time(), parts.ended),
             provisioning=self.provisioning,
+            expiring_tokens=self._parts.sessions.expiring,
             health=parts.health(),
             health_since=changes.since,
             health_changes=changes.counts,

@@ -285,6 +285,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         health_changes: the latest changes of health, the latest first.
         last_success: when the last reload ended that was not refused, or the broker was started, Unix seconds.
         provisioning: who waits for provisioning; None on a broker that has none.
+        expiring_tokens: sessions whose token ends within a day, or has ended, by organization and key of the issuer.
     """
 
     identity: str
@@ -320,6 +321,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     health_since: float = 0.0
     health_changes: tuple[HealthChange, ...] = ()
     provisioning: ProvisioningReport | None = None
+    expiring_tokens: Mapping[str, int] = {}
 
 
 class Status(Overview, frozen=True, kw_only=True):

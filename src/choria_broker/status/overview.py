@@ -231,6 +231,11 @@ class StatusReporter:
             "file_problems": self._reloads.problems,
             "drain": self._drains.report,
             "upgrade": self.upgrade,
+            "expiring_tokens": {
+                f"{organization} {issuer}".strip(): count
+                for (organization, issuer), count in statistics.expiring_tokens.items()
+                if count
+            },
             "provisioning": _provisioning(statistics.provisioning),
             "left_out": tuple(_left_out(each) for each in self._findings if each.severity is Severity.SKIP),
         }
