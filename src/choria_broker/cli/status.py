@@ -69,6 +69,10 @@ def _text(found: Status) -> Iterator[str]:
         yield f"Unverified clients: accepted into account {found.unverified_account}"
     if found.expiring_tokens:
         yield f"Tokens that end within a day: {_counts(found.expiring_tokens)}"
+    for each in found.headroom:
+        limit = "" if each.limit is None else f" of {each.limit}"
+        unit = " bytes" if each.what in {"memory", "store"} else ""
+        yield f"{each.what.capitalize()} used: {each.used}{limit}{unit}"
     if found.provisioning:
         yield f"Provisioning: {_provisioning(found.provisioning)}"
     yield from _links(found)

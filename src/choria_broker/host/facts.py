@@ -47,6 +47,23 @@ class FileFact:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class HostUse:
+    """What the processes of a broker use of what the host gives them.
+
+    Attributes:
+        descriptors: open files of the engine.
+        descriptors_limit: how many it can have; None when that is not known.
+        memory: resident bytes of all processes.
+        memory_limit: bytes that their group, or the machine, has.
+    """
+
+    descriptors: int
+    descriptors_limit: int | None
+    memory: int
+    memory_limit: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class StoreFact:
     """The store of an operator: its files, or why there is none.
 

@@ -23,6 +23,7 @@ from choria_broker.settings.findings import Finding
 from choria_broker.stats.authorities import Uses
 from choria_broker.stats.certificates import Certificate
 from choria_broker.stats.families import Family, Metric, MetricType, Values
+from choria_broker.stats.headroom import Headroom
 from choria_broker.stats.links import Link
 from choria_broker.stats.membership import Membership
 from choria_broker.stats.readings import Leafnode, Readings
@@ -50,6 +51,7 @@ class Measured:
         revoked: what is revoked.
         provisioning: who waits for provisioning; None on a broker that has none.
         expiring_tokens: sessions whose token ends within a day, by organization and key of the issuer.
+        headroom: how much of everything that is limited is used.
         health: the condition the broker is in.
         health_since: since when, Unix seconds; 0 in the first moments.
         health_changes: how often it has changed, by what it became.
@@ -79,6 +81,7 @@ class Measured:
     revoked: Revoked = NOTHING
     provisioning: Waiting | None = None
     expiring_tokens: Mapping[tuple[str, str], int] = dataclasses.field(default_factory=dict)
+    headroom: Sequence[Headroom] = ()
     health: enum.StrEnum | None = None
     health_since: float = 0.0
     health_changes: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -294,6 +297,18 @@ _BROKER = (
         "Sessions whose token ends within a day, or has ended, by organization and key of the issuer.",
         lambda at: at.expiring_tokens,
         "organization issuer",
+    ),
+    _gauge(
+        "choria_broker_used",
+        "How much of connections, descriptors, subscriptions, memory and store is used; the last two in bytes.",
+        lambda at: {each.what: each.used for each in at.headroom},
+        "what",
+    ),
+    _gauge(
+        "choria_broker_limit",
+        "How much of it there can be.",
+        lambda at: {each.what: each.limit for each in at.headroom if each.limit is not None},
+        "what",
     ),
     _counter("choria_broker_reloads_total", "Reloads of the configuration.", lambda at: at.reloads, "outcome"),
     _gauge(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import enum
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,9 @@ from choria_broker.background import beside
 from choria_broker.build_info import build
 from choria_broker.engine.life import EngineLife
 from choria_broker.errors import NotReadyError
-from choria_broker.host.facts import FileFact
+from choria_broker.host.facts import FileFact, HostUse
 from choria_broker.host.succession import Succession
+from choria_broker.host.use import read_use
 from choria_broker.log.outlet import Outlet
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.endpoint import Endpoint
@@ -31,6 +33,7 @@ from choria_broker.stats.certificates import Certificate, Source, certificates, 
 from choria_broker.stats.collector import FamilyCollector
 from choria_broker.stats.exposition import exposition
 from choria_broker.stats.families import Family
+from choria_broker.stats.headroom import Headroom, headroom, most_connections
 from choria_broker.stats.links import Link, links
 from choria_broker.stats.membership import Learnt
 from choria_broker.stats.metrics import Measured, families
@@ -143,6 +146,7 @@ class BrokerStatistics:
         acquaintance: who the other members of the cluster are.
         tallies: what the parts of the broker count for the families all Choria programs have.
         certificates: those the broker works with, as the files were when last read.
+        use: what the processes used of the host at the last count; None before the first.
         authorities: the CAs of those files, and what hung on them at the last count; None before the first.
         interval: seconds between two polls of the engine.
         news: called after each reading.
@@ -172,6 +176,7 @@ class BrokerStatistics:
         self.tallies = Tallies(srv_lookups=srv_lookups)
         self.certificates: tuple[Certificate, ...] = ()
         self.authorities: Uses | None = None
+        self.use: HostUse | None = None
         self._trusted: tuple[Authority, ...] = ()
         self.interval = interval
         self._counted_at: float | None = None
@@ -193,6 +198,16 @@ class BrokerStatistics:
     def provisioning(self) -> Waiting | None:
         """Who waits for provisioning; None on a broker that has none."""
         return self._parts.sessions.provisioning
+
+    @property
+    def headroom(self) -> tuple[Headroom, ...]:
+        """How much of everything that is limited is used."""
+        return headroom(self._settings.network, self.poller.latest, self.use)
+
+    @property
+    def most_connections(self) -> int:
+        """How many clients can really connect."""
+        return most_connections(self._settings.network, self.use)
 
     @property
     def silent(self) -> bool:
@@ -274,6 +289,7 @@ class BrokerStatistics:
     async def _count(self) -> None:
         with contextlib.suppress(NotReadyError):  # The next count comes soon; what was counted stays with its time.
             counts = await self._parts.engine.authorities()
+            self.use = await asyncio.to_thread(read_use, os.getpid(), self._parts.engine.pid)
             self._counted_at = time.monotonic()
             self.authorities = uses(self._trusted, counts, time.time())
 
@@ -305,6 +321,7 @@ class BrokerStatistics:
             revoked=Revoked(settings.network.revocation, time.time(), parts.ended),
             provisioning=self.provisioning,
             expiring_tokens=self._parts.sessions.expiring,
+            headroom=self.headroom,
             health=parts.health(),
             health_since=changes.since,
             health_changes=changes.counts,

@@ -87,6 +87,7 @@ class Symptoms:
         reload_refused: why the last reload changed nothing, empty when it was not refused.
         files_not_used: what is wrong with files that were changed and cannot be used.
         draining: how far a drain is, empty without one.
+        nearly_used: what there is little left of, each a sentence without its full stop.
         provisioning_stalled: nodes wait for provisioning for too long, and nobody provisions them.
     """
 
@@ -103,6 +104,7 @@ class Symptoms:
     files_not_used: Sequence[str] = ()
     draining: str = ""
     provisioning_stalled: bool = False
+    nearly_used: Sequence[str] = ()
 
 
 def assess(symptoms: Symptoms, now: float) -> Health:
@@ -146,6 +148,7 @@ def _degraded(symptoms: Symptoms, now: float) -> Iterable[str]:
     for remote in symptoms.remotes_down:
         yield f"{remote} is not connected"
     yield from symptoms.streams_degraded
+    yield from symptoms.nearly_used
     if symptoms.provisioning_stalled:
         yield "nodes have waited for provisioning for five minutes or more, and no provisioner is connected"
     if symptoms.features_left_out:

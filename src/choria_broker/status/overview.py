@@ -174,6 +174,7 @@ class StatusReporter:
             file_problems=self._reloads.problems,
             draining="" if drain.state == OFF else drain.sentence,
             provisioning=statistics.provisioning,
+            headroom=statistics.headroom,
         )
         return assess(symptoms(settings, self._findings, observed, self._clock()), self._clock())
 
@@ -236,6 +237,7 @@ class StatusReporter:
                 for (organization, issuer), count in statistics.expiring_tokens.items()
                 if count
             },
+            "headroom": statistics.headroom,
             "provisioning": _provisioning(statistics.provisioning),
             "left_out": tuple(_left_out(each) for each in self._findings if each.severity is Severity.SKIP),
         }

@@ -11,6 +11,7 @@ from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.findings import Finding
 from choria_broker.stats.authorities import Uses
 from choria_broker.stats.certificates import Certificate, Role
+from choria_broker.stats.headroom import Headroom
 from choria_broker.stats.links import Link
 from choria_broker.stats.membership import Membership
 from choria_broker.stats.readings import Readings
@@ -37,6 +38,7 @@ class Observations:
         file_problems: files that were changed and cannot be used.
         draining: how far a drain is, empty without one.
         provisioning: who waits for provisioning; None on a broker that has none.
+        headroom: how much of everything that is limited is used.
     """
 
     engine: bool
@@ -52,6 +54,7 @@ class Observations:
     file_problems: Sequence[FileProblem] = ()
     draining: str = ""
     provisioning: Waiting | None = None
+    headroom: Sequence[Headroom] = ()
 
 
 def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observations, now: float) -> Symptoms:
@@ -85,6 +88,7 @@ def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observat
         reload_refused=observed.reload_refused,
         files_not_used=tuple(each.why for each in observed.file_problems),
         draining=observed.draining,
+        nearly_used=tuple(each.warning for each in observed.headroom if each.warning),
         provisioning_stalled=observed.provisioning is not None and observed.provisioning.stalled,
         features_left_out=sum(finding.times for finding in findings if finding.severity is Severity.SKIP),
     )

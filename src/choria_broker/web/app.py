@@ -30,6 +30,7 @@ def create_app(
     engine_pages: Callable[[], str],
     *,
     public: tuple[str, int] | None = None,
+    connections: Callable[[], int] | None = None,
     pages: Mapping[str, Handler] | None = None,
 ) -> web.Application:
     """Build the application.
@@ -39,6 +40,7 @@ def create_app(
         metrics: writes the metrics anew for each request, in a thread of its own.
         engine_pages: tells the address of the engine's monitoring pages, empty while there are none.
         public: address and port of the statistics port, as the engine's pages are to tell them; None leaves its own.
+        connections: tells how many clients can connect, as ``/varz`` is to tell it; None leaves the engine's number.
         pages: further pages for GET and HEAD by path, which come before the instance document.
     """
 
@@ -68,7 +70,7 @@ def create_app(
         app.router.add_route("*", path, only_read)
     app.router.add_route("*", "/choria", to_folder)
     app.router.add_route("*", "/choria/{rest:.*}", show_instance)
-    Relay(engine_pages, public).install(app)
+    Relay(engine_pages, public, connections).install(app)
     return app
 
 
@@ -91,9 +93,10 @@ def broker_app(
         names=(settings().identity, told.address),
     )
     return create_app(
-        lambda: document(settings(), engine),
+        lambda: document(settings(), engine, statistics.most_connections),
         statistics.page,
         lambda: engine.pages,
         public=(told.address, told.port) if told.port else None,
+        connections=lambda: statistics.most_connections,
         pages=pages,
     )

@@ -12,12 +12,13 @@ from choria_broker.engine.life import EngineLife
 from choria_broker.settings.broker import Settings
 
 
-def document(settings: Settings, engine: EngineLife) -> dict[str, object]:
+def document(settings: Settings, engine: EngineLife, connections: int) -> dict[str, object]:
     """Write the instance document; keys and their order are what readers of the original program's page expect.
 
     Args:
         settings: what the broker was told.
         engine: the engine.
+        connections: how many clients can connect.
     """
     built = build()
     return {
@@ -29,7 +30,7 @@ def document(settings: Settings, engine: EngineLife) -> dict[str, object]:
             "tls": True,
             "secure": True,
             "go": f"python{platform.python_version()}",
-            "max_broker_clients": settings.network.max_connections,
+            "max_broker_clients": connections,
             "nats": engine.nats,
         },
         "system": {

@@ -38,6 +38,7 @@ _OF_THIS_MACHINE = frozenset({"/stacksz"})
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _CHUNK = 65536
+_LIMIT = re.compile(rb'("max_connections": )\d+')
 _PLACE = re.compile(rb'("http_host": )"(?:[^"\\]|\\.)*"(,\s*"http_port": )-?\d+')
 """Where ``/varz`` tells on which address it is; quotes inside of texts are escaped, so no text looks like it."""
 
@@ -48,11 +49,18 @@ class Relay:
     Args:
         pages: tells the address of the engine's monitoring pages, empty while there are none.
         public: address and port that ``/varz`` is to tell in place of the engine's; None leaves them.
+        connections: tells how many clients can connect, which ``/varz`` is to tell; None leaves the engine's number.
     """
 
-    def __init__(self, pages: Callable[[], str], public: tuple[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        pages: Callable[[], str],
+        public: tuple[str, int] | None = None,
+        connections: Callable[[], int] | None = None,
+    ) -> None:
         """Prepare; the client session opens with the first request, and closes with the application."""
         self._public = public
+        self._connections = connections
         self._pages = pages
         self._session: aiohttp.ClientSession | None = None
 
@@ -85,8 +93,10 @@ class Relay:
                 response = web.StreamResponse(status=answer.status)
                 if "Content-Type" in answer.headers:
                     response.headers["Content-Type"] = answer.headers["Content-Type"]
-                if page == "/varz" and request.method == "GET" and self._public:
-                    text = _with_place(await answer.read(), *self._public)
+                if page == "/varz" and request.method == "GET" and (self._public or self._connections):
+                    text = await answer.read()
+                    text = _with_place(text, *self._public) if self._public else text
+                    text = _with_limit(text, self._connections()) if self._connections else text
                     return web.Response(status=answer.status, headers=response.headers, body=text)
                 await response.prepare(request)
                 async for chunk in answer.content.iter_chunked(_CHUNK):
@@ -95,6 +105,10 @@ class Relay:
                 return response
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             raise web.HTTPBadGateway(text="The engine does not answer.\n") from error
+
+
+def _with_limit(varz: bytes, connections: int) -> bytes:
+    return _LIMIT.sub(lambda found: b"%b%d" % (found[1], connections), varz, count=1)
 
 
 def _with_place(varz: bytes, host: str, port: int) -> bytes:

@@ -81,6 +81,11 @@ WELL = Symptoms(engine=True, peers_configured=2, peers_connected=2, certificates
         ),
         ({"peers_connected": 3}, Condition.OK, ""),
         (
+            {"nearly_used": ("more than 80 % of memory is used",)},
+            Condition.DEGRADED,
+            "more than 80 % of memory is used",
+        ),
+        (
             {"provisioning_stalled": True},
             Condition.DEGRADED,
             "nodes have waited for provisioning for five minutes or more, and no provisioner is connected",

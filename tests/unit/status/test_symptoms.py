@@ -20,6 +20,7 @@ from choria_broker.settings.streams import Streams
 from choria_broker.settings.tls import Tls
 from choria_broker.stats.authorities import Authority, Use, Uses
 from choria_broker.stats.certificates import Certificate, Role, Source
+from choria_broker.stats.headroom import Headroom
 from choria_broker.stats.links import Link, LinkKind
 from choria_broker.stats.membership import Membership
 from choria_broker.stats.readings import Readings, Server
@@ -59,6 +60,12 @@ def certificate(role: Role, expires: float, file: str = "/x.pem") -> Certificate
             {"readings": None, "links": ()}, {"peers_configured": 0, "peers_connected": 0}, id="nobody reads the pages"
         ),
         pytest.param({}, {"peers_configured": 2, "peers_connected": 1}, id="peers"),
+        pytest.param({"headroom": (Headroom("store", 1, 100),)}, {"nearly_used": ()}, id="enough room"),
+        pytest.param(
+            {"headroom": (Headroom("store", 99, 100),)},
+            {"nearly_used": (Headroom("store", 99, 100).warning,)},
+            id="little room",
+        ),
         pytest.param({"provisioning": Waiting()}, {"provisioning_stalled": False}, id="nobody waits"),
         pytest.param(
             {"provisioning": Waiting(nodes=1, oldest=1.0, time=NOW)}, {"provisioning_stalled": True}, id="nodes wait"
