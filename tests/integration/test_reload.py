@@ -37,6 +37,9 @@ from support.testbed import IDENTITY, Authority, client, configuration, free_por
 from support.topology import Node, configure, gateways
 
 DEADLINE = 60.0
+BUSY = int(os.environ.get("BUSY", "6"))
+"""Connections that every kind of reload has to leave alone, half of them with certificates; ``make soak`` has 500."""
+
 VECTORS = Path(__file__).parents[1] / "vectors"
 NET = "plugin.choria.network."
 
@@ -84,19 +87,19 @@ class Flow:
             self.sent += 1
             for number, connection in enumerate(self.connections):
                 await connection.publish(f"flow.{(number + 1) % len(self.connections)}", b"%d" % self.sent)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01 + 0.001 * len(self.connections))
 
     async def whole(self) -> None:
         """Make sure that every message came once and in order, over the connections there were."""
         for connection in self.connections:
             await settled(connection)
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(DEADLINE + len(self.connections) / 10):
             while set(self.got) != {self.sent}:
                 await asyncio.sleep(0.005)
 
 
 @contextlib.asynccontextmanager
-async def flowing(broker: NetworkBroker, authority: Authority, count: int = 6) -> AsyncIterator[Flow]:
+async def flowing(broker: NetworkBroker, authority: Authority, count: int) -> AsyncIterator[Flow]:
     """Keep connections with certificates and with tokens busy; nothing may be lost between them."""
     known = authority.context(authority.issue("bob.mcollective"))
     async with contextlib.AsyncExitStack() as stack:
@@ -128,9 +131,11 @@ async def refused(broker: NetworkBroker, authority: Authority, **options: Any) -
             pass
 
 
+@pytest.mark.timeout(60 + BUSY // 2)
 async def test_nobody_is_dropped_and_nothing_is_lost(config: Path, tmp_path: Path, authority: Authority) -> None:
     further = Authority(tmp_path, "further")
-    port = free_port()
+    port, peer = free_port(), free_port()
+    change(config, peers=f"{IDENTITY}:{peer}, 127.0.0.1:1", peer_port=peer)
 
     def nothing() -> None:
         pass
@@ -150,9 +155,11 @@ async def test_nobody_is_dropped_and_nothing_is_lost(config: Path, tmp_path: Pat
         authorities,
         lambda: change(config, client_signer_cert=f"{hex_of(ORGANIZATION)}, {hex_of(STRANGER)}"),
         lambda: change(config, client_hosts="10.0.0.0/8"),
+        lambda: change(config, peers=f"{IDENTITY}:{peer}, 127.0.0.1:1, 127.0.0.1:2"),
+        lambda: change(config, peers=f"{IDENTITY}:{peer}, 127.0.0.1:1"),
         lambda: change(config, mapping__names="one", mapping__one__source="old.*", mapping__one__destination="new"),
         lambda: change(config, write_deadline="9s", tls_timeout="3s", auth_timeout="3s"),
-        lambda: change(config, max_connections=60, max_subscriptions=500, max_unauthenticated=40),
+        lambda: change(config, max_connections=60 + BUSY, max_subscriptions=500, max_unauthenticated=40),
         remote,
         lambda: change(config, leafnode_remotes="", leafnode_remote__hub__url=""),
         lambda: change(config, accounts="further", public_url="broker.example.net:4222"),
@@ -161,7 +168,7 @@ async def test_nobody_is_dropped_and_nothing_is_lost(config: Path, tmp_path: Pat
         lambda: change(config, client_signer_cert=hex_of(ORGANIZATION), client_hosts="", accounts=""),
     ]
     async with NetworkBroker.from_file(config) as broker:
-        async with flowing(broker, authority) as flow:
+        async with flowing(broker, authority, BUSY) as flow:
             for each in changes:
                 each()
                 await broker.reload()
