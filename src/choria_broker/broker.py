@@ -494,7 +494,7 @@ class NetworkBroker:
             raise control.ActError(str(error)) from error
 
     async def _revoke_asked(self, request: RevokeRequest, peer: Peer) -> RevokeReport:
-        return await revoke(request, peer, lambda: self.settings.network.revocation, self._engine, self.reloads)
+        return await revoke(request, peer, lambda: self.settings.network, self._engine, self.reloads)
 
 
 async def _not_alone(_by: str) -> UpgradeBegun:

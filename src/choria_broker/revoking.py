@@ -16,26 +16,27 @@ from choria_broker.errors import BrokerError
 from choria_broker.reload.reloads import Reloads
 from choria_broker.security.revocation_file import EntryError, entry_of
 from choria_broker.settings.findings import Origin
+from choria_broker.settings.network import Network
 from choria_broker.settings.revocation import Entry, Revocation, Subject
-from choria_broker.status.revocation import NOT_SET, RevokeReport, hits
+from choria_broker.status.revocation import NOT_ASKED, NOT_SET, RevokeReport, hits
 
 
 async def revoke(
-    request: RevokeRequest, peer: Peer, in_force: Callable[[], Revocation], engine: Ends, reloads: Reloads
+    request: RevokeRequest, peer: Peer, in_force: Callable[[], Network], engine: Ends, reloads: Reloads
 ) -> RevokeReport:
     """Do what is asked for.
 
     Args:
         request: whom to revoke.
         peer: who asks.
-        in_force: gives what is revoked by now.
+        in_force: gives the settings in force.
         engine: has the sessions.
         reloads: has the revocation file read, and nothing else: what else is wrong must not keep it from counting.
 
     Raises:
         ActError: it cannot be done.
     """
-    revocation = in_force()
+    revocation, by_engine = in_force().revocation, in_force().operator is not None
     if revocation.file is None:
         raise ActError(NOT_SET)
     try:
@@ -43,22 +44,25 @@ async def revoke(
         entry = entry_of(subject, request.value, Origin("command"), until=request.until, issuer=request.issuer)
     except (EntryError, ValueError) as error:
         raise ActError(str(error)) from error
+    if by_engine and not subject.is_seen_by_engine:
+        raise ActError(NOT_ASKED)
     file = str(revocation.file.absolute())
     try:
         if request.dry_run:
             only = Revocations(dataclasses.replace(revocation, entries=(entry,), crls=()))
             matches = only.of_sessions(await engine.sessions(), time.time())
-            return RevokeReport(file, len(matches), hits(matches))
+            return RevokeReport(file, len(matches), hits(matches), by_engine=by_engine)
         outcome = await reloads.ask_files((revocation.file,), engine=False, recorded=False)
     except BrokerError as error:
         raise ActError(str(error)) from error
     problem = outcome.report.why
-    if not problem and not _is_in(entry, in_force()):
+    if not problem and not _is_in(entry, in_force().revocation):
         problem = f"the entry is not in {file}"
     sessions = outcome.report.ended
-    told = f"not in force: {problem}" if problem else f"in force, sessions ended: {sessions}"
+    count = "see the engine's log" if by_engine else str(sessions)
+    told = f"not in force: {problem}" if problem else f"in force, sessions ended: {count}"
     record("revoke", str(peer), told, entry=str(entry))
-    return RevokeReport(file, sessions, (), problem)
+    return RevokeReport(file, sessions, (), problem, by_engine=by_engine)
 
 
 def _is_in(entry: Entry, revocation: Revocation) -> bool:

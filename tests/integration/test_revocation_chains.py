@@ -56,6 +56,10 @@ class Below:
         return bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
 
+def command(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
 def explained(path: Path, identity: Identity) -> dict[str, Any]:
     arguments = ["explain", "--config", str(path), "--certificate", str(identity.certificate), "--json"]
     found: dict[str, Any] = json.loads(CliRunner().invoke(main, arguments).output)["verdict"]
@@ -171,6 +175,16 @@ async def test_in_operator_mode_the_engine_ends_and_refuses_them(tmp_path: Path)
         await settled(second)
         file.write_text("identity worse.example.net\ncaller up=bob\n", encoding="utf-8")
         found = await one.reload()
-        assert [each.code for each in found if each.code == "no-effect"]
+        (idle,) = [each for each in found if each.code == "no-effect"]
+        assert "here 1 (caller)" in idle.effect
         await gone(second)
         await settled(third)
+        refused = await asyncio.to_thread(command, "revoke", "--config", path, "--caller", "up=bob")
+        assert (refused.exit_code, "nsc revocations add-user" in refused.output) == (1, True)
+        for more in (("--dry-run",), ()):
+            said = await asyncio.to_thread(command, "revoke", "--config", path, "--identity", "good.example.net", *more)
+            assert (said.exit_code, "its log names each" in said.output) == (0, True)
+        await gone(third)
+    alone = await asyncio.to_thread(command, "revoke", "--config", path, "--token", "1")
+    assert (alone.exit_code, "nsc revocations add-user" in alone.output) == (1, True)
+    assert file.read_text(encoding="utf-8").count("\n") == 3

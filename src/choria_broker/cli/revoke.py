@@ -19,8 +19,12 @@ from choria_broker.host.appending import append_line
 from choria_broker.security.revocation_file import EntryError, entry_of, read_entries, write_entry
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.revocation import Entry, Subject
-from choria_broker.status.revocation import NOT_SET, RevokeReport
+from choria_broker.status.revocation import NOT_ASKED, NOT_SET, RevokeReport
 from choria_broker.wording import plain
+
+_NOT_KNOWN = (
+    "In operator mode the engine ends the sessions by itself, and its log names each; how many is not known here."
+)
 
 
 class _FileError(Exception):
@@ -92,21 +96,23 @@ def _revoked(config: Path, entry: Entry, request: RevokeRequest, comment: str) -
     except NotRunningError:
         if request.dry_run:
             raise
-        report, running = RevokeReport(file=str(_file_of(config))), False
+        report, running = RevokeReport(file=str(_file_of(config, entry.subject))), False
     if request.dry_run:
         return _Result(report)
     known = _written(Path(report.file), entry, request.value, comment)
     return _Result(ask_revoke(config, request) if running else report, known, running)
 
 
-def _file_of(config: Path) -> Path:
-    """Find the revocation file of a broker that does not run."""
+def _file_of(config: Path, subject: Subject) -> Path:
+    """Find the revocation file of a broker that does not run, for an entry that would count there."""
     loaded = load(config)
     file = loaded.settings.network.revocation.file if loaded.settings else None
     if loaded.settings is None:
         raise _FileError(f"no broker runs with {config}, and it does not describe one that would start")
     if file is None:
         raise _FileError(NOT_SET)
+    if loaded.settings.network.operator and not subject.is_seen_by_engine:
+        raise _FileError(NOT_ASKED)
     return file.absolute()
 
 
@@ -140,6 +146,9 @@ def _text(result: _Result, entry: Entry, *, dry_run: bool) -> Iterator[str]:
     report = result.report
     sessions = "1 session" if report.sessions == 1 else f"{report.sessions} sessions"
     if dry_run:
+        if report.by_engine:
+            yield f"Dry run: {entry} would be written to {report.file}. {_NOT_KNOWN}"
+            return
         yield f"Dry run: {entry} would be written to {report.file}, and {sessions} would end."
         for hit in report.hits:
             who = " ".join(filter(None, (hit.kind, hit.address, hit.account, hit.username)))
@@ -152,5 +161,7 @@ def _text(result: _Result, entry: Entry, *, dry_run: bool) -> Iterator[str]:
         yield f"{entry} {where}. No broker runs with this configuration; it counts from the next start."
     elif report.problem:
         yield f"{entry} {where}, but does not count yet: {report.problem}."
+    elif report.by_engine:
+        yield f"{entry} {where}, and counts. {_NOT_KNOWN}"
     else:
         yield f"{entry} {where}, and counts. {sessions[0].upper()}{sessions[1:]} ended."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import ExtensionOID
+from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 from choria_broker.security import pem
 from choria_broker.security.certificates import is_issued, public_bytes
@@ -19,6 +19,8 @@ from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.revocation import Authority, Crl
 
 _LIST = "X509 CRL"
+_CERTIFICATE_ISSUER = bytes.fromhex("0603551d1d")
+"""Identifier of the extension that says of an entry that the certificate is of another CA."""
 _UNDERSTOOD = {ExtensionOID.ISSUING_DISTRIBUTION_POINT}
 
 
@@ -102,11 +104,28 @@ def read_crls(content: bytes, file: Path, authorities: Sequence[x509.Certificate
             problems.append(read)
         else:
             strangers.append(read)
+    problems += spread(lists)
     if not lists and not problems:
         named = ", ".join(strangers)
         problem = f"only lists of CAs that are not in the CA file: {named}"
         problems.append(CrlProblem(Code.CRL_STRANGER, problem, "put the list of the CA in the CA file here"))
     return CrlFile(newest(lists), tuple(problems), tuple(strangers))
+
+
+def spread(lists: Sequence[Crl]) -> tuple[CrlProblem, ...]:
+    """Return what is wrong with several lists of one key that are each about a part of its certificates."""
+    points: dict[str, set[str]] = {}
+    for each in lists:
+        points.setdefault(each.key, set()).add(each.point)
+    several = dict.fromkeys(each.issuer for each in lists if len(points[each.key]) > 1)
+    return tuple(
+        CrlProblem(
+            Code.CRL_KIND,
+            f"lists of {issuer} for several distribution points, each about a part of the CA's certificates",
+            "use the CA's complete list",
+        )
+        for issuer in several
+    )
 
 
 def newest(lists: Iterable[Crl]) -> tuple[Crl, ...]:
@@ -138,7 +157,8 @@ def _read(der: bytes, which: str, file: Path, authorities: Sequence[x509.Certifi
         serials = frozenset(f"{each.serial_number:x}" for each in found)
         number = _number(found)
         updated, following = found.last_update_utc, found.next_update_utc
-        scope = _scope(found)
+        point = _point(found)
+        scope = _scope(found, der)
     except MALFORMED:
         return CrlProblem(Code.CRL_DAMAGED, f"{which} is damaged")
     named = f"{which}, of {issuer},"
@@ -165,6 +185,7 @@ def _read(der: bytes, which: str, file: Path, authorities: Sequence[x509.Certifi
         number=number,
         next_update=following.timestamp() if following else None,
         serials=serials,
+        point=point,
     )
 
 
@@ -194,13 +215,31 @@ def _is_delta(found: x509.CertificateRevocationList) -> bool:
         return False
 
 
-def _scope(found: x509.CertificateRevocationList) -> str:
-    """Say that a list is not about all certificates of its issuer, empty when it is."""
+def _is_of_another(entry: x509.RevokedCertificate) -> bool:
+    return any(each.oid == CRLEntryExtensionOID.CERTIFICATE_ISSUER for each in entry.extensions)
+
+
+def _distribution(found: x509.CertificateRevocationList) -> x509.IssuingDistributionPoint | None:
     try:
-        point = found.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
+        return found.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
     except x509.ExtensionNotFound:
+        return None
+
+
+def _point(found: x509.CertificateRevocationList) -> str:
+    point = _distribution(found)
+    if point is None:
         return ""
-    if point.indirect_crl:
+    return repr(point.full_name or point.relative_name or "")
+
+
+def _scope(found: x509.CertificateRevocationList, der: bytes) -> str:
+    """Say that a list is not about all certificates of its issuer, empty when it is."""
+    point = _distribution(found)
+    # Looking at the extensions of each entry takes as long as all the rest.
+    if (point and point.indirect_crl) or (_CERTIFICATE_ISSUER in der and any(map(_is_of_another, found))):
         return "is a list about certificates of other CAs"
+    if point is None:
+        return ""
     some = point.only_contains_user_certs or point.only_contains_ca_certs or point.only_contains_attribute_certs
     return "is only about a part of the CA's certificates" if some or point.only_some_reasons else ""

@@ -23,6 +23,11 @@ class Subject(enum.StrEnum):
     CERTIFICATE = "certificate"
     """A certificate by its serial number; with that of an intermediate CA all below it."""
 
+    @property
+    def is_seen_by_engine(self) -> bool:
+        """It can be of a certificate, at which the engine looks where the broker is not asked."""
+        return self in {Subject.IDENTITY, Subject.CERTIFICATE}
+
 
 class CrlExpired(enum.StrEnum):
     """What a certificate counts whose issuer's list is past its next update."""
@@ -75,6 +80,8 @@ class Crl:
         updated: when it was made, Unix seconds.
         next_update: when it is to be replaced, Unix seconds, None where it does not say.
         serials: serial numbers as lower-case hex without leading zeros.
+        point: what it says of where it is distributed, empty where it does not: a CA may spread its certificates over
+            several lists.
     """
 
     issuer: str
@@ -84,6 +91,7 @@ class Crl:
     number: int | None = None
     next_update: float | None = None
     serials: frozenset[str] = dataclasses.field(default=frozenset(), repr=False)
+    point: str = ""
 
     def overdue(self, now: float) -> bool:
         """Tell whether it should have been replaced by a moment, in Unix seconds."""

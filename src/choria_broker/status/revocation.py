@@ -16,6 +16,13 @@ NOT_SET = (
 )
 """What is said where there is no revocation file."""
 
+NOT_ASKED = (
+    "in operator mode nats-server verifies tokens and the broker is not asked, so only certificates can be revoked "
+    "here, and identities by the common name of theirs; revoke users with nsc revocations add-user, then run "
+    "choria-broker reload"
+)
+"""What is said where an entry would have no effect."""
+
 MOST_SHOWN = 100
 """Sessions that are named; of the others only the number is told."""
 
@@ -82,12 +89,15 @@ class RevokeReport(msgspec.Struct, frozen=True):
         sessions: sessions that were ended, or would be.
         hits: the first of those that would be.
         problem: why nothing has changed, one sentence without its full stop; empty otherwise.
+        by_engine: the engine ends sessions by itself, as in operator mode: ``sessions`` and ``hits`` are not known, and
+            its log names each.
     """
 
     file: str = ""
     sessions: int = 0
     hits: tuple[Hit, ...] = ()
     problem: str = ""
+    by_engine: bool = False
 
 
 def revocation_report(revocation: Revocation, ended: Mapping[str, int], now: float) -> RevocationReport:

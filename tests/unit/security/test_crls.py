@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trustme
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +115,30 @@ def test_lists_about_some_certificates_only() -> None:
     for more in ({"indirect_crl": True}, {"only_contains_user_certs": True}, {"only_contains_ca_certs": True}):
         read = read_crls(crl(ROOT, extension=point(**more)), FILE, KNOWN)
         assert [each.code for each in read.problems] == [Code.CRL_KIND]
+
+
+def part(number: int) -> bytes:
+    """Make one of several lists over which a CA spreads its certificates."""
+    where = x509.UniformResourceIdentifier(f"http://ca.example.net/{number}")
+    return crl(ROOT, [number], number=number, extension=point(full_name=[where]))
+
+
+def test_lists_that_are_each_about_a_part_are_not_taken_for_newer_ones_of_the_whole() -> None:
+    for content in (part(1) + part(2), part(1) + crl(ROOT, [2], number=2)):
+        (problem,) = read_crls(content, FILE, KNOWN).problems
+        assert (problem.code, "for several distribution points" in problem.problem) == (Code.CRL_KIND, True)
+    assert read_crls(part(1) + part(1), FILE, KNOWN).problems == ()
+
+
+def test_an_entry_for_a_certificate_of_another_ca_revokes_none_of_this_one() -> None:
+    moment = dt.datetime.now(dt.UTC)
+    other = x509.CertificateIssuer([x509.DirectoryName(OTHER._certificate.subject)])
+    entry = x509.RevokedCertificateBuilder(7, moment).add_extension(other, critical=True).build()
+    builder = x509.CertificateRevocationListBuilder(ROOT._certificate.subject, moment, moment + HOUR)
+    made = builder.add_revoked_certificate(entry).sign(ROOT._private_key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    read = read_crls(made, FILE, KNOWN)
+    assert (read.lists, [each.code for each in read.problems]) == ((), [Code.CRL_KIND])
+    assert "about certificates of other CAs" in read.problems[0].problem
 
 
 def test_a_ca_of_the_same_name_has_lists_of_its_own() -> None:

@@ -12,12 +12,12 @@ from choria_broker.config.resolve.security import chosen_provider
 from choria_broker.config.text.collector import SettingRef
 from choria_broker.config.text.reading import Values
 from choria_broker.config.text.shown_values import shown_file
-from choria_broker.security.crls import CrlProblem, authorities_of, newest, read_crls
+from choria_broker.security.crls import CrlProblem, authorities_of, newest, read_crls, spread
 from choria_broker.security.revocation_file import read_entries
 from choria_broker.security.tls_files import load_authorities
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import Origin
-from choria_broker.settings.revocation import Crl, CrlExpired, Entry, Revocation, Subject
+from choria_broker.settings.revocation import Crl, CrlExpired, Entry, Revocation
 from choria_broker.settings.security import Provider
 from choria_broker.settings.tls import Tls
 
@@ -91,6 +91,9 @@ def resolve_revocation(context: Context, tls: Tls) -> Revocation:
         if not read.problems:
             _report_strangers(context, path, read.strangers)
         lists += before if read.problems else read.lists
+    for bad in spread(lists):
+        _report(context, CRL, used[-1], bad, keeps=bool(served.crls))
+        lists = list(served.crls)
     made = dataclasses.replace(made, crl_files=tuple(used), crls=_not_older(context, made, served, used, newest(lists)))
     if used:
         _report_lists(context, made)
@@ -205,12 +208,13 @@ def _entries(context: Context, path: Path | None) -> tuple[Entry, ...]:
 
 def _report_without_effect(context: Context, entries: tuple[Entry, ...]) -> None:
     """Say which entries nobody looks at in operator mode, where the broker is not asked."""
-    idle = next((each for each in entries if each.subject is not Subject.CERTIFICATE), None)
+    idle = [each for each in entries if not each.subject.is_seen_by_engine]
     if idle and context.values.given(network_key("operator_account")):
+        kinds = ", ".join(dict.fromkeys(each.subject.value for each in idle))
         context.collector.warn(
             Code.NO_EFFECT,
-            problem="in operator mode only entries for certificates count",
-            effect="other entries have no effect",
-            remedy="revoke users of an account with nsc, which writes that into the account's token",
-            at=SettingRef(REVOCATIONS, "", idle.origin),
+            problem="in operator mode only certificates can be revoked, and identities by the common name of theirs",
+            effect=f"entries of other kinds have no effect, here {len(idle)} ({kinds})",
+            remedy="revoke users with nsc revocations add-user, which writes that into the account's token",
+            at=SettingRef(REVOCATIONS, "", idle[0].origin),
         )

@@ -27,12 +27,9 @@ def render_revoked(revocation: Revocation) -> str:
                 each.key: {"next_update": each.next_update or 0, "serials": sorted(each.serials)}
                 for each in revocation.crls
             },
-            "entries": [_entry(each, revocation) for each in revocation.entries if each.subject in _OF_CERTIFICATES],
+            "entries": [_entry(each, revocation) for each in revocation.entries if each.subject.is_seen_by_engine],
         }
     ).decode()
-
-
-_OF_CERTIFICATES = (Subject.CERTIFICATE, Subject.IDENTITY)
 
 
 def _anchors(revocation: Revocation) -> Iterator[str]:

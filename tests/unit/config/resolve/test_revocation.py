@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
 
 from choria_broker.host.facts import FileFact
 from choria_broker.settings.finding_codes import Severity
@@ -113,6 +114,25 @@ def test_a_bad_list_refuses_the_start_and_at_a_reload_the_one_before_stays(
     assert serials(after) == {"1", "2"}
     assert after.one(code).severity is Severity.SKIP
     assert after.one(code).effect == "what was read before stays in use"
+
+
+def test_a_part_of_a_list_in_another_file_takes_nothing_away() -> None:
+    two = NET + "crl = /tls/crls.pem, /tls/more.pem\n"
+    unnamed = x509.IssuingDistributionPoint(
+        full_name=[x509.UniformResourceIdentifier("http://ca.example.net/2")],
+        relative_name=None,
+        only_contains_user_certs=False,
+        only_contains_ca_certs=False,
+        only_some_reasons=None,
+        indirect_crl=False,
+        only_contains_attribute_certs=False,
+    )
+    whole, part = crl(ROOT, [1], number=1), crl(ROOT, [2], number=2, extension=unnamed)
+    refused = judged(BASE + two, {"/tls/crls.pem": whole, "/tls/more.pem": part})
+    assert refused.one("crl-kind").severity is Severity.REFUSE
+    before = judged(BASE + two, {"/tls/crls.pem": whole, "/tls/more.pem": whole})
+    after = again(before, {"/tls/crls.pem": whole, "/tls/more.pem": part})
+    assert (serials(after), after.one("crl-kind").severity) == ({"1"}, Severity.SKIP)
 
 
 def test_a_reload_refuses_a_bad_list_without_one_before() -> None:
