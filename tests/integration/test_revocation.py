@@ -250,7 +250,10 @@ async def test_the_command_without_a_file_and_without_a_broker(tmp_path: Path) -
     alone = await asyncio.to_thread(command, "revoke", "--config", path, "--caller", "up=bob")
     assert alone.exit_code == 0, alone.output
     assert "it counts from the next start" in alone.output
+    assert "stand for themselves" not in alone.output
     assert file.read_text() == "caller up=bob\n"
+    pattern = await asyncio.to_thread(command, "revoke", "--config", path, "--identity", "web*")
+    assert pattern.output.startswith("Note: * and ? stand for themselves")
 
 
 async def test_what_else_is_broken_does_not_keep_a_revocation_from_counting(tmp_path: Path) -> None:

@@ -143,6 +143,8 @@ def _covers(known: Entry, entry: Entry) -> bool:
 
 def _text(result: _Result, entry: Entry, *, dry_run: bool) -> Iterator[str]:
     """Write what came of it for people, line by line."""
+    if any(each in entry.value for each in "*?"):
+        yield "Note: * and ? stand for themselves in an entry, which means one name; kick knows patterns."
     report = result.report
     sessions = "1 session" if report.sessions == 1 else f"{report.sessions} sessions"
     if dry_run:
