@@ -25,6 +25,7 @@ from choria_broker.config.load import load
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.engine.binary import EngineMissingError
 from choria_broker.errors import BrokerError, ConfigurationError, EngineDiedError, ForcedShutdownError
+from choria_broker.host.commands import COMMANDS
 from choria_broker.host.succession import Succession, SuccessionError
 from choria_broker.log.findings import log_findings
 from choria_broker.log.structured import component, configure, drain
@@ -135,9 +136,11 @@ def _live(make: Callable[[], NetworkBroker], left: Left, signals: Signals) -> in
         with pid_file(left.pid, kept=lambda: broker.succession.leaving):
             uvloop.run(_serve([broker], broker, signals, Upgrades(program, left)))
         if broker.succession.leaving:
+            COMMANDS.give_up()
             try:
                 become(program, broker.succession, signals.hold)
             except OSError as error:
+                COMMANDS.go_on()
                 return go_on(broker.succession.kept(), f"the installed program cannot be executed: {error.strerror}")
     except ConfigurationError as error:
         log_findings(error.findings)

@@ -7,7 +7,6 @@ import os
 import queue
 import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ import dns.rdtypes.IN.SRV
 import dns.resolver
 
 from choria_broker.config.surroundings.facts import SrvAnswer
-from choria_broker.host.environment import for_children
+from choria_broker.host.commands import COMMANDS
 from choria_broker.host.facts import Bindable
 from choria_broker.host.listening import bindable
 
@@ -36,22 +35,6 @@ _LOOKUPS_AT_ONCE = 64
 """Threads that look up names, so that a long list of peers does not take as many as it has names."""
 
 _Answer = TypeVar("_Answer")
-
-
-def run_command(command: Sequence[str], seconds: float) -> str:
-    """Run a command and return its standard output without surrounding blanks; empty when it fails or is too slow."""
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments, found in known places or in PATH
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=max(seconds, 0.0),
-            check=False,
-            env=for_children(os.environ),
-        )
-    except (OSError, subprocess.TimeoutExpired, ValueError):
-        return ""
-    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
 
 
 def lookup_srv(record: str, seconds: float, resolver: dns.resolver.Resolver | None = None) -> SrvAnswer:
@@ -134,7 +117,7 @@ class Discovery:
     is_local: Callable[[str], bool] = is_local_address
     bindable: Callable[[str], Bindable] = bindable
     srv: Callable[[str, float], SrvAnswer] = lookup_srv
-    run: Callable[[Sequence[str], float], str] = run_command
+    run: Callable[[Sequence[str], float], str] = COMMANDS.run
     tools: tuple[Path, ...] = (Path("/opt/puppetlabs/bin"),)
     puppet_directory: Path = _PUPPET_DIRECTORY
     root: bool = dataclasses.field(default_factory=lambda: os.geteuid() == 0)
