@@ -35,6 +35,13 @@ _LOGIN = re.compile(r"(?<![^\s,;'\"])(?![A-Za-z0-9+.-]{1,20}:/)[^\s,;'\"@]{1,200
 _KEY = re.compile(
     r"(\bplugin\.(?:choria|security|nats)\.[\w.-]+)[:@=/?#][^\s,;]+"
 )  # with what was pasted for the name of an item
+_FAMILY = r"\bplugin\.(?:choria\.(?:network\.(?:leafnode_remote|gateway_remote|mapping)|adapter)|security\.issuer)\."
+_ITEM = re.compile(
+    rf"({_FAMILY})(?!names\b)((?:(?!{_FAMILY}).){{1,2000}}?)"
+    r"(?=\.(?:urls?|account|credentials?|source|destination|public|type|queue_len|(?:tls|ingest|stream)\.\w+)(?!\.?\w))"
+)
+"""A key of an item that the operator has named; what was pasted for the name of one can be a login."""
+_ITEM_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 _PLACE = re.compile(
     r"\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\](?::\d{1,5})?"  # IPv6 in brackets
     r"|[\w.*-]*(?::\d{1,5})?"  # a name or IPv4
@@ -83,7 +90,7 @@ def sentence(text: str) -> str:
     Returns:
         It on one line and not endless, without credentials, and without the logins and queries of addresses.
     """
-    shown = without_logins(_KEY.sub(rf"\1{MORE}", text[: 4 * LONGEST_SENTENCE]))
+    shown = without_logins(_without_pasted_names(text[: 4 * LONGEST_SENTENCE]))
     return plain(shown if len(shown) <= LONGEST_SENTENCE else shown[:LONGEST_SENTENCE] + MORE)
 
 
@@ -94,8 +101,13 @@ def without_logins(text: str) -> str:
 
 def configured_key(key: str) -> str:
     """Make a key fit to be shown: no longer than a key can be, and without what was pasted for the name of an item."""
-    shown = key if len(key) <= LONGEST_KEY else key[:LONGEST_KEY] + MORE
-    return plain(without_credentials(_KEY.sub(rf"\1{MORE}", shown)))
+    shown = _without_pasted_names(key)
+    return plain(without_credentials(shown if len(shown) <= LONGEST_KEY else shown[:LONGEST_KEY] + MORE))
+
+
+def _without_pasted_names(text: str) -> str:
+    named = _ITEM.sub(lambda found: found[1] + (found[2] if _ITEM_NAME.fullmatch(found[2]) else HIDDEN), text)
+    return _KEY.sub(rf"\1{MORE}", named)
 
 
 def _without_login(found: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from choria_broker.access.explain import Direction, Ground, SubjectAnswer
 from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdict
 from choria_broker.cli.explanation import Explanation, text
-from choria_broker.wording import plain, sentence
+from choria_broker.wording import configured_key, plain, sentence
 
 HOSTILE = "a\x1b[31m\x07\x9b2J\u202eb\nc"
 
@@ -82,7 +82,16 @@ def test_an_explanation_has_no_commands_for_terminals_but_its_own_colours(*, all
         ("u:SECRET@a is not a name", "*****@a is not a name"),
         ("get https://a/x?token=SECRET now", "get https://a/x... now"),
         ("get https://a/x#SECRET", "get https://a/x..."),
-        ("set plugin.choria.network.gateway_remote.u:SECRET.urls", "set plugin.choria.network.gateway_remote.u..."),
+        (
+            "set plugin.choria.network.gateway_remote.u:SECRET.urls",
+            "set plugin.choria.network.gateway_remote.*****.urls",
+        ),
+        ("set plugin.choria.network.gateway_remote.u:SECRET", "set plugin.choria.network.gateway_remote.u..."),
+        (
+            "set plugin.choria.network.gateway_remote.a-1.b.tls.ca",
+            "set plugin.choria.network.gateway_remote.a-1.b.tls.ca",
+        ),
+        ("set plugin.security.issuer.names, or a.public", "set plugin.security.issuer.names, or a.public"),
         ("open /etc/plugin.d/x.cfg: is a directory", "open /etc/plugin.d/x.cfg: is a directory"),
         ("write plugin.choria.use_srv = false", "write plugin.choria.use_srv = false"),
         ("eyewitness1.production1.example.net is not known", "eyewitness1.production1.example.net is not known"),
@@ -93,6 +102,25 @@ def test_an_explanation_has_no_commands_for_terminals_but_its_own_colours(*, all
 )
 def test_sentences(given_: str, shown: str) -> None:
     assert sentence(given_) == shown
+
+
+@pytest.mark.parametrize(
+    "name", ["SECRET@h:4222", "h:1;nats://x:SECRET", "password: SECRET", '{"pass":"SECRET"}', "u SECRET"]
+)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("plugin.choria.network.leafnode_remote.", ".url"),
+        ("plugin.choria.network.gateway_remote.", ".tls.cert"),
+        ("plugin.choria.network.mapping.", ".source"),
+        ("plugin.choria.adapter.", ".ingest.topic"),
+        ("plugin.security.issuer.", ".public"),
+    ],
+)
+def test_what_was_pasted_for_the_name_of_an_item_is_not_shown_in_its_key(before: str, name: str, after: str) -> None:
+    assert configured_key(f"{before}{name}{after}") == f"{before}*****{after}"
+    assert sentence(f"set {before}{name}{after} to x") == f"set {before}*****{after} to x"
+    assert configured_key(f"{before}HQ-1{after}") == f"{before}HQ-1{after}"
 
 
 @given(st.text(alphabet=st.sampled_from("ab:/@?#= .-\x1b\n"), max_size=60))

@@ -267,3 +267,20 @@ def test_leniency(home: Path) -> None:
     assert loaded(home).settings is None
     result = load(home / "broker.conf", Overrides(lenient=True), {}, discovery=QUIET)
     assert good(result).network.client_port == 4222
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "plugin.choria.network.operator_account = admin:hunter2",
+        "plugin.choria.network.operator_account = hunter2@host:4222",
+        "plugin.choria.network.leafnode_remotes = hunter2@host:4222",
+        "plugin.choria.network.leafnode_remote.hunter2@host.url = host:7422",
+        "plugin.security.issuer.names = h;nats://u:hunter2",
+    ],
+)
+def test_what_was_pasted_for_a_name_is_not_shown(home: Path, line: str) -> None:
+    add(home, line)
+    findings = loaded(home).findings
+    assert findings
+    assert not [finding for finding in findings if "hunter2" in f"{finding}{finding!r}"]

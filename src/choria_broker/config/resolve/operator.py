@@ -10,6 +10,7 @@ from pathlib import Path
 
 from choria_broker.config.resolve.context import Context, network_key
 from choria_broker.config.text.collector import Collector, SettingRef
+from choria_broker.config.text.shown_values import shown_name
 from choria_broker.host.facts import FileFact, StoreFact
 from choria_broker.security.operator_store import (
     StoredAccount,
@@ -199,7 +200,9 @@ def _operator(
 ) -> Operator | None:
     if store.problem:
         remedy = "put the operator's store there, as nsc writes it, and make it readable for the broker's user"
-        collector.refuse(Code.BAD_OPERATOR, problem=store.problem, remedy=remedy, at=wanted.at_operator)
+        # What was pasted for the name stands in the path too.
+        problem = store.problem.replace(f"/{wanted.operator}", f"/{shown_name(wanted.operator)}")
+        collector.refuse(Code.BAD_OPERATOR, problem=problem, remedy=remedy, at=wanted.at_operator)
         return None
     _warn_of_others(store, wanted, collector)
     try:

@@ -19,6 +19,7 @@ from choria_broker.config.surroundings.needs import configured_identity
 from choria_broker.config.table.rows import NETWORK, SETTINGS
 from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import Values
+from choria_broker.config.text.shown_values import shown_name
 from choria_broker.security.signer_files import signer_file_names
 from choria_broker.settings.broker import LogLevel, Settings
 from choria_broker.settings.finding_codes import Code
@@ -153,8 +154,8 @@ def _report_unlisted(context: Context) -> None:
         if match.name in listed[names] or (prefix, match.name) in reported:
             continue
         reported.add((prefix, match.name))
-        problem = f"{match.name} is not in {names}"
-        remedy = f"add {match.name} to {names}, or remove its settings"
+        name = shown_name(match.name)
+        problem, remedy = f"{name} is not in {names}", f"add {name} to {names}, or remove its settings"
         context.collector.warn(
             Code.UNLISTED_NAME, problem=problem, effect="it is ignored", remedy=remedy, at=context.values.subject(key)
         )
