@@ -232,3 +232,34 @@ func TestALeafnodeWithLimitsCannotFeignALoop(t *testing.T) {
 		site.settled()
 	}
 }
+
+// TestClientsWithLimitsDoNotOverhearRepliesToAnotherCluster has a leafnode answer to B by way of A.
+func TestClientsWithLimitsDoNotOverhearRepliesToAnotherCluster(t *testing.T) {
+	t.Parallel()
+	a, _, inA, inB := joinedByGateways(t)
+	site, q := dialLeafnode(a, `{"name":"site","server_id":"site","cluster":"SITE"}`)
+	a.send(allowing(q))
+	limited, _ := admitted(a, limits(frame{"subscribe.deny": []string{"denied.>"}}))
+	var overheard []*nats.Subscription
+	for _, subject := range []string{">", "_GR_.>", "*.*.*.denied.>", "_GR_." + clusterHash("B") + ".xxxxxx.denied.inbox"} {
+		overheard = append(overheard, made(limited.SubscribeSync(subject)), made(limited.QueueSubscribeSync(subject, "queue")))
+	}
+	if err := limited.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	site.say("LMSG _GR_." + clusterHash("B") + ".xxxxxx.denied.inbox 6\r\nsecret\r\nLMSG marker 0\r\n")
+	if answered := strings.Join(inB.until("marker"), ","); !strings.Contains(answered, "denied.inbox secret") {
+		t.Errorf("in the other cluster was heard %q", answered)
+	}
+	inA.until("marker")
+	if err := limited.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, each := range overheard {
+		for msg, err := each.NextMsg(time.Millisecond); err == nil; msg, err = each.NextMsg(time.Millisecond) {
+			if string(msg.Data) == "secret" {
+				t.Errorf("a client that may not hear denied.> has heard %s", msg.Subject)
+			}
+		}
+	}
+}
