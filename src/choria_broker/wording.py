@@ -19,11 +19,13 @@ LONGEST_ITEM = 100
 LONGEST_KEY = 200
 """Characters of a key."""
 
+_WORD_WITH_DOTS = re.compile(r"[\w.-]+", re.ASCII)
+_TOKEN_HEADER = re.compile(r"(?:ey[JA]|ew[gko0][\w-]{0,40}[A-Z])[\w-]{4}", re.ASCII)
+"""How the header of a JSON web token begins: it is an object, in base64url."""
+_SHORTEST_PAYLOAD = 8
 _CREDENTIALS = re.compile(
-    # A JSON web token: its header is an object, in base64url.
-    r"(?:ey[JA]|ew[gko0][\w-]{0,40}[A-Z])[\w-]{4,}\.[\w-]{8,}(?:\.[\w-]*)?"
     # The seed of an nkey, a bcrypt hash, a private key or a credentials file, a header of HTTP.
-    r"|\bS[ACNOUX][A-Z2-7]{56}\b"
+    r"\bS[ACNOUX][A-Z2-7]{56}\b"
     r"|\$2[abxy]\$\d\d\$[./A-Za-z0-9]{22,}"
     r"|-----BEGIN [A-Z ]*(?:PRIVATE KEY|NKEY SEED|JWT)(?s:.*)"
     r"|(?i:\bbearer)\s+[\w.~+/=-]{16,}",
@@ -67,8 +69,12 @@ def plain(text: str) -> str:
 
 
 def without_credentials(text: str, label: str = HIDDEN) -> str:
-    """Put a label in place of everything that has the form of a token, a seed, a private key or a password's hash."""
-    return _CREDENTIALS.sub(label, text)
+    """Put a label in place of everything that has the form of a token, a seed, a private key or a password's hash.
+
+    It takes time that grows with the length of the text and no more, since strangers choose some of the texts.
+    """
+    others = _CREDENTIALS.sub(lambda _: label, text)
+    return _WORD_WITH_DOTS.sub(lambda found: _without_tokens(found[0], label), others)
 
 
 def short(text: str) -> str:
@@ -92,6 +98,23 @@ def sentence(text: str) -> str:
     """
     shown = without_logins(_without_pasted_names(text[: 4 * LONGEST_SENTENCE]))
     return plain(shown if len(shown) <= LONGEST_SENTENCE else shown[:LONGEST_SENTENCE] + MORE)
+
+
+def _without_tokens(word: str, label: str) -> str:
+    """Put a label in place of each header with its payload and its signature, without which a token is one too."""
+    if "." not in word or not _TOKEN_HEADER.search(word):
+        return word
+    parts, shown = word.split("."), []
+    place = 0
+    while place < len(parts):
+        header = _TOKEN_HEADER.search(parts[place])
+        if header and place + 1 < len(parts) and len(parts[place + 1]) >= _SHORTEST_PAYLOAD:
+            shown.append(parts[place][: header.start()] + label)
+            place += 3
+        else:
+            shown.append(parts[place])
+            place += 1
+    return ".".join(shown)
 
 
 def without_logins(text: str) -> str:

@@ -210,6 +210,22 @@ NASTY_TOKENS: dict[str, str] = {
 }
 
 
+NASTY_TEXTS = (
+    "a" * LARGEST,
+    "<" * LARGEST,
+    "\U0001f600" * (LARGEST // 4),
+    "\x01" * (LARGEST // 6),
+    "a." * 4000,
+    # What begins like a credential again and again, and is none.
+    "eyJ" * (LARGEST // 3),
+    "eyJhbGci." * (LARGEST // 9),
+    "ewg" * (LARGEST // 3),
+    "bearer " * (LARGEST // 7),
+    "-----BEGIN A" * (LARGEST // 12),
+    (":" * 400 + " ") * (LARGEST // 401),
+)
+
+
 def nasty_questions() -> Iterator[tuple[str, ConnectRequest]]:
     for name, text in NASTY_TOKENS.items():
         yield name, ask(ANON, token=text, signature=proof())
@@ -219,11 +235,11 @@ def nasty_questions() -> Iterator[tuple[str, ConnectRequest]]:
         yield f"{name}, as provisioner", ask(ANON, token=NASTY_TOKENS[name], signature=proof(), **PASSWORD)
         yield f"{name}, as system user", ask(ANON, token=NASTY_TOKENS[name], signature=proof(), **SYSTEM)
         yield f"{name}, in clear text", ask(ANON, tls=TlsState.NONE, token=NASTY_TOKENS[name], signature=proof())
-    for text in ("a" * LARGEST, "<" * LARGEST, "\U0001f600" * (LARGEST // 4), "\x01" * (LARGEST // 6), "a." * 4000):
+    for text in NASTY_TEXTS:
         for base in (ANON, CERTIFIED, LEAF, ask(LEAF, tls=TlsState.ANON)):
-            for field in ("user", "password", "name", "signature", "nkey", "jwt"):
-                yield f"{field} {text[:2]!a} {base.kind} {base.tls}", ask(base, **{field: text})
-            yield f"password {text[:2]!a} of provisioner", ask(base, user="provisioner", password=text)
+            for field in ("user", "password", "name", "signature", "nkey", "jwt", "language", "version"):
+                yield f"{field} {text[:4]!a} {base.kind} {base.tls}", ask(base, **{field: text})
+            yield f"password {text[:4]!a} of provisioner", ask(base, user="provisioner", password=text)
     # A good token with a proof that is none.
     yield "a long proof", presenting(ANON, client(), signature="A" * 6000)
     yield "a proof that is no base64", presenting(ANON, client(), signature="\u00e9" * 3000)
