@@ -52,6 +52,9 @@ _PLACE = re.compile(
 _TAIL = re.compile(r"[?#]")
 
 
+_STEP = 1024
+
+
 def plain(text: str) -> str:
     """Escape everything unprintable, ends of lines too, so that a terminal takes nothing in the text for a command.
 
@@ -75,6 +78,15 @@ def without_credentials(text: str, label: str = HIDDEN) -> str:
     """
     others = _CREDENTIALS.sub(lambda _: label, text)
     return _WORD_WITH_DOTS.sub(lambda found: _without_tokens(found[0], label), others)
+
+
+def in_bytes(number: float) -> str:
+    """Write a number of bytes for people: ``12 B``, ``1.5 MiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < _STEP:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= _STEP
+    return f"{number:.1f} TiB"
 
 
 def short(text: str) -> str:

@@ -93,7 +93,6 @@ async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, autho
         network__gateway_name="FAR",
         network__leafnode_port=far.leafnode,
         network__stream__store=damaged,
-        network__stream__manage_streams=False,
     )
     one = broker(
         tmp_path,
@@ -110,7 +109,7 @@ async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, autho
         network__crl=revoked,
     )
     one.watcher.pace = Pace(look=0.05, patience=0.1)
-    one.statistics.poller._interval = 0.1
+    one.statistics.poller._interval = outer.statistics.poller._interval = 0.1
     two = broker(tmp_path, authority, peer, **cluster)
     leaf = broker(
         tmp_path,

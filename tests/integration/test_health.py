@@ -3,19 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from choria_broker.broker import NetworkBroker
+from choria_broker.client_end import let_go
+from support.streaming import kept, member, mounted, use_up
 from support.testbed import Authority
-from support.topology import broker, linked, logged, nodes, peers, shows
+from support.topology import broker, linked, logged, nodes, peers, running, shows
 
 
 def hasty(one: NetworkBroker) -> NetworkBroker:
     """Have a broker look at itself often."""
-    one.statistics.poller._interval = one._reporter.watch._interval = 0.1
+    one.statistics.poller._interval = one.statistics.interval = one._reporter.watch._interval = 0.1
     return one
+
+
+def fill(disk: Path, left: int) -> None:
+    """Leave so many bytes on a disk."""
+    found = os.statvfs(disk)
+    (disk / "filler").write_bytes(bytes(found.f_bavail * found.f_frsize - left))
+
+
+@contextlib.asynccontextmanager
+async def publishing(one: NetworkBroker) -> AsyncIterator[None]:
+    """Publish events all the time, whether they are stored or not."""
+
+    async def publish() -> None:
+        while True:
+            await client.publish("choria.lifecycle.event.test", bytes(10_000))
+            await asyncio.sleep(0.01)
+
+    client = await one.connect()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            work = tasks.create_task(publish())
+            yield
+            work.cancel()
+    finally:
+        await let_go(client)
 
 
 async def test_the_loss_of_a_member_and_its_return_are_told_in_log_metrics_and_status(
@@ -41,3 +72,33 @@ async def test_the_loss_of_a_member_and_its_return_are_told_in_log_metrics_and_s
             assert await logged(caplog, "Health is ok")
             found = await shows(one, "/choria/status", lambda found: found["health_changes"][0]["new"] == "ok")
     assert found["health_changes"][0]["lasted"] > 0
+
+
+async def test_a_full_disk_of_one_member_is_told_by_the_other_with_streams_and_member(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first line is about the disk, before it is full; the next ones about what stands still, and by whom."""
+    one, two = nodes(2)
+    with mounted(tmp_path / "disk", "40m") as disk:
+        first = hasty(member(tmp_path, authority, one, one, two))
+        second = hasty(member(tmp_path, authority, two, one, two, network__stream__store=disk / "store"))
+        async with running((first, second)):
+            await kept(first)
+            await kept(second)
+            await shows(one, "/choria/status", lambda found: found["health"]["condition"] == "ok")
+            caplog.clear()
+            fill(disk, 2 << 20)
+            short = await logged(caplog, "Health is degraded: the disk of the store", "that streams may still take")
+            assert f"{disk / 'store'} has 2.0 MiB left" in short
+            use_up(disk)
+            async with publishing(first):
+                stalled = await logged(caplog, "of account choria cannot be written")
+                found = await shows(one, "/choria/status", lambda found: found["health"]["condition"] == "degraded")
+                (reason,) = (each for each in found["health"]["reasons"] if "cannot be written" in each)
+                now = found["streams_now"]["standard"]
+                shown = (await asyncio.to_thread(first.statistics.page)).decode()
+    assert stalled.startswith("Health is degraded: ")
+    assert reason.endswith("; nothing is heard of broker2.example.net")
+    assert any(not each["writable"] for each in now)
+    assert f'choria_broker_stream_writable{{account="choria",identity="{one.identity}",stream="' in shown
+    assert re.search(r"^choria_broker_stream_writable\{.*\} 0$", shown, re.MULTILINE)

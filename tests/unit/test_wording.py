@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from choria_broker.access.explain import Direction, Ground, SubjectAnswer
 from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdict
 from choria_broker.cli.explanation import Explanation, text
-from choria_broker.wording import configured_key, plain, sentence
+from choria_broker.wording import configured_key, in_bytes, plain, sentence
 
 HOSTILE = "a\x1b[31m\x07\x9b2J\u202eb\nc"
 
@@ -127,3 +127,11 @@ def test_what_was_pasted_for_the_name_of_an_item_is_not_shown_in_its_key(before:
 def test_a_sentence_is_one_line_with_nothing_behind_a_mask_lost(given_: str) -> None:
     assert sentence(given_).isprintable()
     assert sentence(f"{given_} end").endswith(" end")
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (1 << 20, "1.0 MiB"), (5 << 30, "5.0 GiB"), (3 << 40, "3.0 TiB")],
+)
+def test_bytes_for_people(number: int, shown: str) -> None:
+    assert in_bytes(number) == shown

@@ -23,7 +23,9 @@ from choria_broker.status.document import (
 )
 from choria_broker.status.drains import OFF
 from choria_broker.status.revocation import RevocationReport
+from choria_broker.status.streams_now import in_words
 from choria_broker.streams.report import Report
+from choria_broker.wording import in_bytes
 
 _SHOWN_NAMES = 20
 _SHOWN_CHANGES = 5
@@ -200,9 +202,24 @@ def _streams(found: Status) -> Iterator[str]:
     for each in found.streams:
         if each.reason:
             yield f"  {each.account} {each.stream}: {each.reason}"
+    yield from _streams_now(found)
     for trouble in found.stream_troubles:
         times = "once" if trouble.times == 1 else f"{trouble.times} times"
         yield f"Streams problem, {times}, last {_moment(trouble.last)}: {trouble.words}. Remedy: {trouble.remedy}"
+
+
+def _streams_now(found: Status) -> Iterator[str]:
+    now, store = found.streams_now, found.store
+    if now and now.meta:
+        yield f"Streams of the cluster: {now.meta.obstacle or f'leader {now.meta.leader}'}"
+    for each in now.standard if now else ():
+        yield f"Stream {each.stream} of {each.account}: {in_words(each)}"
+    if now and now.others:
+        trouble = f", {now.others_not_writable} not writable: {now.worst}" if now.worst else ", all well"
+        yield f"Other streams: {now.others}{trouble}"
+    if store and store.enabled:
+        free = "" if store.bytes_free is None else f", {in_bytes(store.bytes_free)} left on its disk"
+        yield f"Store {store.path}: {in_bytes(store.bytes_used)} used of at most {in_bytes(store.bytes_most)}{free}"
 
 
 def _state(stream: Report) -> str:

@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import enum
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from choria_broker import __version__
 from choria_broker.access.waiting import Waiting
@@ -28,6 +28,7 @@ from choria_broker.stats.links import Link
 from choria_broker.stats.membership import Membership
 from choria_broker.stats.readings import Leafnode, Readings
 from choria_broker.stats.revoked import NOTHING, Revoked
+from choria_broker.stats.standings import Standings
 from choria_broker.stats.tallies import ProtocolTally, Tallies
 from choria_broker.streams.ledger import StreamCounts
 from choria_broker.streams.report import State
@@ -62,6 +63,8 @@ class Measured:
         membership: the other members of the cluster.
         links: remotes of the configuration.
         readings: what the engine's pages told, None while nobody reads them.
+        store: where streams are stored, empty without them.
+        store_free: bytes that are left on its disk, None when that is not known.
     """
 
     identity: str
@@ -92,6 +95,8 @@ class Measured:
     membership: Membership = dataclasses.field(default_factory=Membership)
     links: Sequence[Link] = ()
     readings: Readings | None = None
+    store: str = ""
+    store_free: int | None = None
 
 
 _Take = Callable[[Measured], Values]
@@ -157,6 +162,43 @@ def _remotes(at: Measured) -> Values:
 
 def _provisioning(number: Callable[[Waiting], float | None]) -> _Take:
     return lambda at: None if at.provisioning is None else number(at.provisioning)
+
+
+def _standing(values: Callable[[Standings, Collection[tuple[str, str]]], Values]) -> _Take:
+    """Take how streams stand; nothing while that was not read."""
+    return lambda at: (
+        values(at.readings.standings, set(at.streams.reports)) if at.readings and at.readings.standings else None
+    )
+
+
+def _writable(found: Standings, standard: Collection[tuple[str, str]]) -> Values:
+    return {key: float(not each.obstacle) for each in found.streams if (key := (each.account, each.stream)) in standard}
+
+
+def _copies(found: Standings, standard: Collection[tuple[str, str]]) -> Values:
+    return {
+        (each.account, each.stream, state.value): count
+        for each in found.streams
+        if (each.account, each.stream) in standard
+        for state, count in each.counts.items()
+    }
+
+
+def _lags(found: Standings, standard: Collection[tuple[str, str]]) -> Values:
+    return {
+        (each.account, each.stream, copy.member): copy.lag
+        for each in found.streams
+        if (each.account, each.stream) in standard and each.counts
+        for copy in each.copies
+    }
+
+
+def _others(found: Standings, standard: Collection[tuple[str, str]]) -> Values:
+    counted = dict.fromkeys(_YES_NO, 0)
+    for each in found.streams:
+        if (each.account, each.stream) not in standard:
+            counted[_YES_NO[not each.obstacle]] += 1
+    return counted
 
 
 _YES_NO = ("no", "yes")
@@ -388,6 +430,47 @@ _BROKER = (
         "1 for the state that a standard stream is in, 0 for the others.",
         _states,
         "account stream state",
+    ),
+    *(
+        _gauge(name, text, _standing(values), labels)
+        for name, text, values, labels in (
+            (
+                "choria_broker_stream_writable",
+                "1 while a standard stream takes messages, as far as this broker knows, otherwise 0.",
+                _writable,
+                "account stream",
+            ),
+            (
+                "choria_broker_stream_copies",
+                "Copies of a standard stream by state, told by the leader.",
+                _copies,
+                "account stream state",
+            ),
+            (
+                "choria_broker_stream_lag",
+                "Operations that the copy of a standard stream on another member is behind, told by the leader.",
+                _lags,
+                "account stream member",
+            ),
+            (
+                "choria_broker_other_streams",
+                "Streams with a copy here beside the standard ones, by whether they take messages.",
+                _others,
+                "writable",
+            ),
+            (
+                "choria_broker_streams_cluster_leader",
+                "1 while the cluster has a member that decides about streams, otherwise 0.",
+                lambda found, _standard: None if found.meta is None else float(not found.meta.obstacle),
+                "",
+            ),
+        )
+    ),
+    _gauge(
+        "choria_broker_store_free_bytes",
+        "Bytes that are left on the disk of the store.",
+        lambda at: {at.store: at.store_free} if at.store and at.store_free is not None else None,
+        "path",
     ),
     _counter(
         "choria_broker_stream_failures_total",

@@ -16,6 +16,7 @@ from choria_broker.background import beside
 from choria_broker.engine.pages import asking
 from choria_broker.log.structured import component
 from choria_broker.stats.readings import Readings, Server, Streams, read_gateways, read_leafnodes, read_routes
+from choria_broker.stats.standings import Standings
 
 INTERVAL = 10.0
 """Seconds between two polls."""
@@ -25,6 +26,11 @@ DEADLINE = 2.0
 
 _SOON = (0.1, 0.2, 0.4)
 """Parts of the interval between the first polls: links come up in the seconds after a start."""
+
+_DOUBTFUL = 0.5
+"""Part of the interval until the next poll, while something is to be looked at again."""
+
+_STREAMS = "/jsz?config=1&accounts=1&streams=1"
 
 LATELY = 3
 """Intervals after which readings no longer tell how the engine is; one poll may fail."""
@@ -90,7 +96,8 @@ class Poller:
 
     async def _poll_regularly(self, session: aiohttp.ClientSession) -> None:
         for part in itertools.chain(_SOON, itertools.repeat(1.0)):
-            await asyncio.sleep(part * self._interval)
+            standings = self._last.standings if self._last else None
+            await asyncio.sleep(part * self._interval * (_DOUBTFUL if standings and standings.doubtful else 1.0))
             await self._poll(session)
 
     async def _poll(self, session: aiohttp.ClientSession) -> None:
@@ -106,7 +113,9 @@ class Poller:
         with contextlib.suppress(*_UNREADABLE):
             read = dataclasses.replace(read, leafnodes=read_leafnodes(await self._page(session, "/leafz")))
         with contextlib.suppress(*_UNREADABLE):
-            read = dataclasses.replace(read, streams=Streams.read(await self._page(session, "/jsz?config=1")))
+            page = await self._page(session, _STREAMS)
+            standings = Standings.read(page, server.name, read.standings, self._steady())
+            read = dataclasses.replace(read, streams=Streams.read(page), standings=standings)
         with contextlib.suppress(*_UNREADABLE):
             read = dataclasses.replace(read, routes=read_routes(await self._page(session, "/routez")))
         with contextlib.suppress(*_UNREADABLE):

@@ -7,10 +7,12 @@ expected counts as 0, empty or absent, so that an engine of another version neve
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Self
 
 from choria_broker.settings.durations import milliseconds
+from choria_broker.stats.pages import mapping, number, sequence, text
+from choria_broker.stats.standings import Standings
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Server:
 
     Attributes:
         id: what it calls itself among servers, made anew at each start.
+        name: its name in the cluster, which is the broker's identity.
         version: of the nats-server library.
         connections: client connections open now.
         total_connections: client connections accepted since the engine started.
@@ -46,14 +49,18 @@ class Server:
     slow_consumers: int = 0
     subscriptions: int = 0
     memory: int = 0
+    name: str = ""
 
     @classmethod
     def read(cls, varz: object) -> Self:
         """Read ``/varz``."""
-        page = _mapping(varz)
-        names = [field.name for field in dataclasses.fields(cls) if field.name not in ("id", "version", "memory")]
-        numbers = {name: _number(page, name) for name in names}
-        return cls(_text(page, "server_id"), _text(page, "version"), memory=_number(page, "mem"), **numbers)
+        page = mapping(varz)
+        names = [
+            field.name for field in dataclasses.fields(cls) if field.name not in ("id", "version", "memory", "name")
+        ]
+        numbers = {name: number(page, name) for name in names}
+        of_itself = {"memory": number(page, "mem")} | numbers
+        return cls(text(page, "server_id"), text(page, "version"), name=text(page, "server_name"), **of_itself)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,9 +81,9 @@ class Route:
     @classmethod
     def read(cls, route: object) -> Self:
         """Read one entry of ``routes``; a side without a name is called by its id."""
-        entry = _mapping(route)
-        name = _text(entry, "remote_name") or _text(entry, "remote_id")
-        return cls(name, _text(entry, "ip"), _number(entry, "port"), entry.get("did_solicit") is True)
+        entry = mapping(route)
+        name = text(entry, "remote_name") or text(entry, "remote_id")
+        return cls(name, text(entry, "ip"), number(entry, "port"), entry.get("did_solicit") is True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,15 +116,15 @@ class Leafnode:
     @classmethod
     def read(cls, leaf: object) -> Self:
         """Read one entry of ``leafs``."""
-        entry = _mapping(leaf)
+        entry = mapping(leaf)
         numbers = {
-            name: _number(entry, name)
+            name: number(entry, name)
             for name in ("port", "in_msgs", "out_msgs", "in_bytes", "out_bytes", "subscriptions")
         }
         return cls(
-            name=_text(entry, "name"),
-            account=_text(entry, "account"),
-            host=_text(entry, "ip"),
+            name=text(entry, "name"),
+            account=text(entry, "account"),
+            host=text(entry, "ip"),
             dialled=entry.get("is_spoke") is True,
             rtt_ms=_rtt(entry),
             **numbers,
@@ -126,7 +133,7 @@ class Leafnode:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Streams:
-    """What ``/jsz?config=1`` tells of Choria Streams on this broker; all 0 while they are off.
+    """What ``/jsz`` with its configuration tells of Choria Streams on this broker; all 0 while they are off.
 
     Attributes:
         enabled: Choria Streams are on.
@@ -149,19 +156,19 @@ class Streams:
 
     @classmethod
     def read(cls, jsz: object) -> Self:
-        """Read ``/jsz?config=1``."""
-        page = _mapping(jsz)
-        config = _mapping(page.get("config"))
+        """Read ``/jsz``."""
+        page = mapping(jsz)
+        config = mapping(page.get("config"))
         return cls(
             enabled=page.get("disabled") is not True,
-            memory_max=_number(config, "max_memory"),
-            store_max=_number(config, "max_storage"),
-            memory_used=_number(page, "memory"),
-            store_used=_number(page, "storage"),
-            streams=_number(page, "streams"),
-            consumers=_number(page, "consumers"),
-            messages=_number(page, "messages"),
-            message_bytes=_number(page, "bytes"),
+            memory_max=number(config, "max_memory"),
+            store_max=number(config, "max_storage"),
+            memory_used=number(page, "memory"),
+            store_used=number(page, "storage"),
+            streams=number(page, "streams"),
+            consumers=number(page, "consumers"),
+            messages=number(page, "messages"),
+            message_bytes=number(page, "bytes"),
         )
 
 
@@ -176,6 +183,7 @@ class Readings:
         routes: connections to members of the cluster.
         gateways: the clusters to which an outgoing gateway connection stands, with their round trip times in
             milliseconds, None where it was not measured.
+        standings: how streams stand, None when the page could not be read in any poll.
         time: when they were read, Unix seconds.
     """
 
@@ -184,44 +192,27 @@ class Readings:
     streams: Streams | None = None
     routes: tuple[Route, ...] = ()
     gateways: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    standings: Standings | None = None
     time: float = 0.0
 
 
 def read_leafnodes(leafz: object) -> tuple[Leafnode, ...]:
     """Read ``/leafz``: every leafnode connection."""
-    return tuple(Leafnode.read(leaf) for leaf in _sequence(_mapping(leafz).get("leafs")))
+    return tuple(Leafnode.read(leaf) for leaf in sequence(mapping(leafz).get("leafs")))
 
 
 def read_routes(routez: object) -> tuple[Route, ...]:
     """Read ``/routez``: every connection to a member of the cluster that has said who it is."""
-    routes = (Route.read(route) for route in _sequence(_mapping(routez).get("routes")))
+    routes = (Route.read(route) for route in sequence(mapping(routez).get("routes")))
     return tuple(route for route in routes if route.name)
 
 
 def read_gateways(gatewayz: object) -> dict[str, float | None]:
     """Read ``/gatewayz``: the clusters to which an outgoing connection stands, and their round trip times."""
-    gateways = _mapping(_mapping(gatewayz).get("outbound_gateways"))
-    return {name: _rtt(_mapping(_mapping(gateway).get("connection"))) for name, gateway in gateways.items()}
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _sequence(value: object) -> Iterable[object]:
-    return value if isinstance(value, list) else ()
-
-
-def _number(page: Mapping[str, object], key: str) -> int:
-    value = page.get(key)
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    gateways = mapping(mapping(gatewayz).get("outbound_gateways"))
+    return {name: _rtt(mapping(mapping(gateway).get("connection"))) for name, gateway in gateways.items()}
 
 
 def _rtt(connection: Mapping[str, object]) -> float | None:
     """Milliseconds of round trip time; the engine writes 0 while it was not measured."""
-    return milliseconds(_text(connection, "rtt")) or None
-
-
-def _text(page: Mapping[str, object], key: str) -> str:
-    value = page.get(key)
-    return value if isinstance(value, str) else ""
+    return milliseconds(text(connection, "rtt")) or None

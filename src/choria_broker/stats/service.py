@@ -31,6 +31,7 @@ from choria_broker.stats.acquaintance import Acquaintance
 from choria_broker.stats.authorities import Authority, Uses, authorities, uses
 from choria_broker.stats.certificates import Certificate, Source, certificates, sources
 from choria_broker.stats.collector import FamilyCollector
+from choria_broker.stats.disk import StoreDisk
 from choria_broker.stats.exposition import exposition
 from choria_broker.stats.families import Family
 from choria_broker.stats.headroom import Headroom, headroom, most_connections
@@ -136,6 +137,9 @@ class _Left:
 
 _LEFT = "statistics"
 
+_FIRST_LOOK = 1.0
+"""Seconds that a disk has to tell how much is free before the start goes on."""
+
 
 class BrokerStatistics:
     """What a broker measures about its engine and itself.
@@ -150,6 +154,7 @@ class BrokerStatistics:
         authorities: the CAs of those files, and what hung on them at the last count; None before the first.
         interval: seconds between two polls of the engine.
         news: called after each reading.
+        disk: the disk of the store.
     """
 
     def __init__(
@@ -171,6 +176,7 @@ class BrokerStatistics:
         self._parts = parts
         self.acquaintance = Acquaintance(settings)
         self.apply(settings, ())
+        self.disk = StoreDisk()
         self.news: Callable[[], None] = lambda: None
         self.poller = Poller(lambda: parts.engine.pages, interval=interval, heard=self._heard)
         self.tallies = Tallies(srv_lookups=srv_lookups)
@@ -264,6 +270,7 @@ class BrokerStatistics:
     async def live(self) -> AsyncIterator[None]:
         """Measure as long as the context lasts; enter it when the engine is ready."""
         await self.read_certificates()
+        await self.disk.look(self._settings.network.streams.store, _FIRST_LOOK)
         async with self._counting():
             if not self._parts.engine.has_pages:
                 yield
@@ -284,6 +291,7 @@ class BrokerStatistics:
     async def _count_regularly(self) -> None:
         while True:
             await asyncio.sleep(self.interval)
+            await self.disk.look(self._settings.network.streams.store, self.interval)
             await self._count()
 
     async def _count(self) -> None:
@@ -332,6 +340,8 @@ class BrokerStatistics:
             membership=self.acquaintance.membership,
             links=self.links,
             readings=self.poller.latest,
+            store=str(settings.network.streams.store or ""),
+            store_free=self.disk.free,
         )
         return families(measured)
 

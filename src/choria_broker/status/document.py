@@ -14,6 +14,7 @@ from choria_broker.status.changes import HealthChange
 from choria_broker.status.drains import DrainReport
 from choria_broker.status.reloads import FileProblem, PendingRestart, ReloadReport
 from choria_broker.status.revocation import RevocationReport
+from choria_broker.status.streams_now import StreamsNow
 from choria_broker.streams.report import Report
 
 
@@ -85,6 +86,8 @@ class StoreReport(msgspec.Struct, frozen=True):
         enabled: the engine has them on.
         streams, consumers, messages: how many.
         bytes_used, bytes_most: room on disk that is taken, and that may be.
+        bytes_free: what is left on that disk, None when it is not known.
+        path: where it is.
     """
 
     enabled: bool
@@ -93,6 +96,8 @@ class StoreReport(msgspec.Struct, frozen=True):
     messages: int
     bytes_used: int
     bytes_most: int
+    bytes_free: int | None = None
+    path: str = ""
 
 
 class CertificateReport(msgspec.Struct, frozen=True):
@@ -267,7 +272,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         unverified_account: account of clients that present nothing, empty when they are refused.
         operator: in operator mode the operator whose accounts decide on connections in place of this broker.
         accounts: names of the operator's accounts.
-        streams: the standard streams; empty when Choria Streams are off.
+        streams: what became of the standard streams when they were set up; empty when Choria Streams are off.
+        streams_now: how streams are now; None while they or statistics are off.
         stream_troubles: what is wrong with their store.
         store: what they hold; None while they or statistics are off.
         engine: the engine's process.
@@ -305,6 +311,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     operator: str = ""
     accounts: tuple[str, ...] = ()
     streams: tuple[Report, ...] = ()
+    streams_now: StreamsNow | None = None
     stream_troubles: tuple[StreamTrouble, ...] = ()
     store: StoreReport | None = None
     engine: EngineReport = EngineReport()

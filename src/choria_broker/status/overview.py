@@ -42,6 +42,7 @@ from choria_broker.status.drains import OFF, DrainReport
 from choria_broker.status.health import Health, assess, days_left
 from choria_broker.status.reloads import FileProblem, PendingRestart, ReloadReport
 from choria_broker.status.revocation import revocation_report
+from choria_broker.status.streams_now import streams_now
 from choria_broker.status.symptoms import Observations, symptoms
 from choria_broker.status.watch import HealthWatch
 from choria_broker.streams.ledger import Ledger, Noted
@@ -168,6 +169,7 @@ class StatusReporter:
             certificates=statistics.certificates,
             authorities=statistics.authorities,
             streams=self._ledger.reports,
+            store_free=statistics.disk.free,
             streams_losses=self._ledger.losses,
             streams_off=self._ledger.off,
             reload_refused=self._reloads.refusal,
@@ -212,7 +214,11 @@ class StatusReporter:
             "accounts": tuple(account.name for account in operator.accounts) if operator else (),
             "streams": self._ledger.reports,
             "stream_troubles": tuple(_trouble(noted) for noted in self._ledger.troubles),
-            "store": _store(readings) if settings.network.streams.store else None,
+            "streams_now": streams_now(
+                readings.standings if readings and settings.network.streams.store else None,
+                {(each.account, each.stream) for each in self._ledger.reports},
+            ),
+            "store": _store(settings, readings, statistics.disk.free),
             "health": HealthReport(health.condition.value, health.sentence, health.reasons),
             "health_since": self.watch.book.since,
             "health_changes": self.watch.book.changes[:_CHANGES],
@@ -255,12 +261,19 @@ def _provisioning(found: Waiting | None) -> ProvisioningReport | None:
     )
 
 
-def _store(readings: Readings | None) -> StoreReport | None:
-    streams = readings.streams if readings else None
-    if streams is None:
+def _store(settings: Settings, readings: Readings | None, free: int | None) -> StoreReport | None:
+    streams, path = readings.streams if readings else None, settings.network.streams.store
+    if streams is None or path is None:
         return None
     return StoreReport(
-        streams.enabled, streams.streams, streams.consumers, streams.messages, streams.store_used, streams.store_max
+        streams.enabled,
+        streams.streams,
+        streams.consumers,
+        streams.messages,
+        streams.store_used,
+        streams.store_max,
+        free,
+        str(path),
     )
 
 

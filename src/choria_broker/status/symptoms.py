@@ -17,6 +17,7 @@ from choria_broker.stats.membership import Membership
 from choria_broker.stats.readings import Readings
 from choria_broker.status.health import Symptoms, Validity
 from choria_broker.status.reloads import FileProblem
+from choria_broker.status.streams_now import StoreRoom, concerns
 from choria_broker.streams.report import Report
 
 
@@ -32,6 +33,7 @@ class Observations:
         certificates: those the broker works with.
         authorities: CAs and what hangs on them; None before that was counted.
         streams: the standard streams.
+        store_free: bytes that are left on the disk of the store, None when that is not known.
         streams_off: why the engine turned Choria Streams off, empty when it did not say.
         streams_losses: what of streams was lost since the start, each a sentence without its full stop.
         reload_refused: why the last reload changed nothing, empty when it was not refused.
@@ -48,6 +50,7 @@ class Observations:
     certificates: Sequence[Certificate] = ()
     authorities: Uses | None = None
     streams: Sequence[Report] = ()
+    store_free: int | None = None
     streams_off: str = ""
     streams_losses: Sequence[str] = ()
     reload_refused: str = ""
@@ -75,12 +78,15 @@ def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observat
         peers_configured=len(observed.membership.expected) if readings else 0,
         peers_connected=len(observed.membership.connected) if readings else 0,
         remotes_down=tuple(f"{link.kind} {link.name}" for link in observed.links if link.connected is False),
-        streams_degraded=tuple(
-            f"stream {each.stream} of account {each.account} is {each.state}: {each.reason}"
-            for each in observed.streams
-            if each.reason
-        )
-        + tuple(observed.streams_losses),
+        streams_degraded=(
+            *_streams_now(settings, observed),
+            *(
+                f"stream {each.stream} of account {each.account} is {each.state}: {each.reason}"
+                for each in observed.streams
+                if each.reason
+            ),
+            *observed.streams_losses,
+        ),
         certificates=validities(observed.certificates, observed.authorities),
         crls_overdue=tuple(
             f"of {each.issuer} in {each.file}" for each in settings.network.revocation.crls if each.overdue(now)
@@ -110,6 +116,17 @@ def validities(certificates: Sequence[Certificate], authorities: Uses | None = N
         for each in certificates
         if each.source.role is not Role.CA or each.expires == last or used is None or each.fingerprint in used
     )
+
+
+def _streams_now(settings: Settings, observed: Observations) -> Iterable[str]:
+    """Tell what is wrong with streams at this moment; nothing when there are none, for that is told by itself."""
+    store, readings = settings.network.streams.store, observed.readings
+    if not store or _streams_problem(settings, observed):
+        return
+    standard = {(each.account, each.stream) for each in observed.streams}
+    yield from concerns(readings.standings if readings else None, standard)
+    if shortage := StoreRoom(store, observed.store_free, readings.streams if readings else None).shortage:
+        yield shortage
 
 
 def _streams_problem(settings: Settings, observed: Observations) -> str:

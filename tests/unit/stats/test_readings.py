@@ -36,6 +36,7 @@ def sample(name: str) -> Any:
 
 def test_the_server() -> None:
     assert Server.read(sample("varz.json")) == Server(
+        name="broker1.example.net",
         id="NDTAEQCYKVBN6WY6NPRIATHLAYPYKWKI4VFI4TW76OIXFSQ2IBIA2NZN",
         version="2.10.10",
         connections=42,

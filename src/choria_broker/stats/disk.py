@@ -1,0 +1,45 @@
+"""The disk of the store of Choria Streams: how much is free there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+
+class StoreDisk:
+    """Asks the file system, which may never answer, one question at a time.
+
+    Attributes:
+        free: bytes that are left for the broker's user; None while that is not known.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was asked yet."""
+        self.free: int | None = None
+        self._asked: asyncio.Future[int | None] | None = None
+
+    async def look(self, store: Path | None, patience: float) -> None:
+        """Ask how much is free.
+
+        Args:
+            store: the directory of the store, None without one.
+            patience: seconds to wait; an answer that comes later counts the next time.
+        """
+        if store is None:
+            self.free = None
+            return
+        if self._asked is None:
+            self._asked = asyncio.get_running_loop().run_in_executor(None, _free, store)
+        done, _ = await asyncio.wait((self._asked,), timeout=patience)
+        self.free = self._asked.result() if done else None
+        if done:
+            self._asked = None
+
+
+def _free(store: Path) -> int | None:
+    try:
+        found = os.statvfs(store)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize
