@@ -23,6 +23,10 @@ HELD = {
         "test_faults_processes.py::test_while_the_engine_stands_still_the_broker_says_so_and_afterwards_all_is_as_before",
         "test_faults_processes.py::test_the_service_manager_is_told_that_the_engine_does_not_answer",
     ],
+    "another member, or the broker behind a gateway or leafnode, stands still": [
+        "test_health.py::test_a_member_that_stands_still_is_noticed",
+        "test_health.py::test_the_status_of_a_broker_that_stands_still_says_so",
+    ],
     "the engine does not end when it is asked to": [
         "test_command.py::test_an_engine_that_does_not_stop_is_killed_after_the_dumps",
         "test_faults_gate.py::test_an_engine_that_breaks_the_protocol_and_heeds_nothing_is_killed",
@@ -76,6 +80,7 @@ HELD = {
     "the store of Choria Streams": [
         "test_streams_survival.py::test_a_full_disk_stops_the_stream_that_meets_it_and_no_other",
         "test_streams_survival.py::test_a_disk_that_is_full_at_the_start_costs_no_stream",
+        "test_health.py::test_a_full_disk_of_one_member_is_told_by_the_other_with_streams_and_member",
     ],
     "name servers do not answer at the start": [
         "test_faults_dns.py::test_nobody_waits_long_for_names_that_nobody_answers_for",

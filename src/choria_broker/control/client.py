@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -13,7 +14,7 @@ import msgspec
 
 from choria_broker.access.selection import Selection
 from choria_broker.audit.trail import Decision
-from choria_broker.control.peer_credentials import uid_of_peer
+from choria_broker.control.peer_credentials import pid_of_peer, uid_of_peer
 from choria_broker.control.protocol import (
     LONGEST_ANSWER,
     NOT_UNDERSTOOD,
@@ -30,6 +31,7 @@ from choria_broker.control.protocol import (
     UpgradeRequest,
 )
 from choria_broker.control.socket_path import belonging, candidates, owner
+from choria_broker.host.processes import stands_still
 from choria_broker.sessions.documents import Found, Kicked, Page
 from choria_broker.status.document import Status, UpgradeBegun, UpgradeReport
 from choria_broker.status.drains import DrainReport
@@ -52,6 +54,9 @@ _ASK_AGAIN = 0.1
 _GONE_FOR = 1.0
 """Seconds without anybody at the socket, which a broker that is upgraded keeps open, after which it has ended."""
 
+_LOOK_AGAIN = 1.0
+"""Seconds without an answer after which the broker's process is looked at."""
+
 _ROOT = 0
 _CHUNK = 65536
 _T = TypeVar("_T")
@@ -63,6 +68,10 @@ class ControlError(Exception):
 
 class NotRunningError(ControlError):
     """No broker answers for the configuration file."""
+
+
+class StandsStillError(ControlError):
+    """The broker's process was stopped."""
 
 
 class UnansweredError(ControlError):
@@ -235,7 +244,7 @@ def _ask(
     try:
         with _connected(configuration, os.environ if environ is None else environ) as sock:
             sock.sendall(msgspec.json.encode(request) + b"\n")
-            sock.settimeout(patience)
+            _await_answer(sock, patience)
             line = _read_line(sock)
     except TimeoutError as error:
         raise ControlError(f"the broker did not answer within {patience:.0f} s") from error
@@ -255,6 +264,29 @@ def _ask(
     if answer.result is None:
         raise UnansweredError(answer.error or "the broker gave no answer")
     return answer.result
+
+
+def _await_answer(sock: socket.socket, patience: float) -> None:
+    """Wait until there is something to read, or it is plain that nothing will come.
+
+    Raises:
+        StandsStillError: the broker's process was stopped.
+        TimeoutError: nothing came in time.
+    """
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        sock.settimeout(min(_LOOK_AGAIN, patience))
+        with contextlib.suppress(TimeoutError):
+            sock.recv(1, socket.MSG_PEEK)
+            sock.settimeout(patience)
+            return
+        pid = pid_of_peer(sock)
+        if stands_still(pid):
+            raise StandsStillError(
+                f"the broker's process {pid} stands still, stopped by a signal (SIGSTOP) or a debugger: who is "
+                f"connected to its engine stays, and nobody new is let in. kill -CONT {pid} has it go on"
+            )
+    raise TimeoutError
 
 
 def _connected(configuration: Path, environ: Mapping[str, str]) -> socket.socket:

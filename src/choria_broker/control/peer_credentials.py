@@ -41,9 +41,22 @@ def uid_of_peer(sock: _Socket) -> int:
     Raises:
         OSError: the kernel does not tell.
     """
+    return _credentials(sock)[1]
+
+
+def pid_of_peer(sock: _Socket) -> int:
+    """Return the id of the process that listens at the other end, 0 where that is one of another name space.
+
+    Raises:
+        OSError: the kernel does not tell.
+    """
+    return _credentials(sock)[0]
+
+
+def _credentials(sock: _Socket) -> tuple[int, int]:
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, uid, _ = _CREDENTIALS.unpack(raw)
-    return int(uid)
+    pid, uid, _ = _CREDENTIALS.unpack(raw)
+    return int(pid), int(uid)
 
 
 def trusted(uid: int) -> bool:

@@ -1,4 +1,4 @@
-"""CPU and memory that processes take."""
+"""CPU and memory that processes take, and whether one stands still."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import contextlib
 from collections.abc import Sequence
 
 import psutil
+
+
+def stands_still(pid: int) -> bool:
+    """Tell whether a process was stopped by a signal or a debugger; one that is gone, or unknown, was not."""
+    try:
+        return pid > 0 and psutil.Process(pid).status() in {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP}
+    except psutil.Error:
+        return False
 
 
 class Processes:
