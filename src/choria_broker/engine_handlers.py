@@ -59,6 +59,7 @@ def handlers(
 
     def said(level: int, text: str) -> str | None:
         streams.hear(text)
+        statistics.hear(text)
         if refuses_ours(text):
             ours.refused()
         return audit.engine_line(level, text)

@@ -133,7 +133,8 @@ async def test_a_member_that_stands_still_is_noticed(
                     await asyncio.sleep(0.1)
         told = [each.getMessage() for each in caplog.records if "connected" in each.getMessage()]
         assert told[0] == "Health is degraded: the other member of the cluster is not connected"
-        await logged(caplog, "Router connection closed: Stale Connection")
+        found = await shows(one, "/choria/status", lambda found: found["link_troubles"])
+        assert "stale" in {each["cause"] for each in found["link_troubles"] if each["place"] == two.identity}
 
 
 async def test_the_status_of_a_broker_that_stands_still_says_so(tmp_path: Path, authority: Authority) -> None:

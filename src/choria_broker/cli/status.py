@@ -78,6 +78,7 @@ def _text(found: Status) -> Iterator[str]:
     if found.provisioning:
         yield f"Provisioning: {_provisioning(found.provisioning)}"
     yield from _links(found)
+    yield from _link_troubles(found)
     yield from _streams(found)
     yield from _configuration(found)
     if found.recent:
@@ -140,6 +141,18 @@ def _links(found: Status) -> Iterator[str]:
         state = _NOT_KNOWN if remote.connected is None else "connected" if remote.connected else "not connected"
         rtt = f", round trip {remote.rtt_ms:.1f} ms" if remote.rtt_ms is not None else ""
         yield f"{remote.kind.capitalize()} {remote.name}: {state}{rtt}"
+
+
+def _link_troubles(found: Status) -> Iterator[str]:
+    """The latest troubles of links, as long as one is missing."""
+    peers = found.peers
+    missing = peers.connected is not None and len(peers.connected) < len(peers.configured)
+    if not found.link_troubles or not (missing or any(each.connected is False for each in found.remotes)):
+        return
+    yield "Latest troubles of links:"
+    for each in found.link_troubles[:_SHOWN_CHANGES]:
+        times = "" if each.times == 1 else f", {each.times} times since {_moment(each.first)}"
+        yield f"  {_moment(each.last)} {each.kind} {each.place}: {each.cause}: {each.words}{times}"
 
 
 def _configuration(found: Status) -> Iterator[str]:

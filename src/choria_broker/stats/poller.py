@@ -27,6 +27,9 @@ DEADLINE = 2.0
 _SOON = (0.1, 0.2, 0.4)
 """Parts of the interval between the first polls: links come up in the seconds after a start."""
 
+_LEAST = 0.1
+"""Part of the interval that is between two polls in any case."""
+
 _DOUBTFUL = 0.5
 """Part of the interval until the next poll, while something is to be looked at again."""
 
@@ -67,6 +70,7 @@ class Poller:
         self._steady = steady
         self._read_at = steady()
         self._active = False
+        self._wanted = asyncio.Event()
         self._last: Readings | None = None
         self._log = component("statistics")
 
@@ -97,8 +101,21 @@ class Poller:
     async def _poll_regularly(self, session: aiohttp.ClientSession) -> None:
         for part in itertools.chain(_SOON, itertools.repeat(1.0)):
             standings = self._last.standings if self._last else None
-            await asyncio.sleep(part * self._interval * (_DOUBTFUL if standings and standings.doubtful else 1.0))
+            await self._rest(part * self._interval * (_DOUBTFUL if standings and standings.doubtful else 1.0))
             await self._poll(session)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait until the next poll, or for less when something has happened."""
+        least = min(seconds, _LEAST * self._interval)
+        await asyncio.sleep(least)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds - least):
+                await self._wanted.wait()
+        self._wanted.clear()
+
+    def soon(self) -> None:
+        """Poll soon: a link may have ended."""
+        self._wanted.set()
 
     async def _poll(self, session: aiohttp.ClientSession) -> None:
         if not self._pages():

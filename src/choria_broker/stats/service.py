@@ -35,6 +35,7 @@ from choria_broker.stats.disk import StoreDisk
 from choria_broker.stats.exposition import exposition
 from choria_broker.stats.families import Family
 from choria_broker.stats.headroom import Headroom, headroom, most_connections
+from choria_broker.stats.link_troubles import LinkTroubles
 from choria_broker.stats.links import Link, links
 from choria_broker.stats.membership import Learnt
 from choria_broker.stats.metrics import Measured, families
@@ -43,6 +44,7 @@ from choria_broker.stats.readings import Readings
 from choria_broker.stats.revoked import Revoked
 from choria_broker.stats.tallies import Tallies
 from choria_broker.streams.ledger import StreamCounts
+from choria_broker.wording import without_credentials
 
 
 class Reloads(Protocol):
@@ -155,6 +157,7 @@ class BrokerStatistics:
         interval: seconds between two polls of the engine.
         news: called after each reading.
         disk: the disk of the store.
+        link_troubles: why links ended, or do not come about.
     """
 
     def __init__(
@@ -177,6 +180,7 @@ class BrokerStatistics:
         self.acquaintance = Acquaintance(settings)
         self.apply(settings, ())
         self.disk = StoreDisk()
+        self.link_troubles = LinkTroubles()
         self.news: Callable[[], None] = lambda: None
         self.poller = Poller(lambda: parts.engine.pages, interval=interval, heard=self._heard)
         self.tallies = Tallies(srv_lookups=srv_lookups)
@@ -304,6 +308,11 @@ class BrokerStatistics:
     def _heard(self, readings: Readings) -> None:
         self.acquaintance.heard(readings)
         self.news()
+
+    def hear(self, line: str) -> None:
+        """Take a line of the engine's log."""
+        if self.link_troubles.hear(without_credentials(line), time.time()):
+            self.poller.soon()
 
     def page(self) -> bytes:
         """Write all metrics; any thread may ask."""

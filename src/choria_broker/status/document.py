@@ -9,6 +9,7 @@ import msgspec
 from choria_broker.audit.denials import Noted
 from choria_broker.audit.throttle import Refused
 from choria_broker.stats.headroom import Headroom
+from choria_broker.stats.link_troubles import LinkTrouble
 from choria_broker.stats.links import Link
 from choria_broker.status.changes import HealthChange
 from choria_broker.status.drains import DrainReport
@@ -279,6 +280,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         engine: the engine's process.
         peers: the other members of the cluster.
         remotes: gateways and leafnode remotes of the settings, as far as they are known to be connected.
+        link_troubles: why links ended, or do not come about, the latest first.
         certificates: those it works with.
         authorities: connections by CA; None before they were counted.
         revocation: what is revoked.
@@ -317,6 +319,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     engine: EngineReport = EngineReport()
     peers: Peers = Peers()
     remotes: tuple[Link, ...] = ()
+    link_troubles: tuple[LinkTrouble, ...] = ()
     certificates: tuple[CertificateReport, ...] = ()
     authorities: AuthoritiesReport | None = None
     revocation: RevocationReport = RevocationReport()

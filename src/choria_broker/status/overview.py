@@ -97,6 +97,7 @@ class Acts:
 _ADDRESSES = 50
 _DECISIONS = 20
 _CHANGES = 10
+_LINK_TROUBLES = 20
 _SINCE = "running since"
 
 
@@ -229,6 +230,7 @@ class StatusReporter:
             ),
             "peers": _peers(statistics.acquaintance.membership, readings),
             "remotes": statistics.links,
+            "link_troubles": statistics.link_troubles.latest[:_LINK_TROUBLES],
             "certificates": tuple(_certificate(each, now) for each in statistics.certificates),
             "authorities": _authorities(statistics.authorities, now),
             "revocation": revocation_report(settings.network.revocation, statistics.ended, now),
