@@ -179,8 +179,12 @@ async def test_tls_to_one_remote_can_be_off(tmp_path: Path, authority: Authority
             await joined(one, "London", "Paris")
             await joined(old, "Tokyo")
             await joined(third, "Tokyo")
-    assert beginnings(clear) == {CONNECT}
-    assert beginnings(secured) == {HANDSHAKE}
+            links = (await page(one, "/gatewayz"))["outbound_gateways"]
+    # Once the others have told of themselves, the engine may dial them past the relays.
+    secured_ones = {name for name, link in links.items() if "tls_version" in link["connection"]}
+    assert (set(links), secured_ones) == ({"London", "Paris"}, {"Paris"})
+    assert beginnings(clear) <= {CONNECT}
+    assert beginnings(secured) <= {HANDSHAKE}
 
 
 async def test_a_cluster_that_is_not_listed_is_refused(
