@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
+from choria_broker.stats.metrics import Measured
+from choria_broker.stats.readings import Readings, Server
 from choria_broker.stats.standings import Copy, CopyState, Standing, Standings
+from choria_broker.streams.ledger import StreamCounts
+from choria_broker.streams.report import Report, State
+from support.metrics import family
 
 OWN = "b1"
 
@@ -124,3 +129,26 @@ def test_streams_are_in_order() -> None:
 
 def test_a_copy_that_is_offline_is_silent() -> None:
     assert Copy("b2", 0.1, offline=True).state is CopyState.SILENT
+
+
+def test_metrics_tell_of_each_standard_stream_and_count_the_others() -> None:
+    details = [
+        {"name": name, "cluster": {"leader": leader, "raft_group": "S-R", "replicas": [replica("b2", lag=lag)]}}
+        for name, leader, lag in (("EVENTS", OWN, 4), ("MACHINE", "b2", 0), ("OF_USERS", OWN, 0))
+    ]
+    found = read({"account_details": [{"name": "choria", "stream_detail": details}]})
+    standard = {("choria", name): Report("choria", name, State.OK) for name in ("EVENTS", "MACHINE")}
+    measured = Measured(
+        identity=OWN, readings=Readings(Server(), None, None, standings=found), streams=StreamCounts(standard)
+    )
+
+    def told(name: str, *labels: str) -> dict[tuple[str, ...], float]:
+        samples = family(measured, f"choria_broker_{name}").samples
+        return {tuple(each.labels[label] for label in labels): each.value for each in samples}
+
+    assert told("stream_writable", "stream") == {("EVENTS",): 1, ("MACHINE",): 1}
+    copies = told("stream_copies", "stream", "state")
+    assert copies == {("EVENTS", "in-step"): 1, ("EVENTS", "behind"): 1, ("EVENTS", "silent"): 0}
+    assert told("stream_lag", "stream", "member") == {("EVENTS", "b2"): 4}
+    assert told("other_streams", "writable") == {("no",): 0, ("yes",): 1}
+    assert not family(Measured(identity=OWN), "choria_broker_stream_writable").samples
