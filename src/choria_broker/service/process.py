@@ -133,7 +133,7 @@ def _live(make: Callable[[], NetworkBroker], left: Left, signals: Signals) -> in
     program = this_program()
     try:
         broker = make()
-        with pid_file(left.pid, kept=lambda: broker.succession.leaving):
+        with pid_file(left.pid, kept=lambda: broker.succession.leaving), systemd.told():
             uvloop.run(_serve([broker], broker, signals, Upgrades(program, left)))
         if broker.succession.leaving:
             COMMANDS.give_up()
