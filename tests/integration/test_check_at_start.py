@@ -57,7 +57,8 @@ async def test_ports_of_the_running_broker_are_not_in_the_way_and_others_are(tmp
         assert last == f"The broker would start once {one}."
         document = json.loads((await checked(path, "--json")).stdout)
         assert (document["starts"], document["running"]) == (True, program.pid)
-        assert document["not_looked_at"]
+        assert f"the port {ports[0]}" not in str(document["looked_at"])
+        assert "the place of the control socket, which that broker has" in document["not_looked_at"]
         with socket.socket() as other:
             other.bind(("127.0.0.1", free_port()))
             other.listen()
@@ -86,7 +87,44 @@ def test_what_was_not_looked_at_is_said(tmp_path: Path) -> None:
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("Not looked at: ")]
     assert "whether other brokers answer and accept this one" in line
     assert "what is inside the streams' files" in line
-    assert "limits that a service unit sets" in line
+    assert "limits and directories that a service unit sets" in line
+    assert "the file for the process id, which run is given with --pid" in line
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Looked at: ")]
+    assert f"the streams' store and its disk, {tmp_path / 'store'}" in line
+
+
+def test_what_was_looked_at_is_said_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    port, log = free_port(), tmp_path / "broker.log"
+    path = configuration(tmp_path, Authority(tmp_path), logfile=log, network__client_port=port)
+    options = ["run", "--check", "--config", str(path), "--pid", str(tmp_path / "pid")]
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == 0, result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Looked at: ")]
+    assert f"the port {port}; the log file, {log}; the file for the process id, {tmp_path / 'pid'}; " in line
+    assert f"the place of the control socket, {tmp_path / 'run' / 'choria-broker-'}" in line
+    assert "--pid" not in result.stderr
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "pid").exists()
+
+
+def test_a_control_socket_without_a_place_fails_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "file"))
+    result = check(configuration(tmp_path, Authority(tmp_path)))
+    assert result.exit_code == 1
+    first = result.stderr.splitlines()[0]
+    assert f"this user cannot make a directory in {tmp_path / 'file'}" in first
+    assert "set RUNTIME_DIRECTORY" in first
+
+
+@pytest.mark.parametrize("place", ["nowhere/pid", "a-directory"])
+def test_a_file_for_the_process_id_that_cannot_be_written_fails_the_check(place: str, tmp_path: Path) -> None:
+    (tmp_path / "a-directory").mkdir()
+    path = configuration(tmp_path, Authority(tmp_path))
+    result = CliRunner().invoke(main, ["run", "--check", "--config", str(path), "--pid", str(tmp_path / place)])
+    assert result.exit_code == 1
+    assert f"cannot write the process id to {tmp_path / place}, given with --pid" in result.stderr.splitlines()[0]
 
 
 @pytest.mark.parametrize("place", ["nowhere/broker.log", "a-directory", "broker.log"])
@@ -95,5 +133,5 @@ def test_a_log_file_that_cannot_be_opened_fails_the_check(place: str, tmp_path: 
     result = check(configuration(tmp_path, Authority(tmp_path), logfile=tmp_path / place))
     fails = place != "broker.log"
     assert result.exit_code == int(fails)
-    assert ("log file" in result.stderr.splitlines()[0]) is fails
+    assert ("cannot open the log file" in result.stderr.splitlines()[0]) is fails
     assert not (tmp_path / "broker.log").exists()

@@ -1,4 +1,4 @@
-"""What only a start meets, tried without one: ports, the log file, a broker that runs already."""
+"""What only a start meets, tried without one: ports, files, the control socket's place, a broker that runs already."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from choria_broker.control.client import ControlError, NotRunningError, ask_status
+from choria_broker.control.socket_path import SOCKET, place, place_findings
 from choria_broker.engine.ports import listens, occupied
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code, Severity
-from choria_broker.settings.findings import Finding
+from choria_broker.settings.findings import Finding, Origin
 from choria_broker.status.document import Status
 from choria_broker.wording import plain
 
 _LOGFILE = "logfile"
 _STREAMS = frozenset({"stdout", "stderr", "discard"})
+_CONTROL = "the place of the control socket, which that broker has"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,34 +28,57 @@ class AtStart:
     Attributes:
         findings: what keeps it from starting.
         running: process of the broker that runs with this configuration, 0 when none does.
+        seen: what was looked at, each a few words.
         unseen: what was not looked at, each a few words.
     """
 
     findings: tuple[Finding, ...] = ()
     running: int = 0
+    seen: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
 
 
-def look(config: Path, settings: Settings) -> AtStart:
+def look(config: Path, settings: Settings, pid: Path | None = None) -> AtStart:
     """Try what a start would; nothing is opened, written or disturbed.
 
     Args:
         config: the configuration file.
         settings: what it says.
+        pid: file for the process id; None when none is given.
     """
-    unseen = tuple(_elsewhere(settings))
+    files = AtStart((*_log_file(settings), *_pid_file(pid)), 0, tuple(_files(settings, pid)), ())
+    elsewhere = tuple(_elsewhere(settings, pid))
     try:
         running = ask_status(config)
     except NotRunningError:
-        return AtStart((*_log_file(settings), *occupied(settings, held=_of_nobody)), 0, unseen)
+        directory = place(config)
+        found = (*files.findings, *place_findings(config, directory), *occupied(settings, held=_of_nobody))
+        seen = (*_ports(settings, []), *files.seen, f"the place of the control socket, {directory / SOCKET}")
+        return AtStart(found, 0, seen, elsewhere)
     except ControlError as error:
-        ports = f"the ports, for the broker that runs with this configuration was not to be asked: {plain(str(error))}"
-        return AtStart(tuple(_log_file(settings)), 0, (ports, *unseen))
+        why = plain(str(error))
+        held_back = f"the ports, for the broker that runs with this configuration was not to be asked: {why}"
+        return AtStart(files.findings, 0, files.seen, (held_back, _CONTROL, *elsewhere))
     held: list[int] = []
     findings = occupied(settings, held=lambda port: _of_broker(port, running, held))
-    ports = ", ".join(map(str, dict.fromkeys(held)))
-    mine = f"whether the ports are free that the running broker, process {running.pid}, has: {ports}" if held else ""
-    return AtStart((*_log_file(settings), *findings), running.pid, tuple(filter(None, (mine, *unseen))))
+    numbers = ", ".join(map(str, dict.fromkeys(held)))
+    mine = f"whether the ports are free that the running broker, process {running.pid}, has: {numbers}" if held else ""
+    unseen = tuple(filter(None, (mine, _CONTROL, *elsewhere)))
+    return AtStart((*files.findings, *findings), running.pid, (*_ports(settings, held), *files.seen), unseen)
+
+
+def _ports(settings: Settings, held: list[int]) -> Iterator[str]:
+    """Name the ports that were tried."""
+    tried = dict.fromkeys(each.port for each in settings.listeners if each.port not in held)
+    if tried:
+        yield f"the {'ports' if len(tried) > 1 else 'port'} {', '.join(map(str, tried))}"
+
+
+def _files(settings: Settings, pid: Path | None) -> Iterator[str]:
+    if settings.logfile.lower() not in _STREAMS:
+        yield f"the log file, {settings.logfile}"
+    if pid is not None:
+        yield f"the file for the process id, {pid}"
 
 
 def _of_nobody(_port: int) -> bool:
@@ -88,12 +113,27 @@ def _log_file(settings: Settings) -> Iterator[Finding]:
     )
 
 
+def _pid_file(pid: Path | None) -> Iterator[Finding]:
+    """Say that the file for the process id cannot be written."""
+    if pid is None or (_takes_files(pid.parent) and not pid.is_dir()):
+        return
+    yield Finding(
+        severity=Severity.REFUSE,
+        code=Code.PID_FILE,
+        problem=f"this user cannot write the process id to {pid}, given with --pid",
+        remedy=f"create {pid.parent} and give the broker's user write access there, or give another file",
+        origin=Origin("command line"),
+    )
+
+
 def _takes_files(directory: Path) -> bool:
     return directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)
 
 
-def _elsewhere(settings: Settings) -> Iterator[str]:
+def _elsewhere(settings: Settings, pid: Path | None) -> Iterator[str]:
     """Name what cannot be known from here."""
+    if pid is None:
+        yield "the file for the process id, which run is given with --pid"
     if not settings.network_enabled:
         return
     network = settings.network
@@ -101,4 +141,4 @@ def _elsewhere(settings: Settings) -> Iterator[str]:
         yield "whether other brokers answer and accept this one"
     if network.streams.store:
         yield "what is inside the streams' files"
-    yield "limits that a service unit sets, and the rights of any user but this one"
+    yield "limits and directories that a service unit sets, and the rights of any user but this one"

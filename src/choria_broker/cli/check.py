@@ -37,6 +37,7 @@ class Outcome:
         files: files that were read, in order.
         rendered: the engine's configuration, None when the settings are not usable.
         running: process of the broker that runs with the configuration, 0 when none does.
+        seen: what was looked at beside the configuration, each a few words.
         unseen: what was not looked at, each a few words.
     """
 
@@ -44,6 +45,7 @@ class Outcome:
     files: tuple[Path, ...]
     rendered: Rendered | None
     running: int = 0
+    seen: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
 
     @property
@@ -84,39 +86,55 @@ def check(
     raise SystemExit(report(config, overrides, as_json=as_json))
 
 
-def report(config: Path, overrides: Overrides, *, as_json: bool = False) -> int:
+def report(config: Path, overrides: Overrides, *, as_json: bool = False, pid: Path | None = None) -> int:
     """Check a configuration file and print what was found.
+
+    Args:
+        config: the file.
+        overrides: choices of the command line.
+        as_json: print one JSON document.
+        pid: file for the process id; None when none is given.
 
     Returns:
         The exit status: 0 when the broker would start, else 1.
     """
-    outcome = examine(config, overrides)
+    outcome = examine(config, overrides, pid)
     if as_json:
         print_json(_document(config, outcome))
     else:
         show_findings(outcome.findings)
         if outcome.rendered:
             click.echo(outcome.rendered.shown, nl=False)
+        if outcome.seen:
+            click.echo(f"Looked at: {'; '.join(outcome.seen)}.", err=True)
         if outcome.unseen:
             click.echo(f"Not looked at: {'; '.join(outcome.unseen)}.", err=True)
         click.echo(outcome.sentence, err=True)
     return 0 if outcome.passed else 1
 
 
-def examine(config: Path, overrides: Overrides) -> Outcome:
-    """Read a configuration file, render it, and have the engine judge the result when there is an engine."""
+def examine(config: Path, overrides: Overrides, pid: Path | None = None) -> Outcome:
+    """Read a configuration file, render it, and have the engine judge the result when there is an engine.
+
+    Args:
+        config: the file.
+        overrides: choices of the command line.
+        pid: file for the process id; None when none is given.
+    """
     loaded = load(config, overrides)
     if loaded.settings is None:
         return Outcome(loaded.findings, loaded.files, None)
     rendered = render(loaded.settings, debug=overrides.debug)
-    start = at_start.look(config, loaded.settings)
+    start = at_start.look(config, loaded.settings, pid)
     found = (
         *start.findings,
         *store_findings(loaded.settings, loaded.findings),
         *judge_limits(loaded.settings, read_limits()),
         *_engine_findings(rendered, loaded.settings),
     )
-    return Outcome((*loaded.findings, *found), loaded.files, rendered, start.running, start.unseen)
+    store = loaded.settings.network.streams.store if loaded.settings.network_enabled else None
+    seen = (*start.seen, *((f"the streams' store and its disk, {store}",) if store else ()))
+    return Outcome((*loaded.findings, *found), loaded.files, rendered, start.running, seen, start.unseen)
 
 
 def show_findings(findings: tuple[Finding, ...]) -> None:
@@ -161,6 +179,7 @@ def _document(config: Path, outcome: Outcome) -> dict[str, object]:
         "config": str(config),
         "starts": outcome.passed,
         "running": outcome.running,
+        "looked_at": list(outcome.seen),
         "not_looked_at": list(outcome.unseen),
         "files": [str(path) for path in outcome.files],
         "findings": [

@@ -27,7 +27,7 @@ def run(*, config: Path | None, overrides: Overrides, pid: Path | None, only_che
     if config is None:
         raise SystemExit(process.failed(f"{_CANNOT} configuration file required"))
     if only_check:
-        raise SystemExit(report(config, overrides))
+        raise SystemExit(report(config, overrides, pid=pid))
     try:
         with profiled(profile):
             status = process.run(config, overrides, pid=pid)

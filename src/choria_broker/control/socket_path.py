@@ -28,6 +28,7 @@ _ROOT_BASE = Path("/run/choria-broker")
 _ROOT = 0
 _ATTEMPTS = 10
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_STRANGE = "there is a file at this path that does not belong to the broker's user"
 
 
 def bases(uid: int, environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -82,6 +83,34 @@ def owner(socket: Path) -> int:
     return int(uid)
 
 
+def place(source: Path, environ: Mapping[str, str] | None = None) -> Path:
+    """Return the directory that this user's broker on a configuration file would take.
+
+    Args:
+        source: the configuration file.
+        environ: variables to use instead of those of the process.
+    """
+    uid = os.geteuid()
+    base = next(iter(bases(uid, os.environ if environ is None else environ)))
+    return base / directory_name(source, uid)
+
+
+def place_findings(source: Path, directory: Path) -> tuple[Finding, ...]:
+    """Say why a broker could not take a directory, as far as that is known without making it.
+
+    Args:
+        source: the configuration file.
+        directory: the one it would take.
+    """
+    if os.path.lexists(directory):
+        error = "" if _belongs_to(directory, os.geteuid()) else _STRANGE
+    else:
+        there = next(each for each in directory.absolute().parents if each.exists())
+        usable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+        error = "" if usable else f"this user cannot make a directory in {there}"
+    return (_no_place(source, directory, error),) if error else ()
+
+
 @contextlib.contextmanager
 def claim(
     source: Path, environ: Mapping[str, str] | None = None, succession: Succession | None = None
@@ -100,18 +129,14 @@ def claim(
     Raises:
         ConfigurationError: another broker has the place, or no such place can be made.
     """
-    uid = os.geteuid()
-    base = next(iter(bases(uid, os.environ if environ is None else environ)))
-    directory = base / directory_name(source, uid)
+    directory = place(source, environ)
     succession = succession or Succession()
     inherited = succession.inherited(_PLACE)
     try:
         lock = _lock(directory, source) if inherited is None else inherited
     except OSError as error:
-        problem = f"cannot create the directory of the control socket at {directory}: {error.strerror or error}"
-        elsewhere = "set RUNTIME_DIRECTORY in the environment to a directory that the broker's user may write to"
-        remedy = f"make room there, or {elsewhere}" if error.errno in _FULL else elsewhere
-        raise ConfigurationError((_refusal(Code.CONTROL_PLACE, problem, remedy, source),)) from error
+        full = error.errno in _FULL
+        raise ConfigurationError((_no_place(source, directory, error.strerror or str(error), full=full),)) from error
     try:
         socket = directory / SOCKET
         if inherited is None:
@@ -202,7 +227,7 @@ def _make_private(directory: Path) -> None:
     with contextlib.suppress(FileExistsError):
         directory.mkdir(mode=0o700)
     if not _belongs_to(directory, os.geteuid()):
-        raise PermissionError(0, "there is a file at this path that does not belong to the broker's user")
+        raise PermissionError(0, _STRANGE)
     directory.chmod(0o700)
 
 
@@ -219,6 +244,13 @@ def _open_to_all(directory: Path) -> bool:
         return bool(directory.stat().st_mode & stat.S_IWOTH)
     except OSError:
         return True
+
+
+def _no_place(source: Path, directory: Path, why: str, *, full: bool = False) -> Finding:
+    problem = f"cannot create the directory of the control socket at {directory}: {why}"
+    elsewhere = "set RUNTIME_DIRECTORY in the environment to a directory that the broker's user may write to"
+    remedy = f"make room there, or {elsewhere}" if full else elsewhere
+    return _refusal(Code.CONTROL_PLACE, problem, remedy, source)
 
 
 def _refusal(code: Code, problem: str, remedy: str, source: Path) -> Finding:

@@ -139,7 +139,8 @@ class Code(enum.StrEnum):
     LOG_FILE = _row("log-file", _REFUSE, "by `check`: the log file cannot be opened by the user that runs the check")
     ALREADY_RUNNING = _row("already-running", _REFUSE,
         "at start: another broker of this user runs with this configuration file")
-    CONTROL_PLACE = _row("control-place", _REFUSE, "at start: the control socket cannot be created")
+    CONTROL_PLACE = _row("control-place", _REFUSE, "at start and by `check`: the control socket cannot be created")
+    PID_FILE = _row("pid-file", _REFUSE, "by `run --check`: the file of `--pid` cannot be written by this user")
     FEW_OPEN_FILES = _row("few-open-files", _WARN,
         "in `check`: the limit of open files is too low for `max_connections`; the remedy has the line to write")
     SHORT_LISTEN_QUEUE = _row("short-listen-queue", _WARN,
