@@ -192,6 +192,7 @@ async def test_reloads_and_upgrades_wait_for_each_other(place: Place, installed:
             while acts(program).count("reload") < 2:
                 await asyncio.sleep(0.02)
         assert acts(program).count("upgrade") == 1
+        assert not any("stays with the configuration it had" in str(line["msg"]) for line in program.lines())
 
 
 def acts(program: Program) -> list[object]:

@@ -27,6 +27,7 @@ class Served:
         origins: where each was set.
         signer_files: content of the files that hold keys of signers, as in the settings.
         operator: whose accounts there are.
+        listen_address: where the engine listens; empty when that is not known.
         known: findings that there were, by code, key and problem.
     """
 
@@ -36,6 +37,7 @@ class Served:
     origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict, repr=False)
     signer_files: Mapping[str, bytes | None] = dataclasses.field(default_factory=dict, repr=False)
     operator: Operator | None = None
+    listen_address: str = ""
     known: tuple[tuple[str, str, str], ...] = ()
 
     @property
@@ -45,7 +47,7 @@ class Served:
             source=self.source,
             identity=self.identity,
             tls=Tls(enabled=False, everywhere=False, verify_clients=False, files=None),
-            network=Network(operator=self.operator),
+            network=Network(operator=self.operator, listen_address=self.listen_address),
             origins=self.origins,
             raw=self.raw,
             signer_files=self.signer_files,
@@ -61,6 +63,7 @@ def remember(succession: Succession, settings: Settings, findings: tuple[Finding
         origins=dict(settings.origins),
         signer_files=dict(settings.signer_files),
         operator=settings.network.operator,
+        listen_address=settings.network.listen_address,
         known=tuple((str(each.code), each.key, each.problem) for each in findings),
     )
     succession.tell(_SERVED, served)

@@ -36,6 +36,14 @@ def test_what_only_a_restart_changes_is_held_by_the_next_program_as_by_this_one(
     assert told.known == tuple((str(each.code), each.key, each.problem) for each in found.findings)
 
 
+def test_where_the_engine_listens_stays_known() -> None:
+    succession = Succession()
+    remember(succession, settings(Network(listen_address="127.0.0.1")), ())
+    told = recall(passed_on(succession))
+    assert told is not None
+    assert told.settings.network.listen_address == "127.0.0.1"
+
+
 def test_signers_and_accounts_stay_known() -> None:
     account = OperatorAccount(name="app", key="A1", token="t", credentials=Path("/creds/app"))
     operator = Operator(name="op", directory=Path("/op"), token="o", accounts=(account,), choria=account)

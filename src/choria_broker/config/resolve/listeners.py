@@ -120,5 +120,5 @@ def _opened(served: Settings, key: str, written: str) -> tuple[str, ...]:
     except BadValueError:
         return ()
     if key == NETWORK_ADDRESS:
-        return (served.network.listen_address,)
+        return (served.network.listen_address,) if served.network.listen_address else ()
     return served.statistics.addresses if served.statistics.port else ()
