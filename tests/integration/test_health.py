@@ -99,7 +99,7 @@ async def test_a_full_disk_of_one_member_is_told_by_the_other_with_streams_and_m
             await shows(one, "/choria/status", lambda found: found["health"]["condition"] == "ok")
             caplog.clear()
             fill(disk, 2 << 20)
-            short = await logged(caplog, "Health is degraded: the disk of the store", "that streams may still take")
+            short = await logged(caplog, "degraded: the disk of the store", "that streams may still take")
             assert str(disk / "store") in short
             use_up(disk)
             async with publishing(first):

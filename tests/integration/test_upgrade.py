@@ -57,6 +57,7 @@ async def test_nobody_is_dropped_or_refused_and_everything_lives_on(place: Place
         assert counted >= CONNECTIONS
         acts = [line for line in program.lines() if line.get("act") == "upgrade"]
         assert [each["outcome"] for each in acts] == ["done"]
+        assert not [line for line in program.lines() if line["level"] == "error"]
 
 
 @pytest.fixture

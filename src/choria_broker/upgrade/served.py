@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from choria_broker.host.succession import Succession
-from choria_broker.settings.broker import Settings
+from choria_broker.settings.broker import Settings, Statistics
 from choria_broker.settings.findings import Finding, Origin
 from choria_broker.settings.network import Network
 from choria_broker.settings.operator import Operator
@@ -27,7 +27,8 @@ class Served:
         origins: where each was set.
         signer_files: content of the files that hold keys of signers, as in the settings.
         operator: whose accounts there are.
-        listen_address: where the engine listens; empty when that is not known.
+        listen_address: on which the engine listens.
+        statistics: the statistics listener.
         known: findings that there were, by code, key and problem.
     """
 
@@ -37,7 +38,8 @@ class Served:
     origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict, repr=False)
     signer_files: Mapping[str, bytes | None] = dataclasses.field(default_factory=dict, repr=False)
     operator: Operator | None = None
-    listen_address: str = ""
+    listen_address: str
+    statistics: Statistics
     known: tuple[tuple[str, str, str], ...] = ()
 
     @property
@@ -48,6 +50,7 @@ class Served:
             identity=self.identity,
             tls=Tls(enabled=False, everywhere=False, verify_clients=False, files=None),
             network=Network(operator=self.operator, listen_address=self.listen_address),
+            statistics=self.statistics,
             origins=self.origins,
             raw=self.raw,
             signer_files=self.signer_files,
@@ -64,6 +67,7 @@ def remember(succession: Succession, settings: Settings, findings: tuple[Finding
         signer_files=dict(settings.signer_files),
         operator=settings.network.operator,
         listen_address=settings.network.listen_address,
+        statistics=settings.statistics,
         known=tuple((str(each.code), each.key, each.problem) for each in findings),
     )
     succession.tell(_SERVED, served)

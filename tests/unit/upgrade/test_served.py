@@ -9,6 +9,7 @@ from choria_broker.config.held import hold
 from choria_broker.config.table.schema import Apply
 from choria_broker.config.text.syntax import Document
 from choria_broker.host.succession import Succession
+from choria_broker.settings.broker import Statistics
 from choria_broker.settings.network import Network
 from choria_broker.settings.operator import Operator, OperatorAccount
 from choria_broker.upgrade.served import recall, remember
@@ -36,12 +37,17 @@ def test_what_only_a_restart_changes_is_held_by_the_next_program_as_by_this_one(
     assert told.known == tuple((str(each.code), each.key, each.problem) for each in found.findings)
 
 
-def test_where_the_engine_listens_stays_known() -> None:
+def test_where_it_listens_stays_known() -> None:
+    statistics = Statistics(address="localhost", port=8222, addresses=("127.0.0.1", "::1"))
+    served = dataclasses.replace(settings(Network(listen_address="192.0.2.7")), statistics=statistics)
     succession = Succession()
-    remember(succession, settings(Network(listen_address="127.0.0.1")), ())
+    remember(succession, served, ())
+
     told = recall(passed_on(succession))
+
     assert told is not None
-    assert told.settings.network.listen_address == "127.0.0.1"
+    assert told.settings.network.listen_address == "192.0.2.7"
+    assert told.settings.statistics == statistics
 
 
 def test_signers_and_accounts_stay_known() -> None:
