@@ -82,7 +82,7 @@ async def exchange(path: Path, request: bytes) -> bytes:
     try:
         writer.write(request)
         await writer.drain()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await reader.readline()
     except ConnectionError:
         return b""
@@ -147,7 +147,7 @@ async def test_conversations_are_bounded_in_number_and_time(tmp_path: Path, envi
         reader, writer = await talk(path)
         writer.write(b'{"request":"status"}\n')
         assert await reader.readline()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await exchange(path, b"") == b""  # One too many: closed at once.
             assert await reader.read() == b""  # Silent for too long.
             writer.close()
@@ -156,7 +156,7 @@ async def test_conversations_are_bounded_in_number_and_time(tmp_path: Path, envi
 
 
 async def test_open_conversations_do_not_delay_the_end(tmp_path: Path, environ: Mapping[str, str]) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(5):
         async with server.serve(tmp_path / "broker.conf", SOURCES, environ=environ) as path:
             reader, writer = await talk(path)
             writer.write(b'{"request":"status"}\n')
@@ -205,7 +205,7 @@ async def test_a_live_socket_is_respected_and_a_stale_one_replaced(
     assert path.exists()
 
     os.kill(pid, signal.SIGKILL)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 async with server.serve(tmp_path / "broker.conf", SOURCES, environ=environ) as again:

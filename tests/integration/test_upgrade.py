@@ -153,7 +153,7 @@ async def test_a_program_that_fails_after_its_trial_is_named_at_once_and_leaves_
         assert (code, json.loads(out)["result"]) == (1, "ended")
         assert json.loads(out)["reason"].startswith("the broker ended while version 2.0.0 was taking over, and its ")
         assert await program.ended() == 1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while Path(f"/proc/{engine}").exists():
                 await asyncio.sleep(0.05)
 
@@ -189,7 +189,7 @@ async def test_reloads_and_upgrades_wait_for_each_other(place: Place, installed:
         program.send(signal.SIGHUP)
         await program.logs("This setting is in force now")
         await client.flush()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while acts(program).count("reload") < 2:
                 await asyncio.sleep(0.02)
         assert acts(program).count("upgrade") == 1
@@ -208,8 +208,9 @@ async def test_many_upgrades_leave_nothing_behind(place: Place, authority: Autho
         for _ in range(UPGRADES):
             assert (await place.command("upgrade"))[0] == 0
             await client.flush()
-        async with asyncio.timeout(10):
-            while (after := leftovers(program.pid))[:2] != before[:2]:
+        async with asyncio.timeout(60):
+            # What there was before may have been more for a moment: a stand-in that ends.
+            while (after := leftovers(program.pid))[0] > before[0] or after[1] > before[1]:
                 assert after[0] <= before[0] + 20
                 await asyncio.sleep(0.1)
         assert after[2] < before[2] * 1.2 + 20_000_000
@@ -234,7 +235,7 @@ async def test_every_listener_link_and_stream_goes_on(place: Place, tmp_path: Pa
         await client.flush()
         status = await place.status()
         assert {"client", "websocket", "leafnode"} <= set(status["ports"])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while {each["state"] for each in (await place.status())["streams"]} != {"ok"}:
                 await asyncio.sleep(0.1)
         for port in (websocket, leafnode):

@@ -41,7 +41,7 @@ async def watching(config: Path, *, patience: float = PATIENCE) -> AsyncIterator
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.02)
 

@@ -131,6 +131,6 @@ async def flood(broker: NetworkBroker, port: int, authority: Authority) -> None:
         for _ in range(ATTEMPTS):
             with contextlib.suppress(aiohttp.WSServerHandshakeError):
                 await session.ws_connect(f"https://127.0.0.1:{port}", ssl=authority.context())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while refused(broker.registry) < ATTEMPTS:
             await asyncio.sleep(0.01)

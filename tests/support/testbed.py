@@ -180,7 +180,7 @@ async def settled(connection: Client) -> None:
 
 async def gone(*connections: Client) -> None:
     """Wait until the broker has closed connections."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while any(each.is_connected for each in connections):
             await asyncio.sleep(0.01)
 
