@@ -24,7 +24,7 @@ from choria_broker.status.drains import DRAINED, DRAINING, OFF, DrainReport
 from support.command import started
 from support.leaflinks import hub, remote, spoke
 from support.streaming import ask, kept, member
-from support.testbed import Authority, OrderedClient, client, configuration, free_port, ignore_error
+from support.testbed import Authority, OrderedClient, client, client_of, configuration, free_port, ignore_error
 from support.topology import Node, carried, leafnodes, nodes, running
 from support.websockets import websocket_client
 
@@ -291,21 +291,16 @@ async def test_a_stop_drains_first_and_a_second_request_cuts_that_short(tmp_path
     config = configuration(tmp_path, authority, logfile=log, network__drain_on_stop="1h", network__client_port=port)
     async with started("run", "--config", config, log=log) as program:
         await program.told("READY=1")
-        connection = OrderedClient()
-        await connection.connect(
-            f"tls://127.0.0.1:{port}",
-            tls=authority.context(authority.issue("one.mcollective")),
-            allow_reconnect=False,
-            error_cb=ignore_error,
-        )
-        program.send(signal.SIGTERM)
-        await program.told("STOPPING=1")
-        assert (await program.logs("Draining over 1h0m0s"))["by"] == "the stop"
-        await connection.flush()
-        program.send(signal.SIGTERM)
-        assert await program.ended() == 0
-        await program.logs("Not waiting for the drain any longer")
-        await let_go(connection)
+        async with client_of(
+            f"tls://127.0.0.1:{port}", authority.context(authority.issue("one.mcollective"))
+        ) as connection:
+            program.send(signal.SIGTERM)
+            await program.told("STOPPING=1")
+            assert (await program.logs("Draining over 1h0m0s"))["by"] == "the stop"
+            await connection.flush()
+            program.send(signal.SIGTERM)
+            assert await program.ended() == 0
+            await program.logs("Not waiting for the drain any longer")
 
 
 async def test_a_stop_waits_until_everybody_has_moved(tmp_path: Path, authority: Authority) -> None:
@@ -313,17 +308,10 @@ async def test_a_stop_waits_until_everybody_has_moved(tmp_path: Path, authority:
     config = configuration(tmp_path, authority, logfile=log, network__drain_on_stop="200ms", network__client_port=port)
     async with started("run", "--config", config, log=log) as program:
         await program.told("READY=1")
-        connection = OrderedClient()
-        await connection.connect(
-            f"tls://127.0.0.1:{port}",
-            tls=authority.context(authority.issue("one.mcollective")),
-            allow_reconnect=False,
-            error_cb=ignore_error,
-        )
-        program.send(signal.SIGTERM)
-        assert await program.ended() == 0
-        assert (await program.logs("Drained: no connection is left"))["moved"] == "1 connection"
-        await let_go(connection)
+        async with client_of(f"tls://127.0.0.1:{port}", authority.context(authority.issue("one.mcollective"))):
+            program.send(signal.SIGTERM)
+            assert await program.ended() == 0
+            assert (await program.logs("Drained: no connection is left"))["moved"] == "1 connection"
 
 
 @pytest.mark.timeout(180)  # A group has to be without a leader for 5 s, and then to elect one.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import gc
 import json
 import os
@@ -33,6 +32,7 @@ from choria_broker.reload.plan import pending
 from choria_broker.reload.watcher import Pace
 from choria_broker.settings.finding_codes import Severity
 from support.minting import ORGANIZATION, STRANGER, by_token, hex_of
+from support.spoiling import cut, directory, empty, expired, gone, of_another
 from support.testbed import IDENTITY, Authority, client, configuration, free_port, settled
 from support.topology import Node, configure, gateways
 
@@ -232,43 +232,15 @@ async def test_what_only_a_restart_changes_waits_and_the_rest_is_in_force(
         assert "after a restart" not in caplog.text
 
 
-def _cut(path: Path, _authority: Authority) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def _gone(path: Path, _authority: Authority) -> None:
-    path.unlink()
-
-
-def _directory(path: Path, _authority: Authority) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def _empty(path: Path, _authority: Authority) -> None:
-    path.write_bytes(b"")
-
-
-def _of_another(path: Path, authority: Authority) -> None:
-    other = authority.issue("other.example.net")
-    shutil.copy(other.key if path.suffix == ".key" else other.certificate, path)
-
-
-def _expired(path: Path, authority: Authority) -> None:
-    yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-    authority.issue(path.stem, "127.0.0.1", until=yesterday)
-
-
 @pytest.mark.parametrize(
     ("name", "harm"),
     [
-        *(("broker.example.net.pem", harm) for harm in (_cut, _gone, _directory, _empty, _of_another, _expired)),
-        *(("broker.example.net.key", harm) for harm in (_cut, _gone, _directory, _empty, _of_another)),
-        *(("ca.pem", harm) for harm in (_cut, _gone, _directory, _empty)),
-        *(("signer.pem", harm) for harm in (_cut, _gone, _directory, _empty)),
-        *(("remote.pem", harm) for harm in (_cut, _gone, _directory, _empty)),
-        *(("remote.creds", harm) for harm in (_gone, _directory, _empty)),
+        *(("broker.example.net.pem", harm) for harm in (cut, gone, directory, empty, of_another, expired)),
+        *(("broker.example.net.key", harm) for harm in (cut, gone, directory, empty, of_another)),
+        *(("ca.pem", harm) for harm in (cut, gone, directory, empty)),
+        *(("signer.pem", harm) for harm in (cut, gone, directory, empty)),
+        *(("remote.pem", harm) for harm in (cut, gone, directory, empty)),
+        *(("remote.creds", harm) for harm in (gone, directory, empty)),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
@@ -299,7 +271,7 @@ async def test_a_broken_file_changes_nothing_and_is_named(
         with pytest.raises(ConfigurationError) as caught:
             await broker.reload()
         # Of a certificate and a key that do not belong together, either may be the wrong one.
-        named = target.with_suffix("") if harm is _of_another else target
+        named = target.with_suffix("") if harm is of_another else target
         assert any(str(named) in str(finding) for finding in caught.value.findings), caught.value.findings
         assert "the broker does not start" not in str(caught.value)
         assert broker.settings.network.max_connections != 70

@@ -73,6 +73,15 @@ async def out(one: NetworkBroker, root: RevokingAuthority, identity: Identity) -
     return one.audit.recent[-1].rule
 
 
+async def only_one_gets_in(path: Path, root: RevokingAuthority, bad: Identity, good: Identity) -> None:
+    """Run a broker that refuses one certificate as revoked, and lets the other in."""
+    one = NetworkBroker.from_file(path)
+    async with one, client(one, root.context(good)):
+        assert await out(one, root, bad) == "revoked-certificate"
+        assert explained(path, bad)["rule"] == "revoked-certificate"
+        assert explained(path, good)["allowed"]
+
+
 @pytest.mark.parametrize("both", [False, True], ids=["root in the CA file", "both in the CA file"])
 async def test_an_intermediate_ca_is_revoked_with_all_it_issued(tmp_path: Path, both: bool) -> None:
     root, lists = RevokingAuthority(tmp_path), tmp_path / "lists.pem"
@@ -104,12 +113,7 @@ async def test_a_leaf_below_an_intermediate_ca_is_revoked_by_that(tmp_path: Path
     root.ca.write_bytes(root.ca.read_bytes() + below.ca.cert_pem.bytes())
     # The same number of the root means somebody else.
     lists.write_bytes(crl(root.root, [serial_of(good)]) + crl(below.ca, [serial_of(bad)]))
-    path = configuration(tmp_path, root, network__crl=lists)
-    one = NetworkBroker.from_file(path)
-    async with one, client(one, root.context(good)):
-        assert await out(one, root, bad) == "revoked-certificate"
-        assert explained(path, bad)["rule"] == "revoked-certificate"
-        assert explained(path, good)["allowed"]
+    await only_one_gets_in(configuration(tmp_path, root, network__crl=lists), root, bad, good)
 
 
 async def test_another_certificate_of_the_same_ca_helps_nobody(tmp_path: Path) -> None:
@@ -122,12 +126,7 @@ async def test_another_certificate_of_the_same_ca_helps_nobody(tmp_path: Path) -
     for each in (bad, good):
         own = each.certificate.read_bytes().partition(b"-----END CERTIFICATE-----\n")
         each.certificate.write_bytes(own[0] + own[1] + below.renewed(root))
-    path = configuration(tmp_path, root, network__crl=lists)
-    one = NetworkBroker.from_file(path)
-    async with one, client(one, root.context(good)):
-        assert await out(one, root, bad) == "revoked-certificate"
-        assert explained(path, bad)["rule"] == "revoked-certificate"
-        assert explained(path, good)["allowed"]
+    await only_one_gets_in(configuration(tmp_path, root, network__crl=lists), root, bad, good)
 
 
 async def test_a_list_that_is_out_of_date(tmp_path: Path) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import functools
-import os
 import shutil
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +21,7 @@ from choria_broker.config.load import load
 from choria_broker.engine.running import Limits
 from choria_broker.reload.watcher import Pace
 from support.minting import ORGANIZATION, STRANGER, by_token
+from support.spoiling import cut, directory, expired, gone, of_another, pipe
 from support.stalls import stopped
 from support.testbed import IDENTITY, Authority, client, configuration, settled
 
@@ -181,34 +180,6 @@ async def test_files_replaced_by_renaming_one_after_the_other(config: Path, auth
         assert await served(broker, authority) == serial(own)
 
 
-def _cut(path: Path, _authority: Authority) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def _gone(path: Path, _authority: Authority) -> None:
-    path.unlink()
-
-
-def _directory(path: Path, _authority: Authority) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def _pipe(path: Path, _authority: Authority) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-def _of_another(path: Path, authority: Authority) -> None:
-    other = authority.issue("other.example.net")
-    shutil.copy(other.key if path.suffix == ".key" else other.certificate, path)
-
-
-def _expired(path: Path, authority: Authority) -> None:
-    authority.issue(path.stem, "127.0.0.1", until=dt.datetime.now(dt.UTC) - dt.timedelta(days=1))
-
-
 def _mend(path: Path, content: bytes) -> None:
     aside = path.with_name("aside")
     aside.write_bytes(content)
@@ -220,11 +191,11 @@ def _mend(path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "harm"),
     [
-        *((f"{IDENTITY}.pem", harm) for harm in (_cut, _pipe, _of_another, _expired)),
-        *((f"{IDENTITY}.key", harm) for harm in (_gone, _of_another)),
-        *(("ca.pem", harm) for harm in (_cut, _directory)),
-        *(("signer.pem", harm) for harm in (_cut, _gone)),
-        *(("remote.creds", harm) for harm in (_gone, _directory)),
+        *((f"{IDENTITY}.pem", harm) for harm in (cut, pipe, of_another, expired)),
+        *((f"{IDENTITY}.key", harm) for harm in (gone, of_another)),
+        *(("ca.pem", harm) for harm in (cut, directory)),
+        *(("signer.pem", harm) for harm in (cut, gone)),
+        *(("remote.creds", harm) for harm in (gone, directory)),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
@@ -253,7 +224,7 @@ async def test_a_broken_file_is_told_once_and_changes_nothing_until_it_is_good_a
         (problem,) = broker.reloads.problems
         assert str(target) in problem.files
         # Of a certificate and a key that do not belong together, either may be the wrong one.
-        assert str(target.with_suffix("") if harm is _of_another else target) in problem.why
+        assert str(target.with_suffix("") if harm is of_another else target) in problem.why
         assert "nothing is changed" in problem.why
         for _ in range(3):
             await broker.watcher.round()

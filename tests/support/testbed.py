@@ -143,18 +143,25 @@ class OrderedClient(Client):
 
 
 @contextlib.asynccontextmanager
+async def client_of(url: str, context: ssl.SSLContext | None, **options: Any) -> AsyncIterator[Client]:
+    """Connect a NATS client, with one attempt only; it closes in any case."""
+    settings: dict[str, Any] = {"connect_timeout": 20, "allow_reconnect": False, "error_cb": ignore_error} | options
+    connection = OrderedClient()
+    try:
+        await connection.connect(url, tls=context, **settings)
+        yield connection
+    finally:
+        await let_go(connection)
+
+
+@contextlib.asynccontextmanager
 async def client(
     broker: NetworkBroker, context: ssl.SSLContext | None, *, port: int = 0, **options: Any
 ) -> AsyncIterator[Client]:
     """Connect a NATS client to the client port, or another one, with one attempt only; it closes in any case."""
     scheme = "tls" if context else "nats"
-    settings: dict[str, Any] = {"connect_timeout": 20, "allow_reconnect": False, "error_cb": ignore_error} | options
-    connection = OrderedClient()
-    try:
-        await connection.connect(f"{scheme}://127.0.0.1:{port or broker.ports.client}", tls=context, **settings)
+    async with client_of(f"{scheme}://127.0.0.1:{port or broker.ports.client}", context, **options) as connection:
         yield connection
-    finally:
-        await let_go(connection)
 
 
 async def gets_nowhere(broker: NetworkBroker, authority: Authority, login: dict[str, Any]) -> None:

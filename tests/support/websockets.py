@@ -14,16 +14,14 @@ import aiohttp
 from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.client_end import let_go
 from choria_broker.config.surroundings.facts import Overrides
 from support.minting import ORGANIZATION, hex_of
 from support.nats_socket import Wire
 from support.testbed import (
     Authority,
-    OrderedClient,
+    client_of,
     configuration,
     free_port,
-    ignore_error,
 )
 
 DEADLINE = 60.0
@@ -44,17 +42,11 @@ def broker_with_websockets(
     return NetworkBroker.from_file(path, overrides), port
 
 
-@contextlib.asynccontextmanager
-async def websocket_client(port: int, context: ssl.SSLContext | None, **options: Any) -> AsyncIterator[Client]:
+def websocket_client(
+    port: int, context: ssl.SSLContext | None, **options: Any
+) -> contextlib.AbstractAsyncContextManager[Client]:
     """Connect a NATS client over a websocket, with one attempt only; it closes in any case."""
-    scheme = "wss" if context else "ws"
-    settings: dict[str, Any] = {"connect_timeout": 20, "allow_reconnect": False, "error_cb": ignore_error} | options
-    connection = OrderedClient()
-    try:
-        await connection.connect(f"{scheme}://127.0.0.1:{port}", tls=context, **settings)
-        yield connection
-    finally:
-        await let_go(connection)
+    return client_of(f"{'wss' if context else 'ws'}://127.0.0.1:{port}", context, **options)
 
 
 class Frames:

@@ -133,8 +133,8 @@ class Enforcement:
         """
         revocations, now = self._revocations(), self._clock()
         # An entry that had ended counts again when the clock was set back.
-        again = revocations.active(now) - self._counting
-        self._counting = revocations.active(now)
+        active = revocations.active(now)
+        again, self._counting = active - self._counting, active
         expiry = revocations.revocation.enforce_expiry
         if self._owed or again or (expiry and self._wheel.wants_filling(now)):
             await self.enforce()

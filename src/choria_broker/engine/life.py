@@ -240,15 +240,7 @@ class EngineLife:
         await self._engine.drain(serial, over)
 
     async def sessions(self, *, traffic: bool = False) -> tuple[Session, ...]:
-        """List the connections that were let in, but for the broker's own, in the order of their numbers.
-
-        Args:
-            traffic: with what goes over each.
-
-        Raises:
-            NotReadyError: it does not run, or did not answer in time.
-            GateError: what it answered cannot be read.
-        """
+        """List the connections that were let in; see ``port.Engine``."""
         return await self._running().sessions(traffic=traffic)
 
     async def departed(self, after: int = 0) -> tuple[Departed, ...]:
@@ -341,11 +333,8 @@ class EngineLife:
             # An engine that was left has had its first words; what is revoked it hears with the next ones.
             revoked = "" if left else await self._revoked(settings)
             hello = hello_for(settings, rendered, self.bridge_secret, self._limits, revoked)
-            names = (_BRIDGE, *([_PAGES] if self.has_pages else []))
-            reached = directory.taken_over if left else directory.listen
-            self._private = {name: reached(name) for name in names}
-            listeners = {f"--{name}-fd": each.listener for name, each in self._private.items() if each.listener}
             write = functools.partial(directory.write, "engine.conf")
+            listeners = self._listeners(directory)
             spec = LaunchSpec(self._binary, text, write, hello, lambda: self._grace, listeners)
             told = dataclasses.replace(handlers, greeted=greeted)
             try:
@@ -368,6 +357,12 @@ class EngineLife:
         if not engine.ended_in_time:
             after = durations.in_go(self._grace)
             raise ForcedShutdownError(f"Forced shutdown triggered after {after}: the engine was killed")
+
+    def _listeners(self, directory: RunDirectory) -> dict[str, socket.socket]:
+        """Open the sockets of this host's own ways into the engine, or find those of an engine that was left."""
+        reached = directory.taken_over if self._left else directory.listen
+        self._private = {name: reached(name) for name in (_BRIDGE, *([_PAGES] if self.has_pages else []))}
+        return {f"--{name}-fd": each.listener for name, each in self._private.items() if each.listener}
 
     def _adopted(self, left: LeftEngine, held: HeldGate | None) -> Adopted:
         """Return the engine that the program before has left.

@@ -189,16 +189,7 @@ class RunningEngine:
         return await self.gate.authorities(_COUNTED_WITHIN)
 
     async def drain(self, serial: int, over: float | None) -> None:
-        """Begin to move connections and leaders elsewhere, or take that back.
-
-        Args:
-            serial: number of this order, of which ``counters.moving`` tells.
-            over: seconds to spread it over; None to take it back.
-
-        Raises:
-            DrainError: it does not; the message says why.
-            NotReadyError: it is not ready, or did not answer in time.
-        """
+        """Begin to move connections and leaders elsewhere, or take that back; see ``port.Engine``."""
         order = frames.DrainOrder(round((over or 0.0) * 1000), off=over is None, serial=serial)
         if problem := await self.gate.drain(order, self.limits.drain):
             raise DrainError(problem)
@@ -216,18 +207,7 @@ class RunningEngine:
         return await self.gate.sessions.end(connections, reason, self.limits.sessions)
 
     async def ready(self, deadline: float, stop: Coroutine[Any, Any, object]) -> Ports:
-        """Wait until every listener is open, or until somebody asks the broker to stop before it is.
-
-        Args:
-            deadline: seconds to wait.
-            stop: ends when the broker is to stop.
-
-        Returns:
-            The ports; all 0 when the broker is to stop.
-
-        Raises:
-            NotReadyError: it took too long.
-        """
+        """Wait until every listener is open, or the broker is to stop; see ``port.Engine``."""
         async with beside(stop, "stop during start") as stopping:
             waited: set[asyncio.Future[Any]] = {stopping, self.gate.ready}
             done, _ = await asyncio.wait(waited, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)

@@ -100,28 +100,15 @@ def check_host(leaf: x509.Certificate, host: str, effect: str) -> Iterator[TlsPr
     remedy = f"{REQUEST} with the alternative name {shown}"
     names = ", ".join(listed or common_names(leaf)) or "no name at all"
     if listed:
-        problem = f"the certificate is for {names}, not for {shown}"
-        yield TlsProblem(
-            code=Code.TLS_NAME_MISMATCH,
-            part=Part.CERTIFICATE,
-            problem=problem,
-            remedy=remedy,
-            fatal=False,
-            effect=effect,
-        )
+        code, problem = Code.TLS_NAME_MISMATCH, f"the certificate is for {names}, not for {shown}"
     else:
+        code = Code.TLS_COMMON_NAME_ONLY
         problem = (
             f"the certificate has no alternative names, only the common name {names}, which programs no longer look at"
         )
         effect = f"{effect}, except go-choria with Puppet's certificates"
-        yield TlsProblem(
-            code=Code.TLS_COMMON_NAME_ONLY,
-            part=Part.CERTIFICATE,
-            problem=problem,
-            remedy=remedy,
-            fatal=False,
-            effect=effect,
-        )
+    part = Part.CERTIFICATE
+    yield TlsProblem(code=code, part=part, problem=problem, remedy=remedy, fatal=False, effect=effect)
 
 
 def _certificates(content: bytes, part: Part, problems: list[TlsProblem]) -> list[x509.Certificate]:

@@ -23,6 +23,7 @@ from choria_broker.settings.network import SystemUser
 from choria_broker.settings.secret import Secret
 from support.fuzzing import examples
 from support.minting import ORGANIZATION, STRANGER
+from support.sessions import session
 from support.vector_cases import ACCEPTED, NOW, VectorCase
 
 BROKERS_OWN = "in_process"
@@ -121,17 +122,7 @@ def test_each_change_alone(case: VectorCase, change: str) -> None:
     assert differs(session, policy) is not same
 
 
-SYSTEM = Session(
-    connection=1,
-    kind="client",
-    address="192.0.2.1",
-    account="system",
-    username="root",
-    tls="mtls",
-    since=1.0,
-    generation=2,
-    holder=Holder(method="system", rule="system-user"),
-)
+SYSTEM = session(1, account="system", username="root", generation=2, holder=Holder(method="system", rule="system-user"))
 
 
 def with_login(password: str) -> Policy:

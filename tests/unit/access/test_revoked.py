@@ -14,10 +14,11 @@ from choria_broker.access import rules
 from choria_broker.access.request import Authority as Anchor
 from choria_broker.access.request import Certificate, Intermediate
 from choria_broker.access.revoked import NOBODY, Revocations
-from choria_broker.access.session import Holder, Session
+from choria_broker.access.session import Holder
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.revocation import Authority, Crl, CrlExpired, Entry, Revocation, Subject
 from support.revoked_people import CAS, CHILD, ENTRIES, PEOPLE, ROOT, crl_of, is_revoked, revocation
+from support.sessions import session
 
 NOW = 1_000.0
 PLACE = Origin("/etc/revoked", 3)
@@ -172,19 +173,6 @@ def test_nobody_is_revoked() -> None:
     assert NOBODY.of_sessions((), NOW) == ()
 
 
-def session(number: int, holder: Holder) -> Session:
-    return Session(
-        connection=number,
-        kind="client",
-        address="192.0.2.1",
-        account="choria",
-        username="",
-        tls="mtls",
-        since=0.0,
-        holder=holder,
-    )
-
-
 @given(st.lists(st.sampled_from(ENTRIES), max_size=4), st.lists(st.sampled_from(PEOPLE), max_size=8), st.data())
 def test_exactly_those_are_chosen_that_the_model_says(
     entries: list[Entry], people: list[Holder], data: st.DataObject
@@ -192,7 +180,7 @@ def test_exactly_those_are_chosen_that_the_model_says(
     numbers = data.draw(st.fixed_dictionaries({ca.key: st.sets(st.sampled_from("1234")) for ca in CAS}))
     made = revocation(entries, numbers)
     now = data.draw(st.sampled_from([0.0, 99.0, 100.0, 500.0]))
-    sessions = [session(number, holder) for number, holder in enumerate(people)]
+    sessions = [session(number, holder=holder) for number, holder in enumerate(people)]
     chosen = {each.connection for each, _ in Revocations(made).of_sessions(sessions, now)}
     assert chosen == {number for number, holder in enumerate(people) if is_revoked(holder, made, now)}
 
@@ -201,7 +189,7 @@ def test_ten_thousand_sessions_are_gone_through_quickly() -> None:
     entries = tuple(entry(Subject.CALLER, f"up={number}") for number in range(2_000))
     made = look(*entries, crls=(crl_of(CHILD, *(f"{number:x}" for number in range(1_000, 20_000))),))
     sessions = [
-        session(number, msgspec.structs.replace(HOLDER, caller=f"up={2 * number}", certificate=LONGER))
+        session(number, holder=msgspec.structs.replace(HOLDER, caller=f"up={2 * number}", certificate=LONGER))
         for number in range(10_000)
     ]
     assert len(made.of_sessions(sessions, NOW)) == 1_000

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from choria_broker.access.request import Certificate, Intermediate
 from choria_broker.access.selection import Selection, SelectionError, mentions, selector, serial_number
 from choria_broker.access.session import Holder, Session
+from support.sessions import session
 
 CERTIFICATE = Certificate(
     "web1.example.net", "4f3a09", "CN=ca", "f" * 64, 0, (Intermediate("1b", "CN=root", "e" * 64),)
@@ -24,17 +25,8 @@ HOLDER = Holder(
     chain=(("bb" * 32, "the-issuer"),),
     certificate=CERTIFICATE,
 )
-SESSION = Session(
-    connection=7,
-    kind="client",
-    address="192.0.2.1",
-    account="choria",
-    username="up=bob",
-    tls="mtls",
-    since=1.0,
-    holder=HOLDER,
-)
-NOBODY = Session(connection=8, kind="leafnode", address="", account="other", username="", tls="none", since=1.0)
+SESSION = session(7, username="up=bob", holder=HOLDER)
+NOBODY = session(8, kind="leafnode", address="", account="other", tls="none")
 
 
 @pytest.mark.parametrize(

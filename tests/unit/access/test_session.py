@@ -6,6 +6,7 @@ import msgspec
 
 from choria_broker.access.request import Authority, Certificate
 from choria_broker.access.session import Departed, Holder, Session
+from support.sessions import departed, session
 
 CERTIFICATE = Certificate("web1", "0a", "CN=ca", "f" * 64, 1_827_052_526, (), Authority("CN=ca", "d" * 64))
 
@@ -24,32 +25,16 @@ def test_a_session_is_read_whatever_a_later_broker_wrote() -> None:
 
 
 def test_a_departed_one_is_a_session() -> None:
-    departed = Departed(
-        connection=3,
-        kind="client",
-        address="192.0.2.1",
-        account="choria",
-        username="",
-        tls="mtls",
-        since=1.0,
-        number=1,
-        until=2.0,
-        reason="Client Closed",
-        holder=Holder(certificate=CERTIFICATE),
-    )
-    assert msgspec.json.decode(msgspec.json.encode(departed), type=Departed) == departed
-    assert isinstance(departed, Session)
+    left = departed(3, number=1, holder=Holder(certificate=CERTIFICATE))
+    assert msgspec.json.decode(msgspec.json.encode(left), type=Departed) == left
+    assert isinstance(left, Session)
 
 
 def test_ten_thousand_are_written_and_read_in_no_time() -> None:
     sessions = [
-        Session(
-            connection=number,
-            kind="client",
-            address="192.0.2.1",
-            account="choria",
+        session(
+            number,
             username=f"web{number}",
-            tls="mtls",
             since=float(number),
             generation=1,
             holder=Holder(identity=f"web{number}", method="mtls", rule="mtls", certificate=CERTIFICATE),

@@ -7,9 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from choria_broker.access.selection import Selection
-from choria_broker.access.session import Session, Traffic
+from choria_broker.access.session import Traffic
 from choria_broker.cli import connections as command
 from choria_broker.sessions.documents import Page
+from support.sessions import session
 
 MANY = 25
 
@@ -23,11 +24,9 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Selection, int]]:
         asked.append((selection, after))
         found = [number for number in range(1, MANY + 1) if number > after]
         sessions = tuple(
-            Session(
-                connection=number,
-                kind="client",
+            session(
+                number,
                 address="",
-                account="choria",
                 username=f"user{number}",
                 tls="none",
                 since=0.0,

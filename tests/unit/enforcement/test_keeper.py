@@ -19,6 +19,7 @@ from choria_broker.settings.findings import Origin
 from choria_broker.settings.revocation import NOTHING_REVOKED, Entry, Revocation, Subject
 from support.fuzzing import examples
 from support.revoked_people import CAS, ENTRIES, PEOPLE, is_revoked, revocation
+from support.sessions import session
 
 BOB = Holder(caller="up=bob", expires=100)
 EVE = Holder(caller="up=eve")
@@ -57,16 +58,7 @@ class World:
         if over or Revocations(self.made).refusal(holder, self.now):
             return False
         number = len(self.live) + len(self.gone) + 1
-        self.live[number] = Session(
-            connection=number,
-            kind="client",
-            address="",
-            account="choria",
-            username="",
-            tls="mtls",
-            since=self.now,
-            holder=holder,
-        )
+        self.live[number] = session(number, address="", since=self.now, holder=holder)
         self.enforcement.admitted(number, holder)
         return True
 
@@ -247,9 +239,7 @@ def test_a_session_that_is_over_before_it_has_begun() -> None:
         world.enforcement.admitted(1, Holder(expires=int(world.now)))
         world.enforcement.admitted(2, None)
         await world.second()
-        late = Session(
-            connection=1, kind="client", address="", account="", username="", tls="anon", since=0.0, holder=BOB
-        )
+        late = session(1, address="", account="", tls="anon", since=0.0, holder=BOB)
         world.live[1] = late
         await world.second()
         await world.second()

@@ -7,15 +7,7 @@ import pytest
 from choria_broker.engine.configuration import Configuration
 from choria_broker.engine.gate import frames
 from choria_broker.errors import NotReadyError, ReloadError
-
-HELLO = frames.Hello(
-    generation=1,
-    optional_client_certificates=False,
-    bridge_secret="s" * 32,
-    answer_within_ms=1000,
-    max_questions=10,
-    max_unauthenticated=10,
-)
+from support.fake_engine import HELLO
 
 
 class Engine:

@@ -8,19 +8,10 @@ import json
 import msgspec
 import pytest
 
-from choria_broker.engine.gate import frames
 from choria_broker.errors import GateError, NotReadyError
-from support.fake_engine import DEADLINE, GREETING, READY, connected, framed
+from support.fake_engine import DEADLINE, GREETING, HELLO, READY, connected, framed
 
-HELLO = frames.Hello(
-    generation=1,
-    optional_client_certificates=True,
-    bridge_secret="s" * 32,
-    answer_within_ms=1000,
-    max_questions=10,
-    max_unauthenticated=10,
-    mappings=(("a", "b"),),
-)
+CHANGED = msgspec.structs.replace(HELLO, generation=1, mappings=(("a", "b"),))
 
 
 async def test_a_reload_is_answered() -> None:
@@ -28,10 +19,10 @@ async def test_a_reload_is_answered() -> None:
         engine.send_raw(framed(GREETING, READY))
         await asyncio.wait_for(broker.gate.ready, DEADLINE)
         for number, problem in ((1, ""), (2, "no syntax")):
-            reload = tasks.create_task(broker.gate.reload(HELLO, DEADLINE))
+            reload = tasks.create_task(broker.gate.reload(CHANGED, DEADLINE))
             asked = await engine.receive()
             assert (asked["type"], asked["id"]) == ("reload", number)
-            assert asked["hello"] == json.loads(msgspec.json.encode(HELLO))
+            assert asked["hello"] == json.loads(msgspec.json.encode(CHANGED))
             engine.send(type="reloaded", id=number, problem=problem)
             assert await reload == problem
 
@@ -41,8 +32,8 @@ async def test_a_late_answer_is_nobodys() -> None:
         engine.send_raw(framed(GREETING, READY))
         await asyncio.wait_for(broker.gate.ready, DEADLINE)
         with pytest.raises(NotReadyError, match="did not report the result of the reload within 0 s"):
-            await broker.gate.reload(HELLO, 0.01)
-        reload = tasks.create_task(broker.gate.reload(HELLO, DEADLINE))
+            await broker.gate.reload(CHANGED, 0.01)
+        reload = tasks.create_task(broker.gate.reload(CHANGED, DEADLINE))
         assert [(await engine.receive())["id"] for _ in range(2)] == [1, 2]
         engine.send(type="reloaded", id=1, problem="too late")
         engine.send(type="reloaded", id=2, problem="in time")
@@ -60,16 +51,16 @@ async def test_an_engine_that_ends_answers_no_more() -> None:
 
         tasks.create_task(end())
         with pytest.raises(NotReadyError, match="the engine ended"):
-            await broker.gate.reload(HELLO, DEADLINE)
+            await broker.gate.reload(CHANGED, DEADLINE)
         with pytest.raises(NotReadyError, match="not running"):
-            await broker.gate.reload(HELLO, DEADLINE)
+            await broker.gate.reload(CHANGED, DEADLINE)
 
 
 async def test_before_it_is_ready_an_engine_is_not_asked() -> None:
     async with connected() as (broker, engine, _):
         engine.send_raw(framed(GREETING))
         with pytest.raises(NotReadyError, match="not running"):
-            await broker.gate.reload(HELLO, DEADLINE)
+            await broker.gate.reload(CHANGED, DEADLINE)
 
 
 async def test_an_answer_that_nobody_asked_for_breaks_the_protocol() -> None:

@@ -14,6 +14,7 @@ from choria_broker.access.session import Departed, Holder, Session
 from choria_broker.errors import NotReadyError
 from choria_broker.sessions.followup import REASON, Followup
 from choria_broker.settings.network import ReloadSessions
+from support.sessions import session
 
 DEADLINE = 5.0
 POLICY = Policy(is_tls=True, accounts=frozenset({"choria"}))
@@ -39,20 +40,7 @@ class Engine:
             self.failures -= 1
             raise NotReadyError("the engine did not answer")
         holder = Holder(method="mtls", rule="mtls")
-        return tuple(
-            Session(
-                connection=number,
-                kind="client",
-                address="192.0.2.1",
-                account="choria",
-                username="",
-                tls="mtls",
-                since=1.0,
-                generation=1,
-                holder=holder,
-            )
-            for number in self.live
-        )
+        return tuple(session(number, generation=1, holder=holder) for number in self.live)
 
     async def departed(self) -> tuple[Departed, ...]:
         return ()

@@ -8,30 +8,26 @@ import pytest
 from choria_broker.access.session import Departed, Holder, Session, Traffic
 from choria_broker.sessions.documents import Found, Kicked, Refused, Sightings
 from choria_broker.sessions.words import _HEADINGS, SORTS, Rates, found, kicked, name_of, ordered, rates, table
+from support.sessions import session
 
-WEB1 = Session(
-    connection=7,
-    kind="client",
-    address="192.0.2.1",
-    account="choria",
+WEB1 = session(
+    7,
     username="shown",
-    tls="mtls",
     since=1_700_000_000.0,
     holder=Holder(identity="web1", method="mtls", rule="mtls"),
     traffic=Traffic(rtt=0.0015, pending=10, in_msgs=100, in_bytes=1000, out_msgs=20, out_bytes=30),
 )
-BOB = Session(
-    connection=8,
+BOB = session(
+    8,
     kind="websocket",
     address="",
     account="apart",
-    username="",
     tls="none",
     since=1_700_000_050.0,
     holder=Holder(caller="up=bob"),
     traffic=Traffic(rtt=0.0, pending=5, in_msgs=900, in_bytes=0, out_msgs=0, out_bytes=0),
 )
-NOBODY = Session(connection=9, kind="leafnode", address="", account="x", username="", tls="none", since=1.0)
+NOBODY = session(9, kind="leafnode", address="", account="x", tls="none")
 LEFT = Departed(
     **{name: getattr(WEB1, name) for name in Session.__struct_fields__},
     number=1,
