@@ -34,7 +34,7 @@ from choria_broker.engine.ports import occupied
 from choria_broker.engine.running import Limits
 from choria_broker.engine_handlers import handlers
 from choria_broker.errors import BrokerError, ConfigurationError, NotReadyError, UpgradeError, root_cause
-from choria_broker.host.limits import prepare
+from choria_broker.host.preparation import prepare
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.reload.desired import Desired

@@ -18,7 +18,8 @@ from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from choria_broker.errors import ConfigurationError
 from choria_broker.stats.authorities import Authority, Use, Uses
-from choria_broker.stats.metrics import Measured, families
+from choria_broker.stats.measured import Measured
+from choria_broker.stats.metrics import families
 from support.certificates import CLIENT, DAY, SERVER, Made, authority, issue
 from support.handshakes import trusting
 from support.minting import HOLDER, ORGANIZATION, hex_of, mint, proof

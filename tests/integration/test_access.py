@@ -13,7 +13,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from choria_broker.audit.trail import Decision
+from choria_broker.audit.decided import Decision
 from choria_broker.broker import NetworkBroker
 from support.nats_socket import ClosedError, wire
 from support.testbed import Authority, bridge, client, configuration, settled

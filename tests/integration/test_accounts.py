@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from choria_broker.audit.trail import Decision
+from choria_broker.audit.decided import Decision
 from choria_broker.broker import NetworkBroker
 from choria_broker.config.surroundings.facts import Overrides
 from support.minting import (

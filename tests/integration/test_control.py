@@ -18,14 +18,15 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from choria_broker.audit.decided import Decision
 from choria_broker.audit.throttle import Refused
-from choria_broker.audit.trail import Decision
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from choria_broker.control import server
 from choria_broker.control import socket_path as place
 from choria_broker.control.client import NotRunningError, UnansweredError, ask_decision, ask_status
 from choria_broker.control.peer_credentials import trusted, uid_of_peer
+from choria_broker.control.place import claim
 from choria_broker.control.protocol import LONGEST_REQUEST
 from choria_broker.errors import ConfigurationError
 from choria_broker.status.document import AuthoritiesReport, AuthorityReport, Status
@@ -180,7 +181,8 @@ async def test_another_user_is_not_answered(socket_path: Path, monkeypatch: pyte
 def killed(tmp_path: Path, environ: Mapping[str, str]) -> Iterator[tuple[int, Path]]:
     """What a broker leaves that is killed while it has its place; the process waits until the fixture ends it."""
     code = (
-        "import socket, sys; from pathlib import Path; from choria_broker.control.socket_path import claim, reachable\n"
+        "import socket, sys; from pathlib import Path\n"
+        "from choria_broker.control.place import claim; from choria_broker.control.socket_path import reachable\n"
         f"with claim(Path({str(tmp_path / 'broker.conf')!r}), {dict(environ)!r}) as path, reachable(path) as name:\n"
         "    sock = socket.socket(socket.AF_UNIX); sock.bind(name); sock.listen()\n"
         "    print(path, flush=True); sys.stdin.read()\n"
@@ -223,7 +225,7 @@ def test_a_place_of_somebody_else_is_not_used(tmp_path: Path, environ: Mapping[s
 
     with (
         pytest.raises(ConfigurationError, match="set RUNTIME_DIRECTORY"),
-        place.claim(tmp_path / "broker.conf", environ),
+        claim(tmp_path / "broker.conf", environ),
     ):
         pass
 

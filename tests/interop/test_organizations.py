@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from choria_broker.audit.trail import Decision
+from choria_broker.audit.decided import Decision
 from choria_broker.broker import NetworkBroker
 from support.testbed import Authority, configuration
 from support.token_fleet import TokenFleet, decided

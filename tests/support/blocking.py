@@ -17,7 +17,7 @@ _MAY_WAIT = (
     # The program that is started is there at once.
     ("choria_broker/engine/process.py", {"start"}),
     # Nothing is served any more, and files that the broker made itself go away.
-    ("choria_broker/control/socket_path.py", {"claim"}),
+    ("choria_broker/control/place.py", {"claim"}),
     ("choria_broker/engine/rundir.py", {"__exit__"}),
     ("choria_broker/streams/safekeeping.py", {"leave"}),
     # Commands are processes of their own.

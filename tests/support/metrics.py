@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from choria_broker.stats.families import Family
-from choria_broker.stats.metrics import Measured, families
+from choria_broker.stats.measured import Measured
+from choria_broker.stats.metrics import families
 
 
 def family(measured: Measured, name: str) -> Family:

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
-from choria_broker.audit.trail import Decision
+from choria_broker.audit.decided import Decision
 from choria_broker.broker import NetworkBroker
 from support.fleet import Outcome, run, run_until
 

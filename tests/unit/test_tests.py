@@ -46,10 +46,13 @@ TESTED_BY = {
     "security/tokens_encoding.py": "security/test_tokens.py",
     # What is counted and told: read as metrics.
     "audit/acts.py": "reload/test_reloads.py",
+    "audit/decided.py": "audit/test_trail.py",
     "engine/counters.py": "engine/gate/test_gate.py",
     "engine/held.py": "engine/gate/test_holding.py",
     "engine/events.py": "engine/gate/test_gate.py",
+    "stats/choria_metrics.py": "stats/test_metrics.py",
     "stats/families.py": "stats/test_metrics.py",
+    "stats/measured.py": "stats/test_metrics.py",
     "stats/tallies.py": "stats/test_metrics.py",
     "status/document.py": "status/test_health.py",
     # Data: what makes and what reads it is tested.
@@ -70,6 +73,7 @@ TESTED_BY = {
     "settings/streams.py": "config/resolve/test_streams.py",
     "settings/tls.py": "config/resolve/test_certificates.py",
     "sessions/documents.py": "sessions/test_words.py",
+    "streams/use.py": "streams/test_history.py",
     "streams/report.py": "streams/test_keeper.py",
 }
 """Pure modules that have no test file of their own, and the one that tests them."""

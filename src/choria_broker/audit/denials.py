@@ -73,6 +73,13 @@ class Noted:
     times: int
     last: float
 
+    @property
+    def words(self) -> str:
+        """What was denied, or what somebody was too slow for."""
+        if self.kind == "slow":
+            return f"slow consumer, {self.needs}{f', most of them for {self.subject}' if self.subject else ''}"
+        return f"may not {self.kind} to {self.subject}{f' (needs {self.needs})' if self.needs else ''}"
+
 
 class Budget:
     """Allows so many of something in each second."""

@@ -6,19 +6,15 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
-import datetime as dt
 import logging
 import re
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
-from choria_broker.access.permissions import size_of
-from choria_broker.access.quoted import claimed
-from choria_broker.access.request import Certificate, ConnectRequest
+from choria_broker.access.request import ConnectRequest
 from choria_broker.access.rules import INTERNAL_ERROR
-from choria_broker.access.session import Holder
-from choria_broker.access.verdict import Permissions, Step, Verdict
+from choria_broker.access.verdict import Verdict
+from choria_broker.audit.decided import Decision, cut, decision_of, fields_of, room_of
 from choria_broker.audit.denials import Noted
 from choria_broker.audit.denied import Denied
 from choria_broker.audit.engine_lines import EngineLine, read
@@ -34,9 +30,6 @@ RECENT = 1024
 _RECENT_ROOM = 4 * 1024 * 1024
 """Bytes they may take together: how much there is to say about one is chosen by peers and by tokens."""
 
-_LONGEST_NAME = 256
-"""Characters of a name that are logged."""
-
 _NUMBER = re.compile(r"\d+")
 _WORDING = 100
 _LINK_LINES = 4
@@ -49,51 +42,6 @@ _BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 
 """Upper bounds of the classes in which the time of decisions is counted, in seconds."""
 
 _ACCEPTED, _REFUSED = "accepted", "refused"
-
-_NO_CERTIFICATE, _NOBODY = Certificate(), Holder()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided about one connection; holds no secret.
-
-    Attributes:
-        time: when, Unix seconds.
-        connection_id: the engine's number for the connection.
-        address: peer address without port.
-        kind: kind of connection.
-        tls: state of TLS.
-        common_name, serial, fingerprint: of the presented certificate, as in the request; empty without one.
-        allowed, method, rule, reason, remedy, account, username, permissions, trail: as in the verdict.
-        seconds: how long the decision took.
-        claimed: what the program says of itself in CONNECT, quoted; nobody has checked it.
-        token_id: of the token that let it in, its ``jti``; empty without one.
-        issuer: key that this token goes back to.
-        expires: when the first of token, chain issuer's token and certificate ends, Unix seconds; None for never.
-    """
-
-    time: float
-    connection_id: int
-    address: str
-    kind: str
-    tls: str
-    common_name: str
-    serial: str
-    fingerprint: str
-    allowed: bool
-    method: str
-    rule: str
-    reason: str
-    remedy: str
-    account: str
-    username: str
-    permissions: Permissions | None
-    trail: tuple[Step, ...]
-    seconds: float
-    claimed: str = ""
-    token_id: str = ""
-    issuer: str = ""
-    expires: int | None = None
 
 
 def _decisions() -> collections.Counter[tuple[str, str]]:
@@ -213,10 +161,10 @@ class Audit:
         self.counts.decisions[_ACCEPTED if decision.allowed else _REFUSED, decision.rule] += 1
         self.counts.latency.add(decision.seconds)
         if decision.allowed:
-            fields = _fields(decision)
-            self._log.info("Connection accepted", **fields, account=decision.account, identity=_cut(decision.username))
+            fields = fields_of(decision)
+            self._log.info("Connection accepted", **fields, account=decision.account, identity=cut(decision.username))
         elif self._worth_a_line(decision.address, decision.rule):
-            fields = _fields(decision)
+            fields = fields_of(decision)
             self._log.warning("Connection refused", **fields, reason=decision.reason, remedy=decision.remedy)
 
     def take_in(self, decisions: Iterable[Decision], counted: Mapping[tuple[bool, str], int]) -> None:
@@ -235,7 +183,7 @@ class Audit:
         """Keep a decision, and as many of those before it as there is room for."""
         if decision.allowed:
             self.denied.admitted(decision.connection_id, decision.username, decision.rule)
-        size = _size_of(decision)
+        size = room_of(decision)
         self.recent.append(decision)
         self._sizes.append(size)
         self._size += size
@@ -337,79 +285,7 @@ class Audit:
                 )
 
 
-def decision_of(request: ConnectRequest, verdict: Verdict, seconds: float, now: float) -> Decision:
-    """Return what is kept of a decision: no secret.
-
-    Args:
-        request: what was known of the connection.
-        verdict: of the policy.
-        seconds: it took.
-        now: when it was made, Unix seconds.
-    """
-    certificate, holder = request.certificate or _NO_CERTIFICATE, verdict.holder or _NOBODY
-    return Decision(
-        time=now,
-        connection_id=request.connection_id,
-        address=request.address,
-        kind=request.kind.value,
-        tls=request.tls.value,
-        common_name=certificate.common_name,
-        serial=certificate.serial,
-        fingerprint=certificate.fingerprint,
-        allowed=verdict.allowed,
-        method=verdict.method,
-        rule=verdict.rule,
-        reason=verdict.reason,
-        remedy=verdict.remedy,
-        account=verdict.account,
-        username=verdict.username,
-        permissions=verdict.permissions,
-        trail=verdict.trail,
-        seconds=seconds,
-        claimed=claimed(request.name, request.language, request.version),
-        token_id=holder.token_id,
-        issuer=holder.signer,
-        expires=holder.expires,
-    )
-
-
-def _size_of(decision: Decision) -> int:
-    """Tell how many bytes of a decision others have chosen, about."""
-    texts = (
-        decision.common_name,
-        decision.serial,
-        decision.reason,
-        decision.username,
-        decision.claimed,
-        decision.token_id,
-        *(step.outcome for step in decision.trail),
-    )
-    return sum(map(sys.getsizeof, texts)) + size_of(decision.permissions)
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
-
-
 def _wording(text: str) -> str:
     """Name what lines about no single connection have in common: how they begin, numbers aside."""
     # The lines of a Go stack trace tell places in files, which are different things.
     return text[:_WORDING] if text.startswith("\t") else _NUMBER.sub("N", text[:_WORDING])
-
-
-def _fields(decision: Decision) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "cid": decision.connection_id,
-        "remote": decision.address,
-        "kind": decision.kind,
-        "tls": decision.tls,
-        "method": decision.method,
-        "rule": decision.rule,
-        "duration_us": round(decision.seconds * 1_000_000),
-    }
-    # A certificate need not have a common name. Its holder chose that, its authority the serial.
-    named = {"cn": _cut(decision.common_name), "serial": _cut(decision.serial), "fingerprint": decision.fingerprint}
-    named |= {"claimed": decision.claimed, "jti": _cut(decision.token_id), "issuer": decision.issuer}
-    if decision.issuer and decision.expires is not None:
-        named["expires"] = dt.datetime.fromtimestamp(decision.expires, dt.UTC).isoformat(timespec="seconds")
-    return fields | {name: text for name, text in named.items() if text}

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from choria_broker.control.client import ControlError, NotRunningError, ask_status
-from choria_broker.control.socket_path import SOCKET, place, place_findings
+from choria_broker.control.place import place, place_findings
+from choria_broker.control.socket_path import SOCKET
 from choria_broker.engine.ports import listens, occupied
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code, Severity

@@ -22,8 +22,8 @@ from choria_broker.access.policy import Policy
 from choria_broker.access.request import Authority, Certificate, ConnectionKind, ConnectRequest, Intermediate, TlsState
 from choria_broker.access.subjects import is_subject, is_subscription
 from choria_broker.access.verdict import Verdict
+from choria_broker.audit.decided import Decision
 from choria_broker.audit.denials import Noted
-from choria_broker.audit.trail import Decision
 from choria_broker.cli.answers import print_json
 from choria_broker.cli.check import show_findings
 from choria_broker.cli.explanation import Explanation, Subjects, document, text

@@ -49,13 +49,6 @@ def _with_needs(answer: SubjectAnswer, verdict: Verdict) -> SubjectAnswer:
     return dataclasses.replace(answer, needs=wanted)
 
 
-def denied_words(noted: Noted) -> str:
-    """Say what was denied, or what somebody was too slow for."""
-    if noted.kind == "slow":
-        return f"slow consumer, {noted.needs}{f', most of them for {noted.subject}' if noted.subject else ''}"
-    return f"may not {noted.kind} to {noted.subject}{f' (needs {noted.needs})' if noted.needs else ''}"
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Explanation:
     """A decision and all that is said about it.
@@ -131,7 +124,7 @@ def text(explanation: Explanation) -> Iterator[str]:
         yield f"{_mark('yes' if answer.allowed else 'no', good=answer.allowed)}: {plain(answer.sentence)}"
     for noted in explanation.denied:
         times = "once" if noted.times == 1 else f"{noted.times} times"
-        yield f"Denied {times}: {plain(denied_words(noted))}"
+        yield f"Denied {times}: {plain(noted.words)}"
 
 
 def _mark(word: str, *, good: bool) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from choria_broker.cli.answers import asking, show
-from choria_broker.cli.explanation import denied_words
 from choria_broker.cli.options import as_json, running_broker
 from choria_broker.control.client import ask_status
 from choria_broker.settings import durations
@@ -111,7 +110,7 @@ def _denied(found: Status) -> Iterator[str]:
         yield "Denied subjects and slow consumers:"
     for each in found.denied:
         times = "once" if each.times == 1 else f"{each.times} times"
-        yield f"  {each.who}, cid {each.connection}: {denied_words(each)}: {times}, last {_moment(each.last)}"
+        yield f"  {each.who}, cid {each.connection}: {each.words}: {times}, last {_moment(each.last)}"
 
 
 def _provisioning(found: ProvisioningReport) -> str:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from choria_broker.access.selection import Selection
-from choria_broker.audit.trail import Decision
+from choria_broker.audit.decided import Decision
 from choria_broker.control.peer_credentials import pid_of_peer, uid_of_peer
 from choria_broker.control.protocol import (
     LONGEST_ANSWER,

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from choria_broker.audit.trail import Decision
+from choria_broker.audit.decided import Decision
 from choria_broker.control.peer_credentials import Peer, trusted, uid_of_peer
+from choria_broker.control.place import claim
 from choria_broker.control.protocol import (
     LONGEST_ANSWER,
     LONGEST_REQUEST,
@@ -24,7 +25,7 @@ from choria_broker.control.protocol import (
     Request,
     StatusRequest,
 )
-from choria_broker.control.socket_path import claim, reachable
+from choria_broker.control.socket_path import reachable
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.status.document import Status

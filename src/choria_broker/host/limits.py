@@ -1,4 +1,4 @@
-"""What the broker needs of its host before the engine starts."""
+"""Limits of this host: read, and raised where the broker needs more."""
 
 from __future__ import annotations
 
@@ -6,37 +6,12 @@ import contextlib
 import resource
 from pathlib import Path
 
-from choria_broker.errors import ConfigurationError
 from choria_broker.host.facts import HostLimits
-from choria_broker.log.structured import component
 from choria_broker.settings.broker import Settings
-from choria_broker.settings.finding_codes import Code, Severity
-from choria_broker.settings.findings import Finding
 
 _PROC = Path("/proc")
 _MAY_RAISE = 1 << 24
 """CAP_SYS_RESOURCE."""
-_STORE = "plugin.choria.network.stream.store"
-_log = component("network")
-
-
-def prepare(settings: Settings) -> None:
-    """Raise the limit of open files, which the engine inherits, and make the directory of Choria Streams.
-
-    Raises:
-        ConfigurationError: the directory cannot be made.
-    """
-    connections = settings.network.max_connections
-    limit = raise_file_limit(settings.network.needed_files)
-    if limit < connections:
-        _log.warning(
-            "The open file limit is lower than the number of connections allowed; raise LimitNOFILE",
-            limit=limit,
-            connections=connections,
-        )
-    store = settings.network.streams.store
-    if store:
-        _make(store, settings)
 
 
 def widen(settings: Settings, engine: int) -> None:
@@ -49,22 +24,6 @@ def widen(settings: Settings, engine: int) -> None:
     raise_file_limit(settings.network.needed_files)
     with contextlib.suppress(OSError, ValueError):  # It is gone, or not ours to change: it keeps what it has.
         resource.prlimit(engine, resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))
-
-
-def _make(store: Path, settings: Settings) -> None:
-    try:
-        store.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except OSError as error:
-        finding = Finding(
-            severity=Severity.REFUSE,
-            code=Code.STORE_NOT_WRITABLE,
-            problem=f"the directory cannot be made: {error.strerror}",
-            remedy="make it yourself, or name another one",
-            origin=settings.origin(_STORE),
-            key=_STORE,
-            value=str(store),
-        )
-        raise ConfigurationError((finding,)) from error
 
 
 def read_limits(proc: Path = _PROC) -> HostLimits:

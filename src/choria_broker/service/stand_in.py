@@ -16,7 +16,7 @@ import uvloop
 from choria_broker import __version__
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Verdict
-from choria_broker.audit.trail import Decision, decision_of
+from choria_broker.audit.decided import Decision, decision_of
 from choria_broker.broker import NetworkBroker
 from choria_broker.engine.binary import EngineConfigError, EngineMissingError
 from choria_broker.engine.events import Refusal

@@ -12,7 +12,7 @@ import msgspec
 from choria_broker.access.selection import Selection, selector
 from choria_broker.access.session import Departed, Session
 from choria_broker.audit.acts import record
-from choria_broker.audit.trail import Decision
+from choria_broker.audit.decided import Decision
 from choria_broker.errors import BrokerError
 from choria_broker.sessions.documents import Kicked, Page, Sightings
 from choria_broker.sessions.lookup import look

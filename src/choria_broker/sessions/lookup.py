@@ -8,7 +8,7 @@ import msgspec
 
 from choria_broker.access.selection import mentions
 from choria_broker.access.session import Departed, Session
-from choria_broker.audit.trail import Decision
+from choria_broker.audit.decided import Decision
 from choria_broker.sessions.documents import Refused, Sightings
 
 MOST = 50

@@ -37,8 +37,9 @@ from choria_broker.stats.families import Family
 from choria_broker.stats.headroom import Headroom, headroom, most_connections
 from choria_broker.stats.link_troubles import LinkTroubles
 from choria_broker.stats.links import Link, links
+from choria_broker.stats.measured import Measured
 from choria_broker.stats.membership import Learnt
-from choria_broker.stats.metrics import Measured, families
+from choria_broker.stats.metrics import families
 from choria_broker.stats.poller import INTERVAL, LATELY, Poller
 from choria_broker.stats.readings import Readings
 from choria_broker.stats.revoked import Revoked

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from choria_broker import __version__
 from choria_broker.access.waiting import Waiting
-from choria_broker.audit.trail import Audit, Decision
+from choria_broker.audit.decided import Decision
+from choria_broker.audit.trail import Audit
 from choria_broker.engine.life import EngineLife
 from choria_broker.host.succession import Succession
 from choria_broker.settings.broker import Settings

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import ipaddress
-import json
 import string
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from choria_broker.settings.broker import Settings
-from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.finding_codes import Code, Severity
 from choria_broker.settings.findings import Finding
 from choria_broker.streams.trouble import DAMAGED_BLOCKS
+from choria_broker.streams.use import Joined, Use, joined_by, place_of, system_account
 
 STORE = "plugin.choria.network.stream.store"
 RECORD = "broker.json"
@@ -28,7 +25,6 @@ RECORD = "broker.json"
 
 _PEERS = "plugin.choria.network.peers"
 _IDENTITY = "identity"
-_SYSTEM = "system"
 _NAMED = 5
 _NODE_ID_LENGTH = 8
 _NODE_ID_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -36,55 +32,6 @@ _MOVE = (
     "move {store} away: this member then gets its copies from the others; streams whose only copy was here are empty "
     "in the cluster, so delete them there (nats stream rm) before you restore them"
 )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Joined:
-    """Brokers elsewhere with which this one has its JetStream in common, if both have Streams.
-
-    Attributes:
-        name: what they are called in the settings, as ``gateway London``.
-        hosts: where they are.
-    """
-
-    name: str
-    hosts: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Use:
-    """What a broker uses a store as.
-
-    Attributes:
-        identity: of the broker.
-        cluster: name of the cluster, empty for a broker that is alone.
-        members: the other members, by which they are told from those of another cluster.
-        joined: what is beyond gateways, and leafnode remotes of the system account; None when that is not known.
-    """
-
-    identity: str
-    cluster: str = ""
-    members: tuple[str, ...] = ()
-    joined: tuple[Joined, ...] | None = ()
-
-    def after(self, last: Use | None, *, partly: bool = False) -> Use:
-        """Keep of the last time what is still so.
-
-        What was joined counts as joined as long as anything is: a remote that is left out today comes back another day.
-
-        Args:
-            last: what the store was used as last.
-            partly: some addresses of members are not known this time.
-        """
-        if last is None or last.identity != self.identity:
-            return self
-        members = self.members
-        if partly and last.cluster == self.cluster:
-            members = tuple(sorted({*members, *last.members}))
-        names = {each.name for each in self.joined or ()}
-        before = tuple(each for each in last.joined or () if each.name not in names)
-        joined = last.joined if self.joined is None else (*self.joined, *before) if self.joined else ()
-        return dataclasses.replace(self, members=members, joined=joined)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,63 +72,6 @@ class Contents:
     single: tuple[tuple[str, str], ...] = ()
 
 
-def use_of(settings: Settings) -> Use:
-    """Tell what a broker with these settings uses its store as."""
-    cluster = settings.network.cluster
-    if not cluster.joined:
-        return Use(settings.identity, joined=_joined(settings))
-    hosts = (host for host in cluster.left_out if host and not _is_loopback(host))
-    members = tuple(sorted({*(_place(route) for route in cluster.routes), *hosts}))
-    return Use(settings.identity, settings.network.gateway.name, members, _joined(settings))
-
-
-def _joined(settings: Settings) -> tuple[Joined, ...] | None:
-    network = settings.network
-    hubs = [remote for remote in network.leafnodes.remotes if remote.account == _system(settings)]
-    if network.gateway.port and not network.gateway.remotes:
-        return None  # They are all left out, for mistakes in their settings.
-    return (
-        *(
-            Joined(f"gateway {remote.name}", tuple(_place(url) for url in remote.urls))
-            for remote in network.gateway.others
-        ),
-        *(Joined(f"leafnode remote {remote.name}", tuple(_place(url) for url in remote.urls)) for remote in hubs),
-    )
-
-
-def _system(settings: Settings) -> str:
-    """Return the system account as the engine calls it, empty when an operator has none."""
-    operator = settings.network.operator
-    return (operator.system.key if operator.system else "") if operator else _SYSTEM
-
-
-def written(use: Use) -> str:
-    """Write a use as the content of its file."""
-    about = "Written by choria-broker at each start; says whose streams these are."
-    return json.dumps({"about": about} | dataclasses.asdict(use), indent=2) + "\n"
-
-
-def read(text: str) -> Use | None:
-    """Read the content of that file, None when it says nothing that can be used."""
-    try:
-        found: Any = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(found, dict) or not isinstance(found.get("members"), list):
-        return None
-    identity, cluster, members = found.get("identity"), found.get("cluster"), found["members"]
-    if not isinstance(identity, str) or not isinstance(cluster, str):
-        return None
-    return Use(identity, cluster, tuple(str(member) for member in members), _read_joined(found.get("joined")))
-
-
-def _read_joined(found: Any) -> tuple[Joined, ...] | None:
-    try:
-        return tuple(Joined(str(each["name"]), tuple(str(host) for host in each["hosts"])) for each in found)
-    except (TypeError, KeyError):
-        return None
-
-
 def node_id(identity: str) -> str:
     """Return what the engine calls a member with this identity in the records of a cluster."""
     digest = hashlib.sha256(identity.encode()).digest()[:_NODE_ID_LENGTH]
@@ -210,7 +100,7 @@ def judge(settings: Settings, contents: Contents, *, peers_unknown: bool = False
 
 def _misfits(settings: Settings, contents: Contents, *, peers_unknown: bool) -> Iterator[Finding]:
     """One thing at most that keeps the broker from starting, the most telling one."""
-    members, last = contents.records.get(_system(settings)), contents.use
+    members, last = contents.records.get(system_account(settings)), contents.use
     if not contents.streams:
         return
     if not settings.network.cluster.joined:
@@ -237,7 +127,7 @@ def _not_joined_before(settings: Settings, last: Use, members: frozenset[str]) -
     known = {host for each in last.joined for host in each.hosts}
     return tuple(
         each
-        for each in _joined(settings) or ()
+        for each in joined_by(settings) or ()
         if not any(host in known or node_id(host) in members for host in each.hosts)
     )
 
@@ -245,18 +135,19 @@ def _not_joined_before(settings: Settings, last: Use, members: frozenset[str]) -
 def _of_same_cluster(settings: Settings, last: Use, members: frozenset[str]) -> bool:
     """Tell whether some other member is still the same, by its address then or by its name in the engine's records."""
     cluster = settings.network.cluster
-    known = any(_place(route) in last.members or node_id(route.host) in members for route in cluster.routes)
+    known = any(place_of(route) in last.members or node_id(route.host) in members for route in cluster.routes)
     left_out = any(not host or host in last.members or node_id(host) in members for host in cluster.left_out)
     return known or left_out or not (cluster.routes and last.members)
 
 
 def _refusal(code: Code, settings: Settings, problem: str, remedy: str, key: str = STORE) -> Finding:
-    return _report(settings, code, Severity.REFUSE, problem, "", remedy, key)
+    return report(settings, code, Severity.REFUSE, problem, "", remedy, key)
 
 
-def _report(
+def report(
     settings: Settings, code: Code, severity: Severity, problem: str, effect: str, remedy: str, key: str = STORE
 ) -> Finding:
+    """Make a finding about the store, or another setting that it depends on."""
     value = settings.identity if key == _IDENTITY else str(settings.network.streams.store)
     return Finding(
         severity=severity,
@@ -293,7 +184,7 @@ def _of_cluster(settings: Settings, contents: Contents, *, peers_unknown: bool) 
         return _refusal(Code.STREAMS_OF_CLUSTER, settings, f"{problem}, for the name servers did not answer", remedy)
     effect = "it uses the streams alone, and is not started with peers on this store any more"
     remedy = f"set {_PEERS} before anything is written, if it is to stay a member"
-    return _report(settings, Code.STREAMS_OF_CLUSTER, Severity.WARN, problem, effect, remedy)
+    return report(settings, Code.STREAMS_OF_CLUSTER, Severity.WARN, problem, effect, remedy)
 
 
 def _of_other_broker(settings: Settings, identity: str) -> Finding:
@@ -329,7 +220,7 @@ def _before_joining(settings: Settings, contents: Contents, strangers: tuple[Joi
     )
     leaf = any(each.name.startswith("leafnode") for each in strangers)
     apart = "bind the remote to another account than the system's" if leaf else "join them with leafnodes instead"
-    grows = len(strangers) < len(_joined(settings) or ())
+    grows = len(strangers) < len(joined_by(settings) or ())
     empty = (
         f"if the stores of {names} are empty, remove {store}/{RECORD} on the members of all clusters that were joined "
         f"before, start these first, and {names} when the streams are there (nats stream ls); otherwise "
@@ -351,14 +242,14 @@ def _worth_knowing(settings: Settings, contents: Contents) -> Iterator[Finding]:
             "the standard streams are placed again when needed"
         )
         remedy = f"for others, before you add copies: nats stream edit STREAM --cluster {name}"
-        yield _report(settings, Code.STREAMS_OF_RENAMED_CLUSTER, Severity.INFO, problem, effect, remedy)
+        yield report(settings, Code.STREAMS_OF_RENAMED_CLUSTER, Severity.INFO, problem, effect, remedy)
     known = _accounts(settings)
     lost = tuple(each for each in contents.streams if each[0] not in known)
     if lost:
         problem = f"{len(lost)} streams in the store ({_named(lost)}) are of accounts that have no streams here"
         effect = "they stay as they are, and nobody can reach them"
         remedy = "configure the account again, or move its directory away"
-        yield _report(settings, Code.STREAMS_OF_NO_ACCOUNT, Severity.WARN, problem, effect, remedy)
+        yield report(settings, Code.STREAMS_OF_NO_ACCOUNT, Severity.WARN, problem, effect, remedy)
     if streams := tuple(each for each in contents.kept if not each.damaged):
         remedy = (
             "move one to jetstream/ACCOUNT/streams/STREAM in the store of a broker without peers that is stopped: "
@@ -374,7 +265,7 @@ def _of_kept(settings: Settings, what: str, kept: tuple[Kept, ...], remedy: str)
     places = ", ".join(str(each.path) for each in kept[:_NAMED])
     more = f" and {len(kept) - _NAMED} more" if len(kept) > _NAMED else ""
     effect = f"they take {sum(each.size for each in kept)} bytes"
-    return _report(settings, Code.STREAMS_KEPT, Severity.WARN, f"{what} in {places}{more}", effect, remedy)
+    return report(settings, Code.STREAMS_KEPT, Severity.WARN, f"{what} in {places}{more}", effect, remedy)
 
 
 def _accounts(settings: Settings) -> frozenset[str]:
@@ -387,15 +278,3 @@ def _accounts(settings: Settings) -> frozenset[str]:
 
 def _named(streams: tuple[tuple[str, str], ...]) -> str:
     return ", ".join(f"{account} > {stream}" for account, stream in streams[:_NAMED])
-
-
-def _place(member: Endpoint) -> str:
-    """Name a member so that another port does not make it another one, but for several on one machine."""
-    return f"{member.host}:{member.port}" if _is_loopback(member.host) else member.host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

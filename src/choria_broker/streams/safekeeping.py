@@ -12,10 +12,11 @@ import errno
 from pathlib import Path
 
 from choria_broker.host.private_file import replace_file
-from choria_broker.streams.history import RECORD, Use, written
+from choria_broker.streams.history import RECORD
 from choria_broker.streams.recognition import kept_earlier
 from choria_broker.streams.store import KEPT, kept_directories, last_use
 from choria_broker.streams.trouble import Trouble
+from choria_broker.streams.use import Use, written
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MOST_TOLD = 20

@@ -14,13 +14,13 @@ from choria_broker.log.structured import component
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.findings import Finding, blocking
 from choria_broker.streams.absence import Absence
-from choria_broker.streams.history import use_of
 from choria_broker.streams.keeper import Connect, Keeper, Timers
 from choria_broker.streams.ledger import Ledger
 from choria_broker.streams.safekeeping import Safekeeping, for_want_of_room
 from choria_broker.streams.standard import Plan
 from choria_broker.streams.store import no_room, store_findings
 from choria_broker.streams.trouble import Trouble
+from choria_broker.streams.use import use_of
 
 Wanted = tuple[Plan, tuple[str, ...]]
 """What is to become of the standard streams of an account, and the accounts that have them."""

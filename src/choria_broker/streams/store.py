@@ -11,7 +11,8 @@ from pathlib import Path
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code, Severity
 from choria_broker.settings.findings import DOES_NOT_START, Finding
-from choria_broker.streams.history import RECORD, STORE, Contents, Kept, Use, judge, members_in, read
+from choria_broker.streams.history import RECORD, Contents, Kept, judge, members_in, report
+from choria_broker.streams.use import Use, read
 
 KEPT = "kept"
 """Directory in the store with the files of streams that the engine would have deleted."""
@@ -105,7 +106,8 @@ def last_use(store: Path) -> Use | None:
 def no_room(settings: Settings, why: str) -> Finding:
     """Say that there is no room for what keeps the streams safe at a start, and by what that is known."""
     effect = f"{DOES_NOT_START}, because the engine would delete streams that it has no space to restore"
-    return _refusal(Code.STORE_FULL, f"the file system is full: {why}", "free disk space there", settings, effect)
+    remedy = "free disk space there"
+    return report(settings, Code.STORE_FULL, Severity.REFUSE, f"the file system is full: {why}", effect, remedy)
 
 
 def _room(settings: Settings, store: Path) -> Iterator[Finding]:
@@ -117,30 +119,9 @@ def _room(settings: Settings, store: Path) -> Iterator[Finding]:
     if free >= _LITTLE_ROOM and not without_files:
         return
     left = "no files" if without_files else f"{free // _MIB} MiB"
-    yield Finding(
-        severity=Severity.WARN,
-        code=Code.STORE_NEARLY_FULL,
-        problem=f"the file system of {there} has {left} left for this user",
-        effect="streams stop when it is full",
-        remedy="free disk space there, or move the store to a larger disk",
-        origin=settings.origin(STORE),
-        key=STORE,
-        value=str(store),
-    )
-
-
-def _refusal(code: Code, problem: str, remedy: str, settings: Settings, effect: str = "") -> Finding:
-    store = str(settings.network.streams.store)
-    return Finding(
-        severity=Severity.REFUSE,
-        code=code,
-        problem=problem,
-        effect=effect,
-        remedy=remedy,
-        origin=settings.origin(STORE),
-        key=STORE,
-        value=store,
-    )
+    problem = f"the file system of {there} has {left} left for this user"
+    remedy = "free disk space there, or move the store to a larger disk"
+    yield report(settings, Code.STORE_NEARLY_FULL, Severity.WARN, problem, "streams stop when it is full", remedy)
 
 
 def _records(store: Path) -> Iterator[tuple[str, frozenset[str]]]:
@@ -172,7 +153,7 @@ def _unusable(settings: Settings, store: Path) -> Iterator[Finding]:
             owner, user = place.stat().st_uid, os.geteuid()
             problem = f"{place} belongs to user {owner}, and the broker's user {user} cannot write there"
             remedy = f"run the broker as user {owner}, or give the whole store to user {user}: chown -R {user} {store}"
-        yield _refusal(Code.STORE_NOT_WRITABLE, problem, remedy, settings)
+        yield report(settings, Code.STORE_NOT_WRITABLE, Severity.REFUSE, problem, "", remedy)
         return
 
 

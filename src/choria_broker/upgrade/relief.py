@@ -11,7 +11,7 @@ import socket
 
 import msgspec
 
-from choria_broker.audit.trail import Decision
+from choria_broker.audit.decided import Decision
 from choria_broker.engine.events import Refusal
 from choria_broker.engine.held import HeldGate
 from choria_broker.host.succession import Succession, read_unnamed

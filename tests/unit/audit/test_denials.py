@@ -84,3 +84,16 @@ def test_another_program_goes_on_with_what_was_noted() -> None:
 def test_a_budget_is_for_a_second() -> None:
     budget = Budget(2)
     assert [budget.take(1.1), budget.take(1.5), budget.take(1.9), budget.take(2.0)] == [True, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("noted", "words"),
+    [
+        (Noted("publish", "web1", "a.b", "streams", 7, 1, 1.0), "may not publish to a.b (needs streams)"),
+        (Noted("subscribe", "web1", "a.b", "", 7, 1, 1.0), "may not subscribe to a.b"),
+        (Noted("slow", "web1", "a.b", "9 bytes", 7, 1, 1.0), "slow consumer, 9 bytes, most of them for a.b"),
+        (Noted("slow", "web1", "", "9 bytes", 7, 1, 1.0), "slow consumer, 9 bytes"),
+    ],
+)
+def test_it_is_told_in_words(noted: Noted, words: str) -> None:
+    assert noted.words == words

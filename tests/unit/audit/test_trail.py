@@ -17,7 +17,7 @@ from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdic
 from choria_broker.audit.throttle import Bounds
 from choria_broker.audit.trail import Audit
 from choria_broker.stats.families import Sample
-from choria_broker.stats.metrics import Measured
+from choria_broker.stats.measured import Measured
 from support.metrics import family, value
 
 IDENTITY = "broker.example.net"

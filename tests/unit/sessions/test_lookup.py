@@ -6,37 +6,18 @@ import msgspec
 import pytest
 
 from choria_broker.access.session import Departed, Holder, Session
-from choria_broker.audit.trail import Decision
+from choria_broker.audit.decided import Decision
 from choria_broker.sessions.documents import Sightings
 from choria_broker.sessions.lookup import MOST, look, within
+from support.sessions import departed, session
 
 
-def session(number: int, identity: str = "web1") -> Session:
-    return Session(
-        connection=number,
-        kind="client",
-        address="192.0.2.1",
-        account="choria",
-        username=identity,
-        tls="mtls",
-        since=1.0,
-        holder=Holder(identity=identity),
-    )
+def present(number: int, identity: str = "web1") -> Session:
+    return session(number, username=identity, holder=Holder(identity=identity))
 
 
-def departed(number: int, identity: str = "web1") -> Departed:
-    return Departed(
-        connection=number,
-        kind="client",
-        address="192.0.2.1",
-        account="choria",
-        username=identity,
-        tls="mtls",
-        since=1.0,
-        number=number,
-        until=float(number),
-        reason="Client Closed",
-    )
+def former(number: int, identity: str = "web1") -> Departed:
+    return departed(number, username=identity, until=float(number))
 
 
 REFUSED = Decision(
@@ -66,8 +47,8 @@ def seen(text: str, *decisions: Decision, live: int = 0, gone: int = 0) -> Sight
         text,
         broker="here",
         since=1.0,
-        live=[session(number + 1) for number in range(live)],
-        departed=[departed(number + 1) for number in range(gone)],
+        live=[present(number + 1) for number in range(live)],
+        departed=[former(number + 1) for number in range(gone)],
         decisions=decisions,
     )
 

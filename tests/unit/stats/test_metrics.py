@@ -21,8 +21,9 @@ from choria_broker.stats.collector import FamilyCollector
 from choria_broker.stats.exposition import exposition
 from choria_broker.stats.families import Family, MetricType, Sample
 from choria_broker.stats.links import Link, LinkKind
+from choria_broker.stats.measured import Measured
 from choria_broker.stats.membership import Membership
-from choria_broker.stats.metrics import Measured, families
+from choria_broker.stats.metrics import families
 from choria_broker.stats.readings import Leafnode, Readings, Server, Streams, read_leafnodes
 from choria_broker.stats.tallies import Tallies
 from choria_broker.status.health import Condition

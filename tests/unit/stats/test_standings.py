@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from choria_broker.stats.metrics import Measured
+from choria_broker.stats.measured import Measured
 from choria_broker.stats.readings import Readings, Server
 from choria_broker.stats.standings import Copy, CopyState, Standing, Standings
 from choria_broker.streams.ledger import StreamCounts

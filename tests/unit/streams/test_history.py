@@ -19,18 +19,8 @@ from choria_broker.settings.network import Network
 from choria_broker.settings.operator import Operator, OperatorAccount
 from choria_broker.settings.streams import Streams
 from choria_broker.settings.tls import RemoteTls, Tls
-from choria_broker.streams.history import (
-    Contents,
-    Joined,
-    Kept,
-    Use,
-    judge,
-    members_in,
-    node_id,
-    read,
-    use_of,
-    written,
-)
+from choria_broker.streams.history import Contents, Kept, judge, members_in, node_id
+from choria_broker.streams.use import Joined, Use, read, use_of, written
 
 ONE, TWO, THREE = (f"broker{number}.example.net" for number in (1, 2, 3))
 STREAMS = (("choria", "ALONE"), ("choria", "CHORIA_EVENTS"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from choria_broker.settings.streams import Streams
-from choria_broker.stats.metrics import Measured
+from choria_broker.stats.measured import Measured
 from choria_broker.streams.ledger import Ledger
 from choria_broker.streams.report import Report, State
 from choria_broker.streams.standard import plan

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from choria_broker.streams.history import Use
 from choria_broker.streams.safekeeping import Safekeeping, for_want_of_room
 from choria_broker.streams.store import last_use, stream_directories
 from choria_broker.streams.trouble import TroubleKind
+from choria_broker.streams.use import Use
 
 USE = Use("broker1.example.net", "CHORIA", ("broker2.example.net",))
 

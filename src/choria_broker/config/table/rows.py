@@ -79,6 +79,12 @@ def _core() -> tuple[Setting, ...]:
         _row("Statistics", choria + "stats_ui", _BOOLEAN, "false", _LIVE,
              "Show /choria/status to other machines too, if they can reach stats_address.", status=_NEW,
              field="Statistics.ui"),
+    )
+
+
+def _elsewhere() -> tuple[Setting, ...]:
+    choria = "plugin.choria."
+    return (
         _row("Discovery", choria + "use_srv", _BOOLEAN, "true", _RESTART,
              "Look up peers and middleware in DNS SRV records."),
         _row("Discovery", choria + "srv_domain", _STRING, "", _RESTART,
@@ -148,7 +154,7 @@ def _network() -> tuple[Setting, ...]:
 
 
 def _access() -> tuple[Setting, ...]:
-    g, r, p, o, n = "Who may connect", "Who is revoked", "Provisioning", "Operator mode", NETWORK
+    g, r, n = "Who may connect", "Who is revoked", NETWORK
     return (
         _row(g, n + "client_hosts", _LIST, "", _LIVE,
              "Addresses and networks whose hosts may act as fleet clients. Unset: all.", shows=_PLACES),
@@ -185,6 +191,12 @@ def _access() -> tuple[Setting, ...]:
              "as empty.", status=_NEW, field="Revocation.file"),
         _row(r, n + "enforce_expiry", _BOOLEAN, "false", _LIVE,
              "End sessions when their token or certificate expires.", status=_NEW, field="Revocation.enforce_expiry"),
+    )
+
+
+def _special_logins() -> tuple[Setting, ...]:
+    p, o, n = "Provisioning", "Operator mode", NETWORK
+    return (
         _row(p, n + "provisioning.signer_cert", _PATH, "", _LIVE,
              "Key or PEM file that signs provisioning tokens.", since="0.23", field="Provisioning.signer"),
         _row(p, n + "provisioning.client_password", _STRING, "", _LIVE,
@@ -387,8 +399,10 @@ def _adapters() -> tuple[Setting, ...]:
 # fmt: on
 BROKER_SETTINGS = (
     *_core(),
+    *_elsewhere(),
     *_network(),
     *_access(),
+    *_special_logins(),
     *_links(),
     *_websockets(),
     *_streams(),

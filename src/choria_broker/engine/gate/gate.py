@@ -38,8 +38,8 @@ import asyncio
 import functools
 import socket
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -52,6 +52,7 @@ from choria_broker.engine.events import Moving, Ports, Refusal, Versions
 from choria_broker.engine.gate import frames
 from choria_broker.engine.gate.calls import Calls
 from choria_broker.engine.gate.sessions import SessionCalls
+from choria_broker.engine.gate.wire import Wire
 from choria_broker.engine.held import HeldGate
 from choria_broker.errors import GateError, NotReadyError
 from choria_broker.log.structured import component
@@ -63,9 +64,6 @@ Decide = Callable[[ConnectRequest], Verdict]
 
 _LOOK_AGAIN = 0.002
 """Seconds between two looks whether the engine has taken everything."""
-
-_BATCH = 64
-"""Frames handled in a row before other tasks of the loop get their turn."""
 
 
 class Gate:
@@ -112,7 +110,7 @@ class Gate:
         self._reloads: Calls[str] = Calls()
         self._authorities: Calls[tuple[Count, ...]] = Calls()
         self.sessions = SessionCalls(self._send)
-        self._wire = _Wire(self._receive)
+        self._wire = Wire(self._receive)
         if held:
             self._go_on(held)
 
@@ -343,125 +341,3 @@ class Gate:
         except frames.FrameError:
             self.counters.oversized += 1
             return frames.encode(frames.WireVerdict(id=question.id, generation=generation, allow=False))
-
-
-class _Wire(asyncio.Protocol):
-    """Cuts what arrives into frames, hands them on, and writes the answers of a batch at once.
-
-    Not more than a batch is held besides what the loop read in one go: while there is work, or while the engine does
-    not take answers, nothing more is read.
-    """
-
-    def __init__(self, receive: Callable[[bytes], bytes]) -> None:
-        self._receive = receive
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
-        self._writable = True
-        self._paused = False
-        self._held = False
-        self.ended: asyncio.Future[None] = self._loop.create_future()
-
-    @property
-    def unread(self) -> bytes:
-        """What has arrived and was not handled."""
-        return bytes(self._buffer)
-
-    def begin_with(self, unread: bytes) -> None:
-        """Take what another program has read and not handled; it comes first."""
-        self._buffer += unread
-
-    def begin(self) -> None:
-        """Handle what is there already; call it once the connection is made."""
-        if self._buffer:
-            self._work()
-
-    def hold(self) -> None:
-        """Handle and read nothing more."""
-        self._held = True
-        if self._transport is not None and not self.ended.done():
-            self._read(self._transport, wanted=False)
-
-    def go_on(self) -> None:
-        """Go on after ``hold``."""
-        self._held = False
-        self._work()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # A stream socket has a stream's transport; other loops than asyncio's own do not derive theirs from its class.
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        self._work()
-
-    def pause_writing(self) -> None:
-        self._writable = False
-
-    def resume_writing(self) -> None:
-        self._writable = True
-        self._work()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._end(error)
-
-    def _work(self) -> None:
-        """Handle one batch; a longer queue is left for the next turn of the loop, so that other tasks get theirs."""
-        transport = self._transport
-        if transport is None or self.ended.done() or not self._taken():
-            return
-        try:
-            answers = [self._receive(payload) for payload in self._take()]
-            more = self._complete()
-        except (frames.FrameError, GateError) as error:
-            self._end(error)
-            return
-        transport.write(b"".join(answers))
-        taken = self._taken()
-        self._read(transport, wanted=taken and not more)
-        if more and taken:
-            self._loop.call_soon(self._work)
-
-    def _taken(self) -> bool:
-        """Whether the engine takes answers; writing one can change that."""
-        return self._writable and not self._held
-
-    def _read(self, transport: asyncio.Transport, *, wanted: bool) -> None:
-        if wanted and self._paused:
-            transport.resume_reading()
-        elif not wanted and not self._paused:
-            transport.pause_reading()
-        self._paused = not wanted
-
-    def _take(self) -> Iterator[bytes]:
-        """Take up to a batch of complete frames out of the buffer."""
-        start = 0
-        for _ in range(_BATCH):
-            end = self._frame_end(start)
-            if end is None or end > len(self._buffer):
-                break
-            yield bytes(self._buffer[start + frames.LENGTH.size : end])
-            start = end
-        del self._buffer[:start]
-
-    def _complete(self) -> bool:
-        """Whether another frame lies ready."""
-        end = self._frame_end(0)
-        return end is not None and end <= len(self._buffer)
-
-    def _frame_end(self, start: int) -> int | None:
-        """Where the frame that begins at a place ends, None while its length is not known."""
-        if len(self._buffer) - start < frames.LENGTH.size:
-            return None
-        (length,) = frames.LENGTH.unpack_from(self._buffer, start)
-        if not 0 < length <= frames.MAX_FRAME:
-            raise frames.FrameError(f"a frame of {length} bytes; 1 to {frames.MAX_FRAME} are allowed")
-        return start + frames.LENGTH.size + int(length)
-
-    def _end(self, error: Exception | None) -> None:
-        if self.ended.done():
-            return
-        if error is None:
-            self.ended.set_result(None)
-        else:
-            self.ended.set_exception(error)

@@ -1,0 +1,135 @@
+"""What is kept, and logged, of one decision."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import sys
+
+from choria_broker.access.permissions import size_of
+from choria_broker.access.quoted import claimed
+from choria_broker.access.request import Certificate, ConnectRequest
+from choria_broker.access.session import Holder
+from choria_broker.access.verdict import Permissions, Step, Verdict
+
+_LONGEST_NAME = 256
+"""Characters of a name that are logged."""
+
+_NO_CERTIFICATE, _NOBODY = Certificate(), Holder()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided about one connection; holds no secret.
+
+    Attributes:
+        time: when, Unix seconds.
+        connection_id: the engine's number for the connection.
+        address: peer address without port.
+        kind: kind of connection.
+        tls: state of TLS.
+        common_name, serial, fingerprint: of the presented certificate, as in the request; empty without one.
+        allowed, method, rule, reason, remedy, account, username, permissions, trail: as in the verdict.
+        seconds: how long the decision took.
+        claimed: what the program says of itself in CONNECT, quoted; nobody has checked it.
+        token_id: of the token that let it in, its ``jti``; empty without one.
+        issuer: key that this token goes back to.
+        expires: when the first of token, chain issuer's token and certificate ends, Unix seconds; None for never.
+    """
+
+    time: float
+    connection_id: int
+    address: str
+    kind: str
+    tls: str
+    common_name: str
+    serial: str
+    fingerprint: str
+    allowed: bool
+    method: str
+    rule: str
+    reason: str
+    remedy: str
+    account: str
+    username: str
+    permissions: Permissions | None
+    trail: tuple[Step, ...]
+    seconds: float
+    claimed: str = ""
+    token_id: str = ""
+    issuer: str = ""
+    expires: int | None = None
+
+
+def decision_of(request: ConnectRequest, verdict: Verdict, seconds: float, now: float) -> Decision:
+    """Return what is kept of a decision: no secret.
+
+    Args:
+        request: what was known of the connection.
+        verdict: of the policy.
+        seconds: it took.
+        now: when it was made, Unix seconds.
+    """
+    certificate, holder = request.certificate or _NO_CERTIFICATE, verdict.holder or _NOBODY
+    return Decision(
+        time=now,
+        connection_id=request.connection_id,
+        address=request.address,
+        kind=request.kind.value,
+        tls=request.tls.value,
+        common_name=certificate.common_name,
+        serial=certificate.serial,
+        fingerprint=certificate.fingerprint,
+        allowed=verdict.allowed,
+        method=verdict.method,
+        rule=verdict.rule,
+        reason=verdict.reason,
+        remedy=verdict.remedy,
+        account=verdict.account,
+        username=verdict.username,
+        permissions=verdict.permissions,
+        trail=verdict.trail,
+        seconds=seconds,
+        claimed=claimed(request.name, request.language, request.version),
+        token_id=holder.token_id,
+        issuer=holder.signer,
+        expires=holder.expires,
+    )
+
+
+def room_of(decision: Decision) -> int:
+    """Tell how many bytes of a decision others have chosen, about."""
+    texts = (
+        decision.common_name,
+        decision.serial,
+        decision.reason,
+        decision.username,
+        decision.claimed,
+        decision.token_id,
+        *(step.outcome for step in decision.trail),
+    )
+    return sum(map(sys.getsizeof, texts)) + size_of(decision.permissions)
+
+
+def cut(name: str) -> str:
+    """Shorten a name that somebody else chose to what is logged of it."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+
+
+def fields_of(decision: Decision) -> dict[str, object]:
+    """Tell what a log line says of a decision."""
+    fields: dict[str, object] = {
+        "cid": decision.connection_id,
+        "remote": decision.address,
+        "kind": decision.kind,
+        "tls": decision.tls,
+        "method": decision.method,
+        "rule": decision.rule,
+        "duration_us": round(decision.seconds * 1_000_000),
+    }
+    # A certificate need not have a common name. Its holder chose that, its authority the serial.
+    named = {"cn": cut(decision.common_name), "serial": cut(decision.serial), "fingerprint": decision.fingerprint}
+    named |= {"claimed": decision.claimed, "jti": cut(decision.token_id), "issuer": decision.issuer}
+    if decision.issuer and decision.expires is not None:
+        named["expires"] = dt.datetime.fromtimestamp(decision.expires, dt.UTC).isoformat(timespec="seconds")
+    return fields | {name: text for name, text in named.items() if text}

@@ -1,0 +1,113 @@
+"""Everything that is shown as metrics, at one moment, and how one of them is named."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping, Sequence
+
+from choria_broker import __version__
+from choria_broker.access.waiting import Waiting
+from choria_broker.audit.trail import AuditCounts
+from choria_broker.build_info import UNKNOWN
+from choria_broker.engine.counters import GateCounters
+from choria_broker.settings.findings import Finding
+from choria_broker.stats.authorities import Uses
+from choria_broker.stats.certificates import Certificate
+from choria_broker.stats.families import Metric, MetricType, Values
+from choria_broker.stats.headroom import Headroom
+from choria_broker.stats.links import Link
+from choria_broker.stats.membership import Membership
+from choria_broker.stats.readings import Readings
+from choria_broker.stats.revoked import NOTHING, Revoked
+from choria_broker.stats.tallies import Tallies
+from choria_broker.streams.ledger import StreamCounts
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Everything that is shown as metrics, at one moment.
+
+    Attributes:
+        identity: of the broker, a label of nearly all metrics.
+        version, sha: of the program, and revision of its source.
+        audit, gate, streams, tallies: what parts of the broker count.
+        log_lines_dropped: lines of the log that nobody took in time.
+        reloads: reloads of the configuration by outcome.
+        reload_success: when the last of them ended that was not refused, Unix seconds.
+        reload_failed: the last of them was refused.
+        watched_files: how many files are watched.
+        bad_files: those that were changed and cannot be used.
+        pending_restart: settings that were changed and that only a restart takes over.
+        revoked: what is revoked.
+        provisioning: who waits for provisioning; None on a broker that has none.
+        expiring_tokens: sessions whose token ends within a day, by organization and key of the issuer.
+        headroom: how much of everything that is limited is used.
+        health: the condition the broker is in.
+        health_since: since when, Unix seconds; 0 in the first moments.
+        health_changes: how often it has changed, by what it became.
+        findings: what was found while the settings were read.
+        unverified_account: clients that present nothing are let into an account.
+        certificates: those the broker works with.
+        authorities: CAs, and the connections that hang on them; None before they were counted.
+        membership: the other members of the cluster.
+        links: remotes of the configuration.
+        readings: what the engine's pages told, None while nobody reads them.
+        store: where streams are stored, empty without them.
+        store_free: bytes that are left on its disk, None when that is not known.
+    """
+
+    identity: str
+    version: str = __version__
+    sha: str = UNKNOWN
+    audit: AuditCounts = dataclasses.field(default_factory=AuditCounts)
+    gate: GateCounters = dataclasses.field(default_factory=GateCounters)
+    streams: StreamCounts = dataclasses.field(default_factory=StreamCounts)
+    tallies: Tallies = dataclasses.field(default_factory=Tallies)
+    log_lines_dropped: int = 0
+    reloads: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    reload_success: float = 0.0
+    reload_failed: bool = False
+    watched_files: int = 0
+    bad_files: Sequence[str] = ()
+    pending_restart: Sequence[str] = ()
+    revoked: Revoked = NOTHING
+    provisioning: Waiting | None = None
+    expiring_tokens: Mapping[tuple[str, str], int] = dataclasses.field(default_factory=dict)
+    headroom: Sequence[Headroom] = ()
+    health: enum.StrEnum | None = None
+    health_since: float = 0.0
+    health_changes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    unverified_account: bool = False
+    certificates: Sequence[Certificate] = ()
+    authorities: Uses | None = None
+    membership: Membership = dataclasses.field(default_factory=Membership)
+    links: Sequence[Link] = ()
+    readings: Readings | None = None
+    store: str = ""
+    store_free: int | None = None
+
+
+Take = Callable[[Measured], Values]
+"""Takes the values of a metric."""
+
+
+def counter(name: str, text: str, values: Take, labels: str = "") -> Metric[Measured]:
+    """Name a metric that counts up."""
+    return Metric(name, MetricType.COUNTER, text, values, tuple(labels.split()))
+
+
+def gauge(name: str, text: str, values: Take, labels: str = "") -> Metric[Measured]:
+    """Name a metric that goes up and down."""
+    return Metric(name, MetricType.GAUGE, text, values, tuple(labels.split()))
+
+
+def histogram(name: str, text: str, values: Take) -> Metric[Measured]:
+    """Name a metric that counts durations by class."""
+    return Metric(name, MetricType.HISTOGRAM, text, values)
+
+
+def summary(name: str, text: str, values: Take) -> Metric[Measured]:
+    """Name a metric that counts and adds up durations."""
+    return Metric(name, MetricType.SUMMARY, text, values)
