@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 
 from bench.building import MeasurementError
 from bench.networks import Member
+from choria_broker.background import beside
 from support.testbed import ignore_error
 
 _SUBJECT = "bench.failover"
@@ -93,9 +94,5 @@ class Hearer:
                 await self._connection.publish(_SUBJECT)
                 await asyncio.sleep(_INTERVAL)
 
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(send())
-            try:
-                yield
-            finally:
-                task.cancel()
+        async with beside(send(), "sending"):
+            yield

@@ -18,50 +18,29 @@ from aiohttp import web
 from nats.aio.client import Client
 
 from choria_broker.access.decision import Decider
+from choria_broker.acts import Operated, broker_acts
 from choria_broker.announcements import announcements
-from choria_broker.audit.trail import Audit
 from choria_broker.config.load import Loaded, load
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.control import server as control
-from choria_broker.control.peer_credentials import Peer
-from choria_broker.control.protocol import DrainRequest, ReloadRequest, RevokeRequest, UpgradeRequest
 from choria_broker.control.session_acts import session_acts
-from choria_broker.drains import Drains
-from choria_broker.enforcement.keeper import Enforcement
 from choria_broker.engine.events import Ports
-from choria_broker.engine.life import EngineLife
 from choria_broker.engine.ports import occupied
 from choria_broker.engine.running import Limits
-from choria_broker.engine_handlers import handlers
-from choria_broker.errors import BrokerError, ConfigurationError, NotReadyError, UpgradeError, root_cause
+from choria_broker.errors import ConfigurationError, NotReadyError, UpgradeError, root_cause
 from choria_broker.host.preparation import prepare
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
-from choria_broker.reload.desired import Desired
-from choria_broker.reload.in_force import InForce
-from choria_broker.reload.plan import pending, pending_restarts
-from choria_broker.reload.reloads import Reloads
-from choria_broker.reload.watcher import FileWatcher
-from choria_broker.revoking import revoke
-from choria_broker.sessions.census import Census
-from choria_broker.sessions.departures import Departures
-from choria_broker.sessions.desk import SessionDesk
-from choria_broker.sessions.followup import Followup
-from choria_broker.sessions.neighbours import Neighbours
+from choria_broker.parts import BrokerParts, Pace
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.findings import Finding
 from choria_broker.stats.poller import INTERVAL
-from choria_broker.stats.service import BrokerStatistics, Parts
 from choria_broker.status.document import UpgradeBegun, UpgradeReport
-from choria_broker.status.drains import DrainReport, counted
-from choria_broker.status.overview import Acts, StatusReporter
-from choria_broker.status.reloads import PendingRestart, ReloadReport, Trigger
-from choria_broker.status.revocation import RevokeReport
+from choria_broker.status.drains import counted
+from choria_broker.status.reloads import Trigger
 from choria_broker.streams.keeper import Timers
-from choria_broker.streams.service import ChoriaStreams
 from choria_broker.streams.standard import stream_accounts
-from choria_broker.upgrade.hand_over import HandOver
 from choria_broker.web.app import broker_app
 from choria_broker.web.serving import statistics_port
 
@@ -88,7 +67,8 @@ class NetworkBroker:
         streams: the standard streams, and what is wrong with their store.
         statistics: what it measures.
         census: counts of its sessions.
-        upgrade: runs the installed program in its place, asked by somebody; whoever owns the process sets it.
+        upgrade: runs the installed program in its place, asked by somebody; whoever owns the process sets it before
+            the start.
         hand_over: how it goes on with what another program has left, and leaves its own.
     """
 
@@ -120,64 +100,19 @@ class NetworkBroker:
             ConfigurationError: something keeps the broker from starting.
             EngineMissingError: there is no engine.
         """
-        succession = succession or Succession()
-        self._engine_waits: tuple[PendingRestart, ...] = ()
+        pace = Pace(limits, timers, poll_interval)
+        parts = BrokerParts(settings, findings, overrides or Overrides(), loaded, pace, succession or Succession())
+        self._parts, self._in_force, self._engine, self._reporter = parts, parts.in_force, parts.engine, parts.reporter
+        self.audit, self.reloads, self.watcher, self.drains = parts.audit, parts.reloads, parts.watcher, parts.drains
+        self.enforcement, self.streams, self.statistics = parts.enforcement, parts.streams, parts.statistics
+        self.hand_over, self.census, self.departures = parts.hand_over, parts.census, parts.departures
+        self.registry = self.statistics.registry
+        self.sessions, self.departed = self._engine.sessions, self._engine.departed
+        self.end_sessions = self._engine.end_sessions
         self.upgrade: Callable[[str], Awaitable[UpgradeBegun]] = _not_alone
-        self._in_force = InForce(
-            settings, findings, overrides or Overrides(), self._tell_parts, loaded, succession=succession
-        )
         self._started, self._stop = asyncio.Event(), asyncio.Event()
         self._connections = 0
         self._life: contextlib.AsyncExitStack | None = None
-        self._engine = EngineLife(limits, has_pages=bool(settings.statistics.port), succession=succession)
-        self.reloads = Reloads(self._in_force, self._engine, self._reloaded)
-        self.watcher = FileWatcher(self._in_force, self.reloads)
-        self.drains = Drains(self._engine)
-        self.enforcement = Enforcement(self._engine, lambda: self._in_force.state.policy.revocations)
-        self.audit = Audit(asked=settings.network.operator is None)
-        self.streams = ChoriaStreams(settings, self._in_force.state.standard_streams, self.connect, timers=timers)
-        self._desk = SessionDesk(self._engine, lambda: tuple(self.audit.recent), settings.identity)
-        self._neighbours = Neighbours(self._desk.look, self.connect, lambda: self.settings)
-        self.census = Census(self._engine.sessions, self._neighbours.find, lambda: self.settings, poll_interval)
-        self.statistics = BrokerStatistics(
-            settings,
-            Parts(
-                audit=self.audit.counts,
-                streams=self.streams.ledger.counts,
-                reloads=self.reloads,
-                engine=self._engine,
-                sessions=self.census,
-                health=lambda: self._reporter.health().condition,
-                health_changes=lambda: self._reporter.watch.book,
-                ended=self.enforcement.ended,
-            ),
-            srv_lookups=loaded.srv_lookups if loaded else 0,
-            interval=poll_interval,
-        )
-        self.registry = self.statistics.registry
-        self._reporter = StatusReporter(
-            settings,
-            self._engine,
-            audit=self.audit,
-            ledger=self.streams.ledger,
-            statistics=self.statistics,
-            acts=Acts(self.reloads, self.drains),
-        )
-        self.sessions, self.departed = self._engine.sessions, self._engine.departed
-        self.end_sessions = self._engine.end_sessions
-        self._followup = Followup(self._engine)
-        self.departures = Departures(self._engine.departed)
-        self._in_force.enter(self._in_force.state)
-        parts = (
-            self.audit,
-            self.reloads,
-            self.drains,
-            self.streams.ledger,
-            self.statistics,
-            self._reporter,
-            self.departures,
-        )
-        self.hand_over = HandOver(self._engine, self._in_force, parts, succession)
 
     @classmethod
     def from_file(cls, path: Path | str, overrides: Overrides | None = None) -> Self:
@@ -374,8 +309,7 @@ class NetworkBroker:
         Raises:
             NotReadyError: the broker is not running, or has no credentials for the account.
         """
-        operator, accounts = self.settings.network.operator, self._in_force.state.policy.accounts
-        return await self._engine.connect(account, operator, accounts, options)
+        return await self._parts.connect(account, **options)
 
     @contextlib.asynccontextmanager
     async def _living(self) -> AsyncIterator[None]:
@@ -384,31 +318,19 @@ class NetworkBroker:
         prepare(self.settings)
         if not succession.follows:
             await self._begin()
-        acts: dict[type, control.Act] = {
-            ReloadRequest: self._reload_asked,
-            DrainRequest: self._drain_asked,
-            RevokeRequest: self._revoke_asked,
-            UpgradeRequest: self._upgrade_asked,
-            **session_acts(self._desk, self._neighbours),
-        }
-        sources = control.Sources(self._reporter.status, self.audit.find, acts)
         try:
             async with (
-                control.serve(self.settings.source, sources, succession=succession),
+                control.serve(self.settings.source, self._sources(), succession=succession),
                 self.audit.summing_up(lambda: succession.leaving),
-                self.hand_over.engine_running(
-                    handlers(self._in_force, self.audit, self.streams, self.enforcement, self.statistics),
-                    self.audit,
-                    self._stop,
-                ),
+                self.hand_over.engine_running(self._parts.engine_handlers(), self.audit, self._stop),
                 self.statistics.live(),
                 statistics_port(self.http_app, self.settings, succession),
                 self.streams.kept(ready=self.ports.listening),
-                self._neighbours.answering(),
+                self._parts.neighbours.answering(),
                 self.census.counted(),
                 self.departures.told(lambda: succession.leaving),
                 self.enforcement.kept(),
-                self._followup.served(),
+                self._parts.followup.served(),
                 self.reloads.served(),
                 self.watcher.watching(),
                 self.drains.served(lambda: succession.leaving),
@@ -442,59 +364,25 @@ class NetworkBroker:
         for line in announcements(self.settings):
             _log.log(line.level, line.text)
 
+    def _sources(self) -> control.Sources:
+        """Tell what answers on the control socket."""
+        operated = Operated(
+            self._engine,
+            self.reloads,
+            self.drains,
+            network=lambda: self.settings.network,
+            upgrade=self.upgrade,
+        )
+        acts = {**broker_acts(operated), **session_acts(self._parts.desk, self._parts.neighbours)}
+        return control.Sources(self._reporter.status, self.audit.find, acts)
+
     async def look_at_engine(self) -> bool:
         """Find out whether the engine is older than the installed one; that is a pending restart then."""
-        self._engine_waits = await self.hand_over.older_engine()
-        self._tell_parts(self._in_force.state)
-        return bool(self._engine_waits)
+        return await self._parts.look_at_engine()
 
     def tell_upgrade(self, report: UpgradeReport) -> None:
         """Have the status tell of an upgrade."""
         self._reporter.upgrade = report
-
-    def _tell_parts(self, state: Desired) -> None:
-        """Tell the parts of a state that comes into force."""
-        self.streams.apply(state.standard_streams)
-        self._followup.apply(state.policy, state.generation, state.settings.network.reload_sessions)
-        waiting = (*pending_restarts(pending(state)), *self._engine_waits)
-        self.statistics.apply(state.settings, state.findings, tuple(each.key for each in waiting), state.files)
-        self._reporter.apply(state.settings, state.findings, waiting)
-
-    async def _reloaded(self) -> int:
-        """Follow a reload that changed something; sessions of people who are revoked by now are ended first."""
-        ended = await self.enforcement.after_reload()
-        await self.statistics.read_certificates()
-        self._neighbours.apply()
-        self._followup.reloaded()
-        return ended
-
-    async def _upgrade_asked(self, _request: UpgradeRequest, peer: Peer) -> UpgradeBegun:
-        try:
-            return await self.upgrade(str(peer))
-        except (BrokerError, OSError) as error:
-            raise control.ActError(str(error)) from error
-
-    async def _reload_asked(self, request: ReloadRequest, peer: Peer) -> ReloadReport:
-        trigger = Trigger("command", await asyncio.to_thread(str, peer))
-        try:
-            return (await self.reloads.ask(trigger, dry_run=request.dry_run)).report
-        except BrokerError as error:
-            raise control.ActError(str(error)) from error
-
-    async def _drain_asked(self, request: DrainRequest, peer: Peer) -> DrainReport:
-        try:
-            match request.act:
-                case "begin":
-                    return await self.drains.begin(request.over, str(peer))
-                case "cancel":
-                    return await self.drains.cancel(str(peer))
-                case _:
-                    return self.drains.report
-        except BrokerError as error:
-            raise control.ActError(str(error)) from error
-
-    async def _revoke_asked(self, request: RevokeRequest, peer: Peer) -> RevokeReport:
-        return await revoke(request, peer, lambda: self.settings.network, self._engine, self.reloads)
 
 
 async def _not_alone(_by: str) -> UpgradeBegun:

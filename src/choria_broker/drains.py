@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from choria_broker.audit.acts import record
 from choria_broker.background import beside
@@ -243,8 +243,6 @@ async def drained_first(drains: Drains, over: float, who: str, hurry: asyncio.Ev
     except (DrainError, NotReadyError) as error:
         _log.error("Could not drain before the stop", why=str(error))
         return
-    async with asyncio.TaskGroup() as tasks:
-        waiting = {tasks.create_task(each) for each in (drains.finished(), hurry.wait())}
-        await asyncio.wait(waiting, timeout=over + _LEADERS_WITHIN, return_when=asyncio.FIRST_COMPLETED)
-        for each in waiting:
-            each.cancel()
+    async with beside(drains.finished(), "end of the drain") as finished, beside(hurry.wait(), "hurry") as hurried:
+        waited: set[asyncio.Task[Any]] = {finished, hurried}
+        await asyncio.wait(waited, timeout=over + _LEADERS_WITHIN, return_when=asyncio.FIRST_COMPLETED)

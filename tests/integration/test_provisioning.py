@@ -43,12 +43,12 @@ async def test_one_provisioner_is_enough_for_a_cluster(tmp_path: Path, authority
     ahead = [0.0]
     one.census._interval = one.census._rest = 0.1
     one.census._clock = lambda: time.time() + ahead[0]
-    one._neighbours._patience = 1.0
-    one._neighbours._pause = two._neighbours._pause = 0.1
+    one._parts.neighbours._patience = 1.0
+    one._parts.neighbours._pause = two._parts.neighbours._pause = 0.1
     context = authority.context()
     async with together((one, two)), wire(members[0].client, context) as node:
         await formed(*members)
-        await until(lambda: two._neighbours._client is not None and one._neighbours._client is not None)
+        await until(lambda: two._parts.neighbours._client is not None and one._parts.neighbours._client is not None)
         await node.connect(auth_token=token(provisioning()))
         async with wire(members[1].client, context) as provisioner:
             await provisioner.connect(

@@ -254,11 +254,11 @@ async def test_members_of_a_cluster_tell_of_each_other(tmp_path: Path, authority
     async with together(brokers):
         await formed(*members)
         configs = [broker.settings.source for broker in brokers]
-        brokers[0]._neighbours._patience = 1.5
+        brokers[0]._parts.neighbours._patience = 1.5
         async with client(brokers[1], web1):
 
             async def all_answer() -> bool:
-                result = await brokers[0]._neighbours.find("web1")
+                result = await brokers[0]._parts.neighbours.find("web1")
                 return result.whole and len(result.brokers) == 2 and not result.brokers[1].partly
 
             await eventually(all_answer)
@@ -269,11 +269,11 @@ async def test_members_of_a_cluster_tell_of_each_other(tmp_path: Path, authority
             assert "Answers of broker1.example.net, broker2.example.net." in there.output
 
             # One that does not answer for itself is asked for its page.
-            answering = brokers[1]._neighbours._client
+            answering = brokers[1]._parts.neighbours._client
             assert answering is not None
-            brokers[1]._neighbours._pause = 60.0
+            brokers[1]._parts.neighbours._pause = 60.0
             await answering.close()
-            partly = await brokers[0]._neighbours.find("127.0.0.1")
+            partly = await brokers[0]._parts.neighbours.find("127.0.0.1")
             assert [(each.broker, each.partly, len(each.connected)) for each in partly.brokers] == [
                 ("broker1.example.net", False, 0),
                 ("broker2.example.net", True, 1),
@@ -293,7 +293,7 @@ async def test_after_a_reload_those_are_ended_who_would_get_something_else(
         client(broker, authority.context(), **by_token()) as with_token,
         client(broker, web1) as with_certificate,
     ):
-        broker._followup._spread = 0.2
+        broker._parts.followup._spread = 0.2
         config.write_text(text + apart)
         await broker.reload()
         await settled(with_certificate)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 import aiohttp
 import psutil
 
+from choria_broker.background import beside
 from support.flooding import login
 from support.nats_socket import ClosedError
 
@@ -64,12 +65,8 @@ async def slowed(pid: int, works: float, rests: float) -> AsyncIterator[None]:
                 await asyncio.sleep(rests)
             await asyncio.sleep(works)
 
-    async with asyncio.TaskGroup() as tasks:
-        holding = tasks.create_task(hold_up())
-        try:
-            yield
-        finally:
-            holding.cancel()
+    async with beside(hold_up(), "holding up"):
+        yield
 
 
 async def scraped(port: int, sample: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from choria_broker.access.selection import SelectionError
 from choria_broker.audit.decided import Decision
 from choria_broker.control.peer_credentials import Peer, trusted, uid_of_peer
 from choria_broker.control.place import claim
@@ -26,6 +28,8 @@ from choria_broker.control.protocol import (
     StatusRequest,
 )
 from choria_broker.control.socket_path import reachable
+from choria_broker.errors import BrokerError
+from choria_broker.host.apart import apart
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.status.document import Status
@@ -59,8 +63,11 @@ class Bounds:
     patience: float = 5.0
 
 
-Act = Callable[[Any, Peer], Awaitable[object]]
-"""Does what a request asks for, given the request and who asks."""
+Who = Callable[[], Awaitable[str]]
+"""Tells who asks, for a record; a directory service may be asked for the name, so only who needs it asks."""
+
+Act = Callable[[Any, Who], Awaitable[object]]
+"""Does what a request asks for, and returns the result."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,8 +77,8 @@ class Sources:
     Attributes:
         status: tells how the broker is.
         find: finds the decision about a connection, None when it is not known any more.
-        acts: does what the other classes of requests ask for, given the request and who asks, and returns the result.
-            It bounds its own time; an ``ActError`` it raises is the answer.
+        acts: does what the other classes of requests ask for. Each bounds its own time; a ``BrokerError`` or
+            ``SelectionError`` that it raises is the answer.
     """
 
     status: Callable[[], Status]
@@ -79,7 +86,7 @@ class Sources:
     acts: Mapping[type, Act] = dataclasses.field(default_factory=dict)
 
 
-class ActError(Exception):
+class ActError(BrokerError):
     """What was asked for cannot be done; the message is one sentence without its full stop."""
 
 
@@ -231,8 +238,8 @@ class _Conversations:
         if act is None:
             return Answer(error="the broker cannot do that")
         try:
-            return Answer(await act(request, peer))
-        except ActError as error:
+            return Answer(await act(request, functools.partial(apart, functools.partial(str, peer))))
+        except (BrokerError, SelectionError) as error:
             return Answer(error=str(error))
 
 

@@ -20,6 +20,7 @@ import click
 import uvloop
 
 from choria_broker import __version__
+from choria_broker.background import beside
 from choria_broker.broker import NetworkBroker
 from choria_broker.config.load import load
 from choria_broker.config.surroundings.facts import Overrides
@@ -195,12 +196,11 @@ async def _serve(services: Sequence[Service], broker: NetworkBroker, signals: Si
                 systemd.tell("READY=1")
                 pulse.shows()
             await upgrades.arrived(broker)
-            async with asyncio.TaskGroup() as tasks:
-                upgrading = tasks.create_task(upgrades.serve(broker), name="upgrade")
-                stopping = tasks.create_task(stop.wanted(), name="stop")
+            async with (
+                beside(upgrades.serve(broker), "upgrade") as upgrading,
+                beside(stop.wanted(), "stop") as stopping,
+            ):
                 await asyncio.wait({upgrading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                upgrading.cancel()
-                stopping.cancel()
             if not broker.succession.leaving:
                 pulse.stops()
                 await stop.made_ready()

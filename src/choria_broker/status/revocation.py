@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from choria_broker.access.revoked import Found
 from choria_broker.access.session import Session
 from choria_broker.settings.revocation import Revocation
 
@@ -127,11 +127,13 @@ def revocation_report(revocation: Revocation, ended: Mapping[str, int], now: flo
     )
 
 
-def hits(matches: Sequence[tuple[Session, Found]]) -> tuple[Hit, ...]:
-    """Name sessions, as many as are shown."""
-    return tuple(_hits(matches[:MOST_SHOWN]))
+def hits(matches: Iterable[tuple[Session, str]]) -> tuple[Hit, ...]:
+    """Name sessions, as many as are shown.
 
-
-def _hits(matches: Iterable[tuple[Session, Found]]) -> Iterable[Hit]:
-    for session, found in matches:
-        yield Hit(session.connection, session.kind, session.address, session.account, session.username, found.reason)
+    Args:
+        matches: each with what of it is revoked.
+    """
+    return tuple(
+        Hit(each.connection, each.kind, each.address, each.account, each.username, why)
+        for each, why in itertools.islice(matches, MOST_SHOWN)
+    )

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
+from choria_broker.background import beside
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.settings import durations
@@ -55,15 +57,9 @@ class HealthWatch:
         """Look soon: something may have changed."""
         self._news.set()
 
-    @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
+    def watching(self) -> AbstractAsyncContextManager[object]:
         """Look at intervals, as long as the context lasts."""
-        async with asyncio.TaskGroup() as tasks:
-            looking = tasks.create_task(self._look(), name="health")
-            try:
-                yield
-            finally:
-                looking.cancel()
+        return beside(self._look(), "health")
 
     async def _look(self) -> None:
         # Links come up in the first moments, and until then nothing is wrong.

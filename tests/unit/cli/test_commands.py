@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -24,3 +27,13 @@ def test_commands_are_shown_in_the_order_in_which_they_are_met() -> None:
 
 def test_modules_that_commands_share_are_none() -> None:
     assert main.get_command(click.Context(main), "options") is None
+
+
+def test_who_only_asks_a_running_broker_loads_no_broker() -> None:
+    """These commands are run by hand and by monitoring systems, often: they start quickly."""
+    asking = ("connections", "drain", "find", "kick", "reload", "status", "upgrade")
+    heavy = ("aiohttp", "asyncio", "cryptography", "dns", "nats", "structlog")
+    imports = ", ".join(f"choria_broker.cli.{name}" for name in asking)
+    code = f"import sys, {imports}; print(*(name for name in {heavy} if name in sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603 - ours
+    assert found.stdout.split() == []

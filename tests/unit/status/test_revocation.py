@@ -4,11 +4,12 @@ import dataclasses
 from pathlib import Path
 
 from choria_broker.access.revoked import Revocations
-from choria_broker.access.session import Holder, Session
+from choria_broker.access.session import Holder
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.revocation import NOTHING_REVOKED, Entry, Revocation, Subject
 from choria_broker.status.revocation import MOST_SHOWN, CrlReport, RevocationReport, hits, revocation_report
 from support.revoked_people import CHILD, ROOT, crl_of
+from support.sessions import session
 
 NOW = 50.0
 BOB = Entry(Subject.CALLER, "up=bob", Origin("/r", 1))
@@ -31,20 +32,11 @@ def test_what_is_in_force() -> None:
 
 def test_the_first_of_many_are_named() -> None:
     sessions = [
-        Session(
-            connection=number,
-            kind="client",
-            address="192.0.2.1",
-            account="choria",
-            username="up=bob",
-            tls="anon",
-            since=0.0,
-            holder=Holder(caller="up=bob"),
-        )
+        session(number, username="up=bob", tls="anon", since=0.0, holder=Holder(caller="up=bob"))
         for number in range(MOST_SHOWN + 5)
     ]
     matches = Revocations(Revocation(entries=(BOB,))).of_sessions(sessions, NOW)
-    found = hits(matches)
+    found = hits((each, why.reason) for each, why in matches)
     assert len(matches) == MOST_SHOWN + 5
     assert len(found) == MOST_SHOWN
     assert found[0].connection == 0

@@ -1,0 +1,170 @@
+"""The parts of a broker put together: who has whom, and who is told of what."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from nats.aio.client import Client
+
+from choria_broker.audit.trail import Audit
+from choria_broker.config.load import Loaded
+from choria_broker.config.surroundings.facts import Overrides
+from choria_broker.drains import Drains
+from choria_broker.enforcement.keeper import Enforcement
+from choria_broker.engine.life import EngineLife
+from choria_broker.engine.running import EngineHandlers, Limits
+from choria_broker.engine_handlers import handlers
+from choria_broker.host.succession import Succession
+from choria_broker.reload.desired import Desired
+from choria_broker.reload.in_force import InForce
+from choria_broker.reload.plan import pending, pending_restarts
+from choria_broker.reload.reloads import Reloads
+from choria_broker.reload.watcher import FileWatcher
+from choria_broker.sessions.census import Census
+from choria_broker.sessions.departures import Departures
+from choria_broker.sessions.desk import SessionDesk
+from choria_broker.sessions.followup import Followup
+from choria_broker.sessions.neighbours import Neighbours
+from choria_broker.settings.broker import Settings
+from choria_broker.settings.findings import Finding
+from choria_broker.stats.poller import INTERVAL
+from choria_broker.stats.service import BrokerStatistics, Parts
+from choria_broker.status.overview import Acts, StatusReporter
+from choria_broker.status.reloads import PendingRestart
+from choria_broker.streams.keeper import Timers
+from choria_broker.streams.service import ChoriaStreams
+from choria_broker.upgrade.hand_over import HandOver
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pace:
+    """Deadlines and bounds; tests inject others.
+
+    Attributes:
+        limits: of the engine; None for the usual ones.
+        timers: of the standard streams; None for the usual ones.
+        poll_interval: seconds between two readings of the engine's statistics.
+    """
+
+    limits: Limits | None = None
+    timers: Timers | None = None
+    poll_interval: float = INTERVAL
+
+
+class BrokerParts:
+    """The parts of one broker; none of them runs yet.
+
+    Attributes:
+        in_force: the state in force; it tells the others of a new one.
+        engine: the engine.
+        reloads, watcher, drains: the owners of reloads, of watched files, and of drains.
+        enforcement: ends the sessions of those who are revoked.
+        audit: the trail of decisions.
+        streams: the standard streams.
+        statistics: what is measured.
+        reporter: tells how the broker is.
+        desk, neighbours: who is connected, here and to other members.
+        census: counts of sessions.
+        followup: looks at sessions after reloads.
+        departures: tells of the end of each connection.
+        hand_over: how the broker goes on with what another program has left, and leaves its own.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        findings: tuple[Finding, ...],
+        overrides: Overrides,
+        loaded: Loaded | None,
+        pace: Pace,
+        succession: Succession,
+    ) -> None:
+        """Make them; what each is is said in ``NetworkBroker``, which takes the same.
+
+        Raises:
+            ConfigurationError: something keeps the broker from starting.
+            EngineMissingError: there is no engine.
+        """
+        self._engine_waits: tuple[PendingRestart, ...] = ()
+        self.in_force = InForce(settings, findings, overrides, self._tell, loaded, succession=succession)
+        self.engine = EngineLife(pace.limits, has_pages=bool(settings.statistics.port), succession=succession)
+        self.reloads = Reloads(self.in_force, self.engine, self._reloaded)
+        self.watcher = FileWatcher(self.in_force, self.reloads)
+        self.drains = Drains(self.engine)
+        self.enforcement = Enforcement(self.engine, lambda: self.in_force.state.policy.revocations)
+        self.audit = Audit(asked=settings.network.operator is None)
+        self.streams = ChoriaStreams(settings, self.in_force.state.standard_streams, self.connect, timers=pace.timers)
+        self.desk = SessionDesk(self.engine, lambda: tuple(self.audit.recent), settings.identity)
+        self.followup = Followup(self.engine)
+        self.neighbours = Neighbours(self.desk.look, self.connect, self._settings)
+        self.census = Census(self.engine.sessions, self.neighbours.find, self._settings, pace.poll_interval)
+        self.departures = Departures(self.engine.departed)
+        self.statistics = self._measuring(settings, loaded.srv_lookups if loaded else 0, pace.poll_interval)
+        self.reporter = StatusReporter(
+            settings,
+            self.engine,
+            audit=self.audit,
+            ledger=self.streams.ledger,
+            statistics=self.statistics,
+            acts=Acts(self.reloads, self.drains),
+        )
+        self.in_force.enter(self.in_force.state)
+        lasting = (
+            self.audit,
+            self.reloads,
+            self.drains,
+            self.streams.ledger,
+            self.statistics,
+            self.reporter,
+            self.departures,
+        )
+        self.hand_over = HandOver(self.engine, self.in_force, lasting, succession)
+
+    def _measuring(self, settings: Settings, srv_lookups: int, interval: float) -> BrokerStatistics:
+        counting = Parts(
+            audit=self.audit.counts,
+            streams=self.streams.ledger.counts,
+            reloads=self.reloads,
+            engine=self.engine,
+            health=lambda: self.reporter.health().condition,
+            health_changes=lambda: self.reporter.watch.book,
+            ended=self.enforcement.ended,
+            sessions=self.census,
+        )
+        return BrokerStatistics(settings, counting, srv_lookups=srv_lookups, interval=interval)
+
+    def _settings(self) -> Settings:
+        """Return what is in force by now."""
+        return self.in_force.state.settings
+
+    def engine_handlers(self) -> EngineHandlers:
+        """Make what is told what the engine has to say."""
+        return handlers(self.in_force, self.audit, self.streams, self.enforcement, self.statistics)
+
+    async def connect(self, account: str, **options: Any) -> Client:
+        """Connect a NATS client to the broker; see ``NetworkBroker.connect``."""
+        state = self.in_force.state
+        return await self.engine.connect(account, state.settings.network.operator, state.policy.accounts, options)
+
+    async def look_at_engine(self) -> bool:
+        """Find out whether the engine is older than the installed one; that is a pending restart then."""
+        self._engine_waits = await self.hand_over.older_engine()
+        self._tell(self.in_force.state)
+        return bool(self._engine_waits)
+
+    def _tell(self, state: Desired) -> None:
+        """Tell the parts of a state that comes into force."""
+        self.streams.apply(state.standard_streams)
+        self.followup.apply(state.policy, state.generation, state.settings.network.reload_sessions)
+        waiting = (*pending_restarts(pending(state)), *self._engine_waits)
+        self.statistics.apply(state.settings, state.findings, tuple(each.key for each in waiting), state.files)
+        self.reporter.apply(state.settings, state.findings, waiting)
+
+    async def _reloaded(self) -> int:
+        """Follow a reload that changed something; sessions of people who are revoked by now are ended first."""
+        ended = await self.enforcement.after_reload()
+        await self.statistics.read_certificates()
+        self.neighbours.apply()
+        self.followup.reloaded()
+        return ended
