@@ -11,7 +11,7 @@ LOAD_TESTS ?= tests/integration
 # a fault to mend, but none that says anything of the change that CI looks at.
 RERUNS ?= 0
 # Tests with a real engine wait more than they compute: three for each core, and an idle process takes tests over.
-SIDE_BY_SIDE = -n $(shell expr 3 \* $$(nproc)) --dist worksteal --reruns $(RERUNS)
+SIDE_BY_SIDE = -n $(shell expr 3 \* $$(nproc)) --dist worksteal --reruns $(RERUNS) -r aR
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -83,7 +83,7 @@ format: $(VENV)/.ready ## put the source in form
 
 interop: $(VENV)/.ready $(TOOLS)/nats $(TOOLS)/nsc $(TOOLS)/browser/.ready ## real choria programs (CHORIA_BIN), nsc, the nats CLI and a browser against the broker
 	NATS_BIN=$(abspath $(TOOLS)/nats) NSC_BIN=$(abspath $(TOOLS)/nsc) NATS_JS=$(abspath $(NATS_JS)) $(BIN)/python -m pytest -q \
-		--reruns $(RERUNS) tests/interop
+		--reruns $(RERUNS) -r aR tests/interop
 
 # Without npm the tests with a browser are skipped, and this is tried again the next time.
 $(TOOLS)/browser/.ready: $(BROWSER)/package.json $(BROWSER)/package-lock.json $(BROWSER)/.npmrc
