@@ -20,6 +20,11 @@ async def apart(work: Callable[[], _T]) -> _T:
     Args:
         work: what is to be done; it may wait for name servers, commands or disks.
     """
+    return await begun_apart(work)
+
+
+def begun_apart(work: Callable[[], _T]) -> asyncio.Future[_T]:
+    """Begin what ``apart`` does, and return what will have come of it, for who does not wait all the time."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[_T] = loop.create_future()
 
@@ -41,4 +46,4 @@ async def apart(work: Callable[[], _T]) -> _T:
             loop.call_soon_threadsafe(tell, result, error)
 
     threading.Thread(target=run, name="apart", daemon=True).start()
-    return await found
+    return found

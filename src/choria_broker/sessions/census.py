@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 
 from choria_broker.access.expiring import expiring
 from choria_broker.access.provisioning import PROVISIONER_USER
@@ -61,11 +61,9 @@ class Census:
         """Who waits for provisioning; None on a broker that has none."""
         return self.waiting if PROVISIONING_ACCOUNT in self._settings().account_names else None
 
-    @contextlib.asynccontextmanager
-    async def counted(self) -> AsyncIterator[None]:
+    def counted(self) -> AbstractAsyncContextManager[object]:
         """Count as long as the context lasts; enter it when the engine is ready."""
-        async with beside(self._count_regularly(), name="census"):
-            yield
+        return beside(self._count_regularly(), name="census")
 
     async def _count_regularly(self) -> None:
         while True:

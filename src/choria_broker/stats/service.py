@@ -338,7 +338,7 @@ class BrokerStatistics:
             pending_restart=self._pending,
             revoked=Revoked(settings.network.revocation, time.time(), parts.ended),
             provisioning=self.provisioning,
-            expiring_tokens=self._parts.sessions.expiring,
+            expiring_tokens=self.expiring_tokens,
             headroom=self.headroom,
             health=parts.health(),
             health_since=changes.since,

@@ -9,8 +9,6 @@ from choria_broker.settings import durations
 OFF, DRAINING, DRAINED = "off", "draining", "drained"
 """What a broker can be: it takes connections; it moves those that it has; it has none any more and takes none."""
 
-STATES = (OFF, DRAINING, DRAINED)
-
 
 class DrainReport(msgspec.Struct, frozen=True):
     """A drain, or that there is none.
