@@ -13,6 +13,8 @@ RERUNS ?= 0
 # Tests with a real engine wait more than they compute: three for each core, and an idle process takes tests over.
 SIDE_BY_SIDE = -n $(shell expr 3 \* $$(nproc)) --dist worksteal --reruns $(RERUNS) -r aR
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Each test of a command starts a Python. Compiling the source anew every time doubles what that costs.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help run test unit integration documentation packaging check lint engine-lint types format engine-test interop load soak bench docs wheel fuzz lock clean
