@@ -1,0 +1,1 @@
+"""What runs beside the network broker, or without one."""

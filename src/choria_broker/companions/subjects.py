@@ -1,0 +1,17 @@
+"""To which subjects a companion publishes that came with a message, or were made of something in one."""
+
+from __future__ import annotations
+
+from choria_broker.access.subjects import is_literal
+
+LONGEST = 1000
+"""Bytes of the longest subject. An engine closes the connection of who sends a control line of more than 4,096."""
+
+
+def may_publish(subject: str) -> bool:
+    """Tell whether a companion publishes to a subject that somebody else chose.
+
+    Not where a token is empty or holds white space, a wildcard or something that does not print: that could be a
+    command of its own. Not to what begins with ``$`` either, which belongs to the engine.
+    """
+    return not subject.startswith("$") and len(subject.encode()) <= LONGEST and is_literal(subject)

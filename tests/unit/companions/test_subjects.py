@@ -1,0 +1,59 @@
+"""To which subjects a companion publishes."""
+
+from __future__ import annotations
+
+import pytest
+
+from choria_broker.companions.subjects import LONGEST, may_publish
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "mcollective.node.web1.example.net",
+        "mcollective.broadcast.agent.rpcutil",
+        "choria.reply.e33b.2",
+        "_INBOX.a-b_c.1",
+        "a",
+        "a.$b",
+        "\u00e9.\u65e5",
+        "a" * LONGEST,
+    ],
+)
+def test_allowed(subject: str) -> None:
+    assert may_publish(subject)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "",
+        ".",
+        ".a",
+        "a.",
+        "a..b",
+        "a b",
+        "a\tb",
+        "a\r\nPUB b 0\r\n\r\n",
+        "a\n",
+        "a\u00a0b",
+        "a\u2028b",
+        "a\x00",
+        "a\x7f",
+        "*",
+        ">",
+        "a.*",
+        "a.>",
+        "a*b",
+        "a>",
+        "$SYS.REQ.SERVER.PING",
+        "$JS.API.INFO",
+        "$KV.a.b",
+        "$O.a",
+        "$",
+        "a" * (LONGEST + 1),
+        "\u00e9" * (LONGEST // 2 + 1),
+    ],
+)
+def test_refused(subject: str) -> None:
+    assert not may_publish(subject)
