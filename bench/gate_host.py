@@ -13,6 +13,7 @@ import uvloop
 
 from bench import policy_load
 from choria_broker.access.decision import decide
+from choria_broker.engine.events import Told
 from choria_broker.engine.gate import frames
 from choria_broker.engine.gate.gate import Gate
 from choria_broker.security.signature_memory import SignatureMemory
@@ -34,8 +35,7 @@ async def host(sock: socket.socket, *, issuers: bool) -> float:
         sock,
         hello,
         lambda request: decide(request, policy, policy_load.MOMENT),
-        on_refusal=lambda _refusal: None,
-        on_hello=lambda _hello: greeted.append(time.process_time()),
+        Told(lambda _refusal: None, lambda _connections: None, lambda _hello: greeted.append(time.process_time())),
     )
     await gate.run()
     return time.process_time() - greeted[0]

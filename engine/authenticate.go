@@ -112,7 +112,8 @@ func (a *authenticator) decide(c server.ClientAuthentication, q *question, start
 }
 
 // ask puts the question and admits the connection as the verdict says. When the policy changed meanwhile it asks once
-// more: whoever may do the same by the new one stays, since nobody is to be refused for a reload.
+// more: whoever may do the same by the new one stays, since nobody is to be refused for a reload. Of a verdict whose
+// conditions do not hold nothing counts.
 func (a *authenticator) ask(conn registrant, q *question, start time.Time, sentToken bool) (cause, error) {
 	var admitted *verdict
 	for {
@@ -127,6 +128,12 @@ func (a *authenticator) ask(conn registrant, q *question, start time.Time, sentT
 			return causeMalformed, fmt.Errorf("malformed verdict: %w", err)
 		case !v.allow:
 			return causeDenied, nil
+		case !v.conditions.hold(q.Nonce, q.Signature):
+			if q.Unmet {
+				return causeUnmet, errors.New("the verdict has conditions that do not hold, once more")
+			}
+			q.Unmet = true // The broker looks itself, and says why the connection is refused.
+			continue
 		case v.generation < known, admitted != nil && !v.grantsAs(*admitted):
 			return causeStaleGeneration, nil
 		case admitted == nil:
@@ -139,6 +146,7 @@ func (a *authenticator) ask(conn registrant, q *question, start time.Time, sentT
 		// connection that is let in by an older one.
 		a.enter(conn, q, v)
 		if v.generation >= a.gate.generation.Load() {
+			a.gate.admissions.tell(q.Connection, v)
 			return causeNone, nil
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 const (
 	// protocolVersion is the version of the gate protocol, sent and demanded in the first frame of both sides.
-	protocolVersion = 7
+	protocolVersion = 8
 	// maxFrame is the largest body of a frame, in bytes.
 	maxFrame = 1 << 20
 
@@ -179,21 +179,23 @@ type question struct {
 
 // request is what is known of a connection. The fields of CONNECT are absent when empty.
 type request struct {
-	Connection  uint64       `json:"connection_id"`
-	Kind        string       `json:"kind"`
-	TLS         string       `json:"tls"`
-	Address     string       `json:"address"`
-	Nonce       string       `json:"nonce"`
-	User        string       `json:"user,omitempty"`
-	Password    string       `json:"password,omitempty"`
-	Token       string       `json:"token,omitempty"`
-	TokenUnread bool         `json:"token_unread,omitempty"`
-	Signature   string       `json:"signature,omitempty"`
-	JWT         string       `json:"jwt,omitempty"`
-	Nkey        string       `json:"nkey,omitempty"`
-	Name        string       `json:"name,omitempty"`
-	Language    string       `json:"language,omitempty"`
-	Version     string       `json:"version,omitempty"`
+	Connection  uint64 `json:"connection_id"`
+	Kind        string `json:"kind"`
+	TLS         string `json:"tls"`
+	Address     string `json:"address"`
+	Nonce       string `json:"nonce"`
+	User        string `json:"user,omitempty"`
+	Password    string `json:"password,omitempty"`
+	Token       string `json:"token,omitempty"`
+	TokenUnread bool   `json:"token_unread,omitempty"`
+	Signature   string `json:"signature,omitempty"`
+	JWT         string `json:"jwt,omitempty"`
+	Nkey        string `json:"nkey,omitempty"`
+	Name        string `json:"name,omitempty"`
+	Language    string `json:"language,omitempty"`
+	Version     string `json:"version,omitempty"`
+	// Unmet says that a verdict had conditions that do not hold: the broker is to check signatures itself.
+	Unmet       bool         `json:"unmet,omitempty"`
 	Certificate *certificate `json:"certificate,omitempty"`
 }
 
@@ -239,6 +241,7 @@ const (
 	causeTooLarge        cause = "too_large"
 	causeGuessing        cause = "guessing"
 	causeGone            cause = "gone"
+	causeUnmet           cause = "unmet_conditions"
 
 	// These are not reported: the connection is let in, or it was the broker's decision, or the engine stops.
 	causeNone     cause = ""
@@ -252,6 +255,12 @@ type refusal struct {
 	Connection uint64 `json:"connection_id"`
 	Address    string `json:"address"`
 	Cause      cause  `json:"cause"`
+}
+
+// admittedOnes tells of connections that were let in by verdicts that had left something open.
+type admittedOnes struct {
+	Type        string   `json:"type"`
+	Connections []uint64 `json:"connections"`
 }
 
 // losses tells how much was not told to the broker since the start of the engine, because it did not take it in time.

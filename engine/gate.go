@@ -5,7 +5,7 @@ package main
 // States. A gate goes one way only: hands are shaken (both send hello at once, before any listener opens), then it
 // carries frames, then it is halted (nothing more is asked, the socket stays open to tell of the broker's end), then lost.
 // Once the hello is there, the broker may send verdicts, generation, reload, authorities, drain, sessions and end in any
-// order; the engine questions, refusals, losses, crowd and moving, ready once, and an answer for each of the others. What
+// order; the engine questions, admitted, refusals, losses, crowd and moving, ready once, and an answer for each of the others. What
 // the broker must not send is a protocol error, which loses the gate and ends the engine.
 //
 // A question is open from ask until its answer, its deadline or the halt, whichever is first. Only the first well-formed
@@ -123,6 +123,7 @@ type gate struct {
 
 	generation atomic.Uint64
 	outbox     *outbox
+	admissions admissions
 	halted     chan struct{} // closed when nothing more is asked
 	haltOnce   sync.Once
 	lost       chan struct{} // closed when the gate is lost
@@ -156,6 +157,7 @@ func newGate(conn net.Conn, hello brokerHello) *gate {
 		pending:      make(map[uint64]*pendingQuestion),
 	}
 	g.generation.Store(hello.Generation)
+	g.admissions.put = func(told admittedOnes) { g.put(told, inAnyCase) }
 	return g
 }
 
@@ -312,6 +314,11 @@ func (g *gate) report(q *question, why cause) {
 // send queues a frame unless most wait already, and returns its place; nil when that is not possible, which for a question
 // has to be a refusal.
 func (g *gate) send(message any, most int) *list.Element {
+	g.admissions.flush()
+	return g.put(message, most)
+}
+
+func (g *gate) put(message any, most int) *list.Element {
 	frame, err := encodeFrame(message)
 	if err != nil {
 		return nil

@@ -58,6 +58,7 @@ func same(t *testing.T, written any, text []byte) {
 func TestVectorsOfTheEngine(t *testing.T) {
 	forms := map[string]func() any{
 		"hello": func() any { return &engineHello{} }, "ready": func() any { return &ready{} },
+		"admitted": func() any { return &admittedOnes{} },
 		"question": func() any { return &question{} }, "refusal": func() any { return &refusal{} },
 		"losses": func() any { return &losses{} }, "crowd": func() any { return &crowd{} },
 		"reloaded": func() any { return &reloaded{} }, "authorities": func() any { return &authorities{} },
@@ -145,9 +146,12 @@ func written(t *testing.T, got incoming) frame {
 		t.Fatal(err)
 	}
 	f["allow"], f["account"], f["username"], f["max_subscriptions"], f["permissions"] = v.allow, v.account, v.username, v.maxSubs, nil
-	f["holder"] = v.holder
+	f["holder"], f["proof"], f["conditions"] = v.holder, "", []condition{}
 	if !v.allow {
 		f["holder"] = nil
+	}
+	if v.conditions.any() {
+		f["proof"], f["conditions"] = v.conditions.proof, v.conditions.signatures
 	}
 	if v.permissions != nil {
 		limits := frame{}

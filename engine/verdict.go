@@ -25,6 +25,9 @@ type sentVerdict struct {
 	Subscriptions json.RawMessage `json:"max_subscriptions"`
 	// Holder says whose the connection is; only the broker looks into it.
 	Holder json.RawMessage `json:"holder"`
+	// Conditions and Proof are what the broker has left open.
+	Conditions json.RawMessage `json:"conditions"`
+	Proof      json.RawMessage `json:"proof"`
 }
 
 // verdict is the broker's well-formed answer to a question. Without allow the other fields are empty.
@@ -36,11 +39,13 @@ type verdict struct {
 	permissions *server.Permissions // nil: no limits
 	maxSubs     int32
 	holder      json.RawMessage
+	conditions  conditions
 }
 
 // grantsAs tells whether two verdicts let a connection in as the same and let it do the same.
 func (v verdict) grantsAs(other verdict) bool {
-	v.generation, v.holder = other.generation, other.holder // What is said about it is not what it may do.
+	// What is said about it, and what it had to show, is not what it may do.
+	v.generation, v.holder, v.conditions = other.generation, other.holder, other.conditions
 	return reflect.DeepEqual(v, other)
 }
 
@@ -75,6 +80,9 @@ func parseVerdict(frame incoming) (verdict, error) {
 	}
 	v.holder = slices.Clone(frame.Holder) // Of a buffer that is the whole frame's.
 	var err error
+	if v.conditions, err = parseConditions(frame.Conditions, frame.Proof); err != nil {
+		return verdict{}, err
+	}
 	v.permissions, err = parsePermissions(frame.Permissions)
 	return v, err
 }

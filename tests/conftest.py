@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import warnings
@@ -10,6 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from choria_broker.access import ways
 from choria_broker.host.facts import HostLimits
 from choria_broker.log.structured import ROOT
 from support.testbed import Authority
@@ -17,6 +19,9 @@ from support.testbed import Authority
 # The time limit of each test bounds a run; one slow example on a busy machine is no fault.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
+
+if os.environ.get("WAYS") == "off":  # Everything has to pass without what makes connections cheaper, too.
+    ways.STANDARD = ways.NONE
 
 
 @pytest.fixture

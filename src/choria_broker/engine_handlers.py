@@ -7,7 +7,8 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterable
 
-from choria_broker.access.decision import decide
+from choria_broker.access import ways
+from choria_broker.access.decision import decide, decide_under_conditions
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Verdict
 from choria_broker.announcements import greeting
@@ -46,10 +47,16 @@ def handlers(
 
     def decided(request: ConnectRequest) -> Verdict:
         begun = time.perf_counter()
-        verdict = decide(request, in_force.state.policy, time.time())
-        audit.record(request, verdict, time.perf_counter() - begun)
-        enforcement.admitted(request.connection_id, verdict.holder)
+        openly = ways.STANDARD.conditions and not request.unmet
+        verdict = (decide_under_conditions if openly else decide)(request, in_force.state.policy, time.time())
+        decision = audit.record(request, verdict, time.perf_counter() - begun)
+        if verdict.is_final:
+            enforcement.admitted(request.connection_id, decision.expires)
         return verdict
+
+    def admitted(connections: Iterable[int]) -> None:
+        for decision in audit.admitted(connections):
+            enforcement.admitted(decision.connection_id, decision.expires)
 
     def greeted(versions: Versions) -> None:
         _log.info(greeting(in_force.state.settings, versions.nats))
@@ -72,7 +79,7 @@ def handlers(
     def killing() -> None:
         dump_threads(_log, asyncio.get_running_loop())
 
-    return EngineHandlers(decided, greeted, refused, said, ending, killing)
+    return EngineHandlers(decided, greeted, refused, admitted, said, ending, killing)
 
 
 class _OwnCertificates:

@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from choria_broker.audit.decided import Decision
 from choria_broker.broker import NetworkBroker
 from support.nats_socket import ClosedError, wire
+from support.settled import recent
 from support.testbed import Authority, bridge, client, configuration, settled
 
 DEADLINE = 60.0
@@ -50,7 +51,7 @@ async def refused(broker: NetworkBroker, context: ssl.SSLContext | None, **optio
             pass
     told = " ".join(str(error) for error in [*errors, caught.value])
     assert "Authorization Violation" in told
-    decision = broker.audit.recent[-1]
+    decision = (await recent(broker))[-1]
     assert not decision.allowed
     assert decision.rule not in told
     return decision
@@ -64,7 +65,7 @@ async def test_a_client_with_a_certificate_of_the_ca_works_without_limits(tmp_pa
         client(broker, context) as two,
     ):
         assert await delivered(one, two, "mcollective.node.node1.example.net")
-        decision = broker.audit.recent[-1]
+        decision = (await recent(broker))[-1]
     assert (decision.allowed, decision.account, decision.method) == (True, "choria", "mtls")
     assert decision.common_name == "bob.mcollective"
     assert decision.address == "127.0.0.1"
@@ -91,7 +92,7 @@ async def test_a_certificate_of_a_foreign_ca_ends_the_handshake_with_a_logged_re
         with pytest.raises((nats.errors.Error, OSError)):
             async with client(broker, context):
                 pass
-        assert not broker.audit.recent
+        assert not (await recent(broker))
     labels = {"identity": "broker.example.net", "cause": "tls-handshake"}
     assert broker.registry.get_sample_value("choria_broker_engine_refusals_total", labels) == 1
     assert any(
@@ -130,7 +131,7 @@ async def test_the_system_user_sees_server_events_over_mtls(tmp_path: Path, auth
         async with client(broker, context, user="system", password="s3cret") as admin:
             answer = await admin.request("$SYS.REQ.SERVER.PING", b"", timeout=DEADLINE)
             assert b'"name":"broker.example.net"' in answer.data
-        assert broker.audit.recent[-1].account == "system"
+        assert (await recent(broker))[-1].account == "system"
 
 
 @pytest.mark.parametrize("password", ["", "hunter2", "s3cret-not"])
@@ -202,7 +203,7 @@ async def test_the_brokers_own_connection_meets_the_fleet(tmp_path: Path, author
     async with NetworkBroker.from_file(configuration(tmp_path, authority)) as broker, client(broker, context) as bob:
         inside = await broker.connect()
         try:
-            assert broker.audit.recent[-1].method == "in_process"
+            assert (await recent(broker))[-1].method == "in_process"
             assert await delivered(inside, bob, "mcollective.broadcast.agent.discovery")
         finally:
             await inside.close()
@@ -215,7 +216,7 @@ async def test_the_bridge_opens_only_with_its_secret(tmp_path: Path, authority: 
         async with wire(bridge(broker)) as stranger:
             with pytest.raises(ClosedError):
                 await stranger.connect(**fields)
-        assert not broker.audit.recent
+        assert not (await recent(broker))
 
 
 async def test_decisions_are_counted_by_result_and_rule(tmp_path: Path, authority: Authority) -> None:
@@ -223,7 +224,7 @@ async def test_decisions_are_counted_by_result_and_rule(tmp_path: Path, authorit
     async with NetworkBroker.from_file(configuration(tmp_path, authority)) as broker:
         async with client(broker, context):
             pass
-        accepted = broker.audit.recent[-1]
+        accepted = (await recent(broker))[-1]
         decision = await refused(broker, authority.context())
         for result, rule in (("accepted", accepted.rule), ("refused", decision.rule)):
             labels = {"identity": "broker.example.net", "result": result, "rule": rule}

@@ -31,6 +31,7 @@ from support.minting import (
     server,
 )
 from support.nats_socket import ClosedError, Wire, signature, wire
+from support.settled import recent
 from support.testbed import Authority, configuration, free_port
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -71,7 +72,7 @@ async def refused(
     async with wire(port or broker.ports.client, context) as peer:
         with pytest.raises(ClosedError, match="Authorization Violation"):
             await peer.connect(**(presenting(text, peer.nonce) if text else {}), **fields)
-    decision = broker.audit.recent[-1]
+    decision = (await recent(broker))[-1]
     assert not decision.allowed
     return decision
 
@@ -91,7 +92,7 @@ async def test_unverified_clients_meet_each_other_and_nobody_else(tmp_path: Path
         secured = await stack.enter_async_context(joined(broker, authority.context()))
         clear = await stack.enter_async_context(joined(broker, None))
         fleet = await stack.enter_async_context(joined(broker, certified))
-        decisions = list(broker.audit.recent)
+        decisions = list(await recent(broker))
         for peer in (secured, clear, fleet):
             assert not await peer.subscribe([">"])
         assert [(each.account, each.method) for each in decisions] == [
@@ -119,15 +120,15 @@ async def test_bad_credentials_are_never_taken_for_none(tmp_path: Path, authorit
         # On clear text even a good token is refused: ignoring it would hide that it was shown to the whole network.
         assert (await refused(broker, None, good)).rule == "tls-required"
         assert (await refused(broker, None, user="bob")).rule == "tls-required"
-        decided = len(broker.audit.recent)
+        decided = len(await recent(broker))
         with pytest.raises((ClosedError, OSError)):
             async with joined(broker, foreign):
                 pass
-        assert len(broker.audit.recent) == decided
+        assert len(await recent(broker)) == decided
         leafnode = await refused(broker, secured, port=broker.ports.leafnode)
         assert (leafnode.kind, leafnode.rule) == ("leafnode", "certificate-required")
         async with joined(broker, secured, good):
-            assert broker.audit.recent[-1].account == "choria"
+            assert (await recent(broker))[-1].account == "choria"
 
 
 async def test_clear_text_is_for_unverified_clients_only_where_that_is_set(
@@ -153,7 +154,7 @@ async def test_a_broker_in_clear_text_for_development(
         async with joined(broker, None) as one, joined(broker, None) as two:
             assert not await two.subscribe([">"])
             assert len(await reach(one, two, "hello")) == 5
-            assert broker.audit.recent[-1].account == "choria"
+            assert (await recent(broker))[-1].account == "choria"
         assert (await refused(broker, None, token(client()))).rule == "certificate-required"
     assert any("unverified_account" in record.getMessage() for record in caplog.records)
 
@@ -230,7 +231,7 @@ async def test_vectors_of_unverified_clients(tmp_path: Path, authority: Authorit
             expected = vector["expect"].get("account", "EDGE" if vector["id"] in NOT_SEEN else "")
             assert allowed is bool(expected), vector["id"]
             if asked:
-                assert broker.audit.recent[-1].account == expected
+                assert (await recent(broker))[-1].account == expected
 
 
 ORGANIZATIONS: dict[str, str] = {
@@ -257,7 +258,7 @@ async def test_organizations_with_equal_subjects_never_see_each_other(tmp_path: 
         peers = {}
         for name, text in TOKENS.items():
             peers[name] = [await stack.enter_async_context(joined(broker, context, text)) for _ in range(2)]
-            assert broker.audit.recent[-1].account == ("choria" if name == "choria" else name.upper())
+            assert (await recent(broker))[-1].account == ("choria" if name == "choria" else name.upper())
             assert not await peers[name][1].subscribe([">"])
         for name, (sender, receiver) in peers.items():
             assert len(await reach(sender, receiver, f"of {name}")) == 5
@@ -343,7 +344,7 @@ async def test_where_only_clients_with_tokens_get_in(
         assert not broker.is_verified_tls
         for context in (bare, certified, foreign):
             async with joined(broker, context, token(client())) as peer:
-                assert broker.audit.recent[-1].rule == "client-token"
+                assert (await recent(broker))[-1].rule == "client-token"
                 assert await peer.publish(["mcollective.node.n1"], "not in the token") == {"mcollective.node.n1"}
             decision = await refused(broker, context)
             # Nobody was asked for a certificate, so none was seen.
@@ -371,9 +372,9 @@ async def test_provisioning_stays_as_configured_where_only_tokens_count(tmp_path
         wire(broker.ports.client, authority.context()) as node,
         joined(broker, authority.context(), permitted, **login) as provisioner,
     ):
-        assert broker.audit.recent[-1].account == "provisioning"
+        assert (await recent(broker))[-1].account == "provisioning"
         await node.connect(auth_token=token(provisioning(ou="choria")))
-        assert broker.audit.recent[-1].account == "provisioning"
+        assert (await recent(broker))[-1].account == "provisioning"
         assert not await provisioner.subscribe(["provisioning.registration.>"])
         assert not await node.publish(["provisioning.registration.x"], "here I am")
         await provisioner.flush()

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from support.nats_socket import ClosedError, wire
+from support.settled import recent
 from support.testbed import Authority, configuration
 
 ISSUER: dict[str, Any] = {
@@ -49,15 +50,15 @@ async def test_lines_status_and_explain_tell_certificates_without_a_common_name_
                     await peer.connect()
             except ClosedError:
                 assert line == "Connection refused"
-            decision = broker.audit.recent[-1]
+            decision = (await recent(broker))[-1]
             assert (decision.common_name, decision.serial, decision.fingerprint) == ("", *expected.values())
             offline = CliRunner().invoke(
                 main, ["explain", "--config", str(config), "--certificate", str(tmp_path / f"{name}.pem"), "--json"]
             )
             shown = json.loads(offline.stdout)["connection"]
             assert {key: shown[key] for key in expected} == expected
-        recent = broker._reporter.status().recent
-        assert [{"serial": each.serial, "fingerprint": each.fingerprint} for each in reversed(recent)] == told
+        shown_there = broker._reporter.status().recent
+        assert [{"serial": each.serial, "fingerprint": each.fingerprint} for each in reversed(shown_there)] == told
     lines = [record.__dict__ for record in caplog.records if record.getMessage() == line]
     assert [{key: each[key] for key in told[0]} for each in lines] == told
     assert not any("cn" in each for each in lines)

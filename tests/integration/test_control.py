@@ -34,6 +34,7 @@ from support.command import started
 from support.minting import HOLDER, ORGANIZATION, encoded, hex_of, mint
 from support.minting import client as client_claims
 from support.nats_socket import ClosedError, wire
+from support.settled import recent
 from support.testbed import Authority, client, configuration
 
 STATUS = Status(
@@ -495,11 +496,11 @@ async def test_a_running_broker_explains_a_decision(tmp_path: Path, authority: A
     async with NetworkBroker.from_file(config) as broker:
         async with wire(broker.ports.client, authority.context()) as peer:
             await peer.connect(auth_token=token, sig=encoded(HOLDER.sign(peer.nonce.encode())))
-        accepted = broker.audit.recent[-1].connection_id
+        accepted = (await recent(broker))[-1].connection_id
         async with wire(broker.ports.client, authority.context()) as stranger:
             with pytest.raises(ClosedError):
                 await stranger.connect(auth_token=token)
-        refused = broker.audit.recent[-1].connection_id
+        refused = (await recent(broker))[-1].connection_id
 
         result = await run(*explain, str(accepted), "--publish", "c.node.n1", "--json")
         document: dict[str, Any] = json.loads(result.stdout)

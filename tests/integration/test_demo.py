@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from choria_broker.demo import CLIENT, lay_out
+from support.settled import recent
 from support.testbed import client, free_port
 
 
@@ -42,4 +43,4 @@ async def test_strict_programs_accept_its_certificates(tmp_path: Path) -> None:
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     context.load_cert_chain(demo.client_certificate, demo.client_key)
     async with NetworkBroker.from_file(demo.config) as broker, client(broker, context):
-        assert broker.audit.recent[-1].common_name == CLIENT
+        assert (await recent(broker))[-1].common_name == CLIENT

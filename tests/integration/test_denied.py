@@ -20,6 +20,7 @@ from support.minting import HOLDER, ORGANIZATION, hex_of, mint, proof
 from support.minting import client as client_claims
 from support.minting import provisioning as provisioning_claims
 from support.nats_socket import ClosedError, Wire, wire
+from support.settled import recent
 from support.testbed import Authority, client, configuration
 from support.topology import logged
 
@@ -72,7 +73,7 @@ async def test_a_denied_subject_says_who_what_is_lacking_and_how_often(
                 await asyncio.sleep(0.01)
             status = (await command("status", "--config", config)).stdout
             assert "may not publish to mcollective.node.web3 (needs fleet_management): 3 times" in status
-            cid = broker.audit.recent[-1].connection_id
+            cid = (await recent(broker))[-1].connection_id
             ask = ("explain", "--config", config, "--connection", str(cid), "--publish", "mcollective.node.web1")
             explained = await command(*ask)
             assert explained.exit_code == 1
@@ -132,7 +133,7 @@ async def test_a_waiting_node_says_what_it_claims_to_be(
     async with running(tmp_path, authority, network__provisioning__client_password="s3cret") as broker:
         async with wire(broker.ports.client, authority.context()) as peer:
             await peer.connect(auth_token=token(provisioning_claims()), name="web7.example.net")
-        decision = broker.audit.recent[-1]
+        decision = (await recent(broker))[-1]
         assert decision.rule == "provisionee"
         assert "it claims to be 'web7.example.net'" in decision.reason
     assert "web7.example.net" in str(fields(caplog, "Connection accepted")[-1]["claimed"])

@@ -18,6 +18,7 @@ from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from support.minting import HOLDER, ORGANIZATION, STRANGER, client, encoded, hex_of, mint, server
 from support.nats_socket import ClosedError, wire
+from support.settled import recent
 from support.testbed import Authority, configuration
 
 ALWAYS = {"iat": 1_700_000_000, "nbf": 1_700_000_000, "exp": 4_102_444_800}
@@ -244,7 +245,7 @@ async def test_its_answers_are_the_engines(tmp_path: Path, authority: Authority,
         await peer.connect(auth_token=mint(claims), sig=encoded(HOLDER.sign(peer.nonce.encode())))
         assert await peer.publish(PUBLISH, "x") == refused["publish"]
         assert await peer.subscribe(SUBSCRIBE) == refused["subscribe"]
-        assert document["verdict"]["rule"] == broker.audit.recent[-1].rule
+        assert document["verdict"]["rule"] == (await recent(broker))[-1].rule
 
 
 async def test_what_is_granted_is_heard_and_no_more(tmp_path: Path, authority: Authority) -> None:

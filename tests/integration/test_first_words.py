@@ -16,6 +16,7 @@ from choria_broker.broker import NetworkBroker
 from support.minting import HOLDER, ORGANIZATION, STRANGER, hex_of, mint, proof
 from support.minting import client as client_claims
 from support.nats_socket import ClosedError, wire
+from support.settled import recent
 from support.testbed import Authority, configuration
 from support.topology import broker, logged, nodes, peers
 
@@ -43,7 +44,7 @@ async def refused(running: NetworkBroker, authority: Authority, **fields: Any) -
         sent = {name: value(peer.nonce) if callable(value) else value for name, value in fields.items()}
         with pytest.raises(ClosedError):
             await peer.connect(**sent)
-    decision = running.audit.recent[-1]
+    decision = (await recent(running))[-1]
     assert not decision.allowed
     return {"rule": decision.rule, "reason": decision.reason, "remedy": decision.remedy}
 

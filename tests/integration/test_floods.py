@@ -16,6 +16,7 @@ from support import flooding
 from support.command import started
 from support.flooding import flood, line, median_login, stranger
 from support.nats_socket import ClosedError, wire
+from support.settled import recent
 from support.testbed import Authority, configuration, free_port
 
 SECONDS = float(os.environ.get("FLOOD_SECONDS", "0.5"))
@@ -96,7 +97,7 @@ async def test_a_connect_that_is_too_large_is_refused_by_the_engine_and_told(
                 labels = {"identity": broker.settings.identity, "cause": "too_large"}
                 counted = broker.registry.get_sample_value("choria_broker_engine_refusals_total", labels) or 0.0
                 await asyncio.sleep(0.01)
-        assert not [each for each in broker.audit.recent if each.kind == "leafnode"]
+        assert not [each for each in (await recent(broker)) if each.kind == "leafnode"]
     told = [each for each in caplog.records if each.getMessage() == "Connection refused by the engine"]
     assert [each.__dict__["cause"] for each in told] == ["too_large"] * 5
     assert not [each for each in caplog.records if len(str(each.__dict__)) > 20_000]
@@ -115,5 +116,5 @@ async def test_the_token_of_a_leafnode_is_not_read(
         async with wire(port, context) as connection:
             with pytest.raises(ClosedError, match="Authorization Violation"):
                 await connection.connect(**fields())
-        (decision,) = [each for each in broker.audit.recent if each.kind == "leafnode"]
+        (decision,) = [each for each in (await recent(broker)) if each.kind == "leafnode"]
     assert decision.rule in ("token-kind", "provisioner-disabled")

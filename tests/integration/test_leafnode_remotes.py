@@ -17,6 +17,7 @@ from support.leaflinks import ears, hub, meet, remote, say, spoke
 from support.minting import HOLDER, ORGANIZATION, hex_of, mint, proof
 from support.minting import client as claims
 from support.nats_socket import wire
+from support.settled import recent
 from support.testbed import Authority, client, free_port
 from support.topology import Node, Setting, configure, leafnodes, page
 
@@ -66,7 +67,7 @@ async def test_a_remote_of_an_organizations_account(tmp_path: Path, authority: A
         client(above, context) as bob,
         client(below, context, **token_login()) as acme,
     ):
-        assert below.audit.recent[-1].account == "ACME"
+        assert (await recent(below))[-1].account == "ACME"
         fleet = await below.connect()
         await reaches_only(bob, acme, fleet)
         (link,) = (await page(site, "/leafz"))["leafs"]
@@ -174,7 +175,7 @@ async def test_leafnodes_over_websockets(tmp_path: Path, authority: Authority, s
     context = authority.context(authority.issue("bob.mcollective"))
     async with above, below, client(above, context) as here, client(below, context) as there:
         await meet(here, there)
-        (decision,) = [each for each in above.audit.recent if each.kind == "leafnode"]
+        (decision,) = [each for each in (await recent(above)) if each.kind == "leafnode"]
         assert (decision.tls, decision.account, decision.common_name) == ("mtls", "choria", SITE)
 
 
@@ -233,5 +234,5 @@ async def test_tls_of_a_remote(tmp_path: Path, authority: Authority, settings: F
     context = authority.context(authority.issue("bob.mcollective"))
     async with above, below, client(above, context) as here, client(below, context) as there:
         await meet(here, there)
-        (decision,) = [each for each in above.audit.recent if each.kind == "leafnode"]
+        (decision,) = [each for each in (await recent(above)) if each.kind == "leafnode"]
         assert (decision.tls, decision.common_name) == ("mtls", name)

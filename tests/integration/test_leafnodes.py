@@ -15,6 +15,7 @@ from support.leaflinks import ears, hub, meet, remote, say, spoke
 from support.minting import ORGANIZATION, hex_of, mint
 from support.minting import client as claims
 from support.nats_socket import ClosedError, wire
+from support.settled import recent
 from support.testbed import Authority, client, settled
 from support.topology import Node, Setting, formed, leafnodes, logged, page, peers
 
@@ -54,7 +55,7 @@ async def test_requests_cross_both_ways_and_both_sides_verify(tmp_path: Path, au
         assert (await there.request("mcollective.node.node2.example.net", b"ping", timeout=5)).data == (
             b"from headquarters"
         )
-        (decision,) = [each for each in above.audit.recent if each.kind == "leafnode"]
+        (decision,) = [each for each in (await recent(above)) if each.kind == "leafnode"]
         assert (decision.rule, decision.account, decision.tls, decision.common_name) == ("mtls", "choria", "mtls", SITE)
         (link,) = (await page(site, "/leafz"))["leafs"]
         assert link["account"] == "choria"
@@ -97,7 +98,7 @@ async def test_leafnodes_without_a_certificate_of_the_ca_are_refused(
     below = spoke(tmp_path, authority, site, **remote("HQ", hq.leafnode, **settings(tmp_path, authority)))
     async with above, below:
         await logged(caplog, *texts)
-        assert [each.rule for each in above.audit.recent if each.kind == "leafnode"][:1] == ([rule] if rule else [])
+        assert [each.rule for each in (await recent(above)) if each.kind == "leafnode"][:1] == ([rule] if rule else [])
         for node in (hq, site):
             assert (await page(node, "/leafz"))["leafnodes"] == 0
 
@@ -133,11 +134,11 @@ async def test_a_leafnode_with_a_token_or_a_foreign_certificate_is_refused(
         with pytest.raises((ClosedError, OSError)):
             async with wire(hq.leafnode, insisting) as peer:
                 await peer.connect()
-        assert not above.audit.recent
+        assert not (await recent(above))
         async with wire(hq.leafnode, own) as peer:
             with pytest.raises(ClosedError, match="Authorization Violation"):
                 await peer.connect(auth_token=mint(claims()))
-        assert above.audit.recent[-1].rule == "token-kind"
+        assert (await recent(above))[-1].rule == "token-kind"
 
 
 ISSUER: dict[str, Setting] = {
@@ -164,7 +165,7 @@ async def test_hubs_that_take_no_leafnodes(
     below = spoke(tmp_path, authority, site, **remote("HQ", hq.leafnode))
     async with hub(tmp_path, authority, hq, **settings) as above, below:
         await logged(caplog, "Leafnode Error 'Authorization Violation'")
-        assert above.audit.recent[0].rule == rule
+        assert (await recent(above))[0].rule == rule
         assert (await page(hq, "/leafz"))["leafnodes"] == 0
 
 
@@ -197,7 +198,7 @@ async def test_what_leafnodes_carry(
     below = spoke(tmp_path, authority, site, **remote("HQ", hq.leafnode))
     async with both(authority, above, below) as (_, there):
         here = await above.connect()
-        assert [each.rule for each in above.audit.recent if each.kind == "leafnode"] == [rule]
+        assert [each.rule for each in (await recent(above)) if each.kind == "leafnode"] == [rule]
         await meet(here, there)
         at_hub, at_site = await ears(here, *SUBJECTS), await ears(there, *SUBJECTS)
         await meet(here, there)

@@ -13,6 +13,7 @@ from choria_broker.config.load import load
 from choria_broker.config.surroundings.facts import Overrides
 from support.leaflinks import ears, hub, meet, remote, say, spoke
 from support.nats_server import OperatorHub, plain, stock, tls_block
+from support.settled import recent
 from support.testbed import Authority, Identity, client, free_port
 from support.topology import Node, configure, leafnodes, logged
 
@@ -43,7 +44,7 @@ async def test_a_stock_server_joins_with_a_certificate(tmp_path: Path, authority
         await meet(here, there)
         assert await at_hub.of("up") == set(SUBJECTS)
         assert await at_leaf.of("down") == set(SUBJECTS)
-        (decision,) = [each for each in above.audit.recent if each.kind == "leafnode"]
+        (decision,) = [each for each in (await recent(above)) if each.kind == "leafnode"]
         assert (decision.account, decision.common_name) == ("choria", "leaf.example.net")
 
 
@@ -74,7 +75,7 @@ async def test_a_stock_server_without_a_certificate_does_not_join(tmp_path: Path
         stock(tmp_path / "leaf", leaf(authority, hq, free_port(), None)) as server,
     ):
         await server.logs("Leafnode Error 'Authorization Violation'")
-        assert above.audit.recent[-1].rule == "certificate-required"
+        assert (await recent(above))[-1].rule == "certificate-required"
         await leafnodes(hq, 0)
 
 

@@ -28,6 +28,7 @@ from support.minting import (
     server,
 )
 from support.nats_socket import ClosedError, wire
+from support.settled import recent
 from support.testbed import Authority, configuration, engine_pages, free_port
 
 ALWAYS = {"iat": 1_700_000_000, "nbf": 1_700_000_000, "exp": 4_102_444_800}
@@ -97,7 +98,7 @@ async def commands(config: Path, broker: NetworkBroker, tmp_path: Path) -> str:
         runs += [(("explain", "--token", token), None), (("explain", "--token", "-", "--json"), token)]
     for word in PASSWORDS:
         runs.append((("explain", "--user", "system", "--tls", "mtls", "--password-stdin"), word))
-    for decision in list(broker.audit.recent)[::20]:
+    for decision in list(await recent(broker))[::20]:
         runs.append((("explain", "--connection", str(decision.connection_id), "--json"), None))
     written = []
     for arguments, given in runs:

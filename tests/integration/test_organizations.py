@@ -27,6 +27,7 @@ from support.minting import client as client_claims
 from support.minting import provisioning as provisioning_claims
 from support.minting import server as server_claims
 from support.nats_socket import ClosedError, Wire, wire
+from support.settled import recent
 from support.streaming import ask, kept
 from support.testbed import Authority, client, configuration, free_port, settled
 
@@ -92,12 +93,12 @@ async def test_people_and_nodes_of_two_organizations_with_the_same_names_never_m
         people = {}
         for organization in KEYS:
             serving = await stack.enter_async_context(client(broker, context, **login(node(organization))))
-            assert broker.audit.recent[-1].rule == "server-token"
+            assert (await recent(broker))[-1].rule == "server-token"
             await serve(serving, organization)
             await serving.flush()
             token = person(organization, fleet_management=True)
             people[organization] = await stack.enter_async_context(client(broker, context, **login(token)))
-            decision = broker.audit.recent[-1]
+            decision = (await recent(broker))[-1]
             assert decision.account == ("choria" if organization == "choria" else organization.upper())
         for organization, asking in people.items():
             inbox = f"fleet.reply.{md5('up=alice')}.1"
@@ -230,7 +231,7 @@ async def test_what_has_no_token_stays_in_the_common_account(tmp_path: Path, aut
     ):
         inside = await broker.connect()
         try:
-            decisions = [(decision.method, decision.account) for decision in broker.audit.recent]
+            decisions = [(decision.method, decision.account) for decision in (await recent(broker))]
             assert decisions == [("mtls", "choria"), ("token", "ACME"), ("in_process", "choria")]
             heard = {name: await each.subscribe(">") for name, each in {"bob": certified, "acme": acme}.items()}
             await settled(certified)
@@ -254,7 +255,7 @@ async def test_a_leafnode_stays_in_the_common_account(tmp_path: Path, authority:
     async with NetworkBroker.from_file(configuration(tmp_path, authority, **settings)) as broker:
         async with wire(broker.ports.leafnode, site) as peer:
             await peer.connect(name="site", lang="")  # Only clients name their language.
-        (decision,) = broker.audit.recent
+        (decision,) = await recent(broker)
         assert (decision.kind, decision.account) == ("leafnode", "choria")
 
 
@@ -278,7 +279,7 @@ async def test_organizations_do_not_meet_in_the_accounts_that_all_share(tmp_path
                 with contextlib.suppress(ClosedError):
                     async with wire(broker.ports.client, context) as peer:
                         await peer.connect(auth_token=token, sig=proof(HOLDER, peer.nonce), **user)
-                seen.append((broker.audit.recent[-1].rule, broker.audit.recent[-1].account))
+                seen.append(((await recent(broker))[-1].rule, (await recent(broker))[-1].account))
     assert seen == [
         ("provisionee", "provisioning"),
         ("provisioner", "provisioning"),

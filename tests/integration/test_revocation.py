@@ -28,6 +28,7 @@ from support.leaflinks import remote, spoke
 from support.minting import ORGANIZATION, hex_of, ksuid, mint, proof
 from support.minting import client as claims
 from support.revoking import RevokingAuthority, crl
+from support.settled import recent
 from support.testbed import Identity, client, configuration, free_port, gone, settled
 from support.topology import Node, broker, gateways, joined, leafnodes, linked, peers, shows
 from support.websockets import websocket_client
@@ -93,7 +94,7 @@ async def test_certificates_on_every_listener_of_clients(tmp_path: Path, key_typ
         assert one.reloads.latest.ended == 3
         assert time.monotonic() - began < DEADLINE
         await refused(hq.client, authority.context(bad))
-        decision = next(each for each in reversed(one.audit.recent) if each.common_name == "bad.example.net")
+        decision = next(each for each in reversed(await recent(one)) if each.common_name == "bad.example.net")
         assert decision.rule == "revoked-certificate"
         assert str(authority.crl) in decision.remedy
         with pytest.raises((nats.errors.Error, OSError)):
@@ -212,7 +213,7 @@ async def test_the_command_revokes_and_says_whom_it_hits(tmp_path: Path, caplog:
         await gone(first)
         await refused(one.ports.client, authority.context(bob))
         assert last_rule(one) == "revoked-identity"
-        assert f"See {file}:1. " in one.audit.recent[-1].remedy
+        assert f"See {file}:1. " in (await recent(one))[-1].remedy
         await settled(second)
 
         status = (await asyncio.to_thread(command, "status", "--config", path)).output

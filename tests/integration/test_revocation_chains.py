@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from support.revoking import RevokingAuthority, crl, serial_of
+from support.settled import recent
 from support.stores import copy_of_nscs, credentials
 from support.testbed import Identity, client, configuration, gone, settled
 
@@ -70,7 +71,7 @@ async def out(one: NetworkBroker, root: RevokingAuthority, identity: Identity) -
     with pytest.raises((nats.errors.Error, OSError)):
         async with client(one, root.context(identity)):
             pass
-    return one.audit.recent[-1].rule
+    return (await recent(one))[-1].rule
 
 
 async def only_one_gets_in(path: Path, root: RevokingAuthority, bad: Identity, good: Identity) -> None:

@@ -21,6 +21,7 @@ from support.minting import ORGANIZATION, STRANGER, hex_of, mint
 from support.minting import client as claims
 from support.nats_server import OperatorHub
 from support.nats_socket import ClosedError, Wire, wire
+from support.settled import recent
 from support.testbed import Authority, client, settled
 from support.topology import Node, Setting, configure
 
@@ -52,7 +53,7 @@ async def carried_for(secured: Client, outsiders: list[Client], broker: NetworkB
     inside = await broker.connect()
     try:
         async with client(broker, None) as guide, bare(broker, context) as hidden, bare(broker, None) as clear:
-            assert [(each.account, each.tls) for each in list(broker.audit.recent)[-3:]] == [
+            assert [(each.account, each.tls) for each in list(await recent(broker))[-3:]] == [
                 ("EDGE", "none"),
                 ("EDGE", "anon"),
                 ("EDGE", "none"),
@@ -148,18 +149,18 @@ async def test_who_presents_something_bad_is_refused_at_the_edge(tmp_path: Path,
         async with wire(broker.ports.client, context) as peer:
             with pytest.raises(ClosedError):
                 await peer.connect(**fields)
-        return broker.audit.recent[-1].rule
+        return (await recent(broker))[-1].rule
 
     async with hub(tmp_path, authority, hq), edge(tmp_path, authority, node, hq.leafnode) as broker:
         assert await refused(authority.context(), auth_token="nonsense") == "token-malformed"
         assert await refused(authority.context(), auth_token=mint(claims(), STRANGER)) == "token-signature"
         assert await refused(authority.context(), user="bob") == "certificate-required"
         assert await refused(None, auth_token=mint(claims())) == "tls-required"
-        decided = len(broker.audit.recent)
+        decided = len(await recent(broker))
         with pytest.raises((ClosedError, OSError)):
             async with bare(broker, authority.context(foreign)):
                 pass
-        assert len(broker.audit.recent) == decided
+        assert len(await recent(broker)) == decided
 
 
 async def test_the_program_says_that_it_lets_them_in(tmp_path: Path, authority: Authority) -> None:

@@ -23,6 +23,7 @@ from choria_broker.access.decision import decide
 from choria_broker.broker import NetworkBroker
 from choria_broker.config.surroundings.facts import Overrides
 from support.nats_socket import ClosedError, Wire, signature, wire
+from support.settled import recent
 from support.testbed import Authority, bridge, configuration, engine_pages
 from support.vector_cases import BY_NAME, NOW
 
@@ -329,16 +330,16 @@ def test_all_vectors_are_there_and_exceptions_are_told(capsys: pytest.CaptureFix
 @cases(REFUSED)
 @pytest.mark.asyncio(loop_scope="module")
 async def test_refused(live: Live, vector: Vector) -> None:
-    decided = len(live.broker.audit.recent)
+    decided = len(await recent(live.broker))
     async with open_wire(live, vector) as peer:
         with pytest.raises(ClosedError) as told:
             await log_in(live, vector, peer)
     if vector.name in NOT_ASKED:
-        assert len(live.broker.audit.recent) == decided
+        assert len(await recent(live.broker)) == decided
         return
     assert str(told.value) == "Authorization Violation"
-    decision = live.broker.audit.recent[-1]
-    assert len(live.broker.audit.recent) == decided + 1
+    decision = (await recent(live.broker))[-1]
+    assert len(await recent(live.broker)) == decided + 1
     assert (decision.allowed, decision.address) == (False, loopback(vector.connection["remote_ip"]))
     pure = BY_NAME[vector.name]
     assert decision.rule == decide(pure.request, pure.policy, NOW).rule

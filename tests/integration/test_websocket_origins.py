@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.config.surroundings.facts import Overrides
+from support.settled import recent
 from support.testbed import IDENTITY, Authority
 from support.websockets import broker_with_websockets, websocket_wire
 
@@ -66,10 +67,10 @@ async def test_a_certificate_in_a_browser_is_not_lent_to_pages_of_others(tmp_pat
         with pytest.raises(aiohttp.WSServerHandshakeError):
             async with websocket_wire(port, bob, Origin="https://elsewhere.example.net"):
                 pass
-        assert not broker.audit.recent
+        assert not (await recent(broker))
         async with websocket_wire(port, bob, Origin=f"https://127.0.0.1:{port}") as peer:
             await peer.connect()
-            assert broker.audit.recent[-1].rule == "mtls"
+            assert (await recent(broker))[-1].rule == "mtls"
 
 
 async def test_named_sites_get_in_besides(tmp_path: Path, authority: Authority) -> None:

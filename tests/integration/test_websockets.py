@@ -22,6 +22,7 @@ from choria_broker.settings.finding_codes import Severity
 from support.minting import HOLDER, STRANGER, mint, proof
 from support.minting import client as client_claims
 from support.nats_socket import ClosedError
+from support.settled import recent
 from support.testbed import (
     Authority,
     client,
@@ -63,7 +64,7 @@ async def test_a_websocket_client_with_a_certificate_meets_the_fleet(tmp_path: P
     broker, port = broker_with_websockets(tmp_path, authority)
     bob = authority.context(authority.issue("bob.mcollective"))
     async with broker, websocket_client(port, bob) as one:
-        decision = broker.audit.recent[-1]
+        decision = (await recent(broker))[-1]
         assert (decision.rule, decision.account, decision.tls) == ("mtls", "choria", "mtls")
         assert (decision.common_name, decision.address) == ("bob.mcollective", "127.0.0.1")
         async with client(broker, bob) as plain:
@@ -74,7 +75,7 @@ async def test_a_websocket_client_with_a_token_meets_the_fleet(tmp_path: Path, a
     broker, port = broker_with_websockets(tmp_path, authority, **ISSUER)
     login: dict[str, Any] = {"token": token(), "signature_cb": lambda nonce: proof(HOLDER, nonce).encode()}
     async with broker, websocket_client(port, authority.context(), **login) as one:
-        decision = broker.audit.recent[-1]
+        decision = (await recent(broker))[-1]
         assert (decision.rule, decision.account, decision.tls) == ("client-token", "choria", "anon")
         async with client(broker, authority.context(), **login) as plain:
             await meet(one, plain)
@@ -92,7 +93,7 @@ async def test_tokens_are_held_to_the_same_rules(tmp_path: Path, authority: Auth
             async with websocket_wire(port, authority.context()) as peer:
                 with pytest.raises(ClosedError, match="Authorization Violation"):
                     await peer.connect(**fields)
-            assert broker.audit.recent[-1].rule == rule
+            assert (await recent(broker))[-1].rule == rule
 
 
 async def test_a_websocket_client_that_presents_nothing_is_refused(tmp_path: Path, authority: Authority) -> None:
@@ -101,7 +102,7 @@ async def test_a_websocket_client_that_presents_nothing_is_refused(tmp_path: Pat
         with pytest.raises(nats.errors.Error, match="Authorization Violation"):
             async with websocket_client(port, authority.context()):
                 pass
-        assert broker.audit.recent[-1].rule == "certificate-required"
+        assert (await recent(broker))[-1].rule == "certificate-required"
 
 
 async def test_a_certificate_of_a_foreign_ca_does_not_get_as_far_as_a_websocket(
@@ -113,7 +114,7 @@ async def test_a_certificate_of_a_foreign_ca_does_not_get_as_far_as_a_websocket(
         with pytest.raises((aiohttp.ClientError, OSError)):
             async with websocket_wire(port, mallory):
                 pass
-        assert not broker.audit.recent
+        assert not (await recent(broker))
 
 
 async def test_clear_websockets_are_for_unverified_clients_of_a_broker_without_tls(
@@ -121,12 +122,12 @@ async def test_clear_websockets_are_for_unverified_clients_of_a_broker_without_t
 ) -> None:
     broker, port = broker_with_websockets(tmp_path, authority, Overrides(disable_tls=True), **EDGE)
     async with broker, websocket_client(port, None) as one, client(broker, None) as plain:
-        assert [decision.account for decision in broker.audit.recent] == ["EDGE", "EDGE"]
+        assert [decision.account for decision in (await recent(broker))] == ["EDGE", "EDGE"]
         await meet(one, plain)
         async with websocket_wire(port, None) as peer:
             with pytest.raises(ClosedError):
                 await peer.connect(auth_token=token(), sig=proof(HOLDER, peer.nonce))
-        assert not broker.audit.recent[-1].allowed
+        assert not (await recent(broker))[-1].allowed
 
 
 async def test_a_broker_without_tls_lets_no_websocket_client_in_by_itself(tmp_path: Path, authority: Authority) -> None:
@@ -135,7 +136,7 @@ async def test_a_broker_without_tls_lets_no_websocket_client_in_by_itself(tmp_pa
         with pytest.raises(nats.errors.Error, match="Authorization Violation"):
             async with websocket_client(port, None):
                 pass
-        assert broker.audit.recent[-1].rule == "certificate-required"
+        assert (await recent(broker))[-1].rule == "certificate-required"
 
 
 async def test_where_clear_text_is_let_in_websockets_have_tls_all_the_same(
@@ -147,7 +148,7 @@ async def test_where_clear_text_is_let_in_websockets_have_tls_all_the_same(
             async with websocket_wire(port, None):
                 pass
         async with websocket_client(port, authority.context()) as one:
-            assert broker.audit.recent[-1].account == "EDGE"
+            assert (await recent(broker))[-1].account == "EDGE"
             await meet(one, plain)
 
 
@@ -156,7 +157,7 @@ async def test_the_listener_takes_ipv6(tmp_path: Path, authority: Authority) -> 
     broker, port = broker_with_websockets(tmp_path, authority, network__listen_address="::1")
     async with broker, websocket_wire(port, bob, host="[::1]") as peer:
         await peer.connect()
-        assert (broker.audit.recent[-1].rule, broker.audit.recent[-1].address) == ("mtls", "::1")
+        assert ((await recent(broker))[-1].rule, (await recent(broker))[-1].address) == ("mtls", "::1")
 
 
 async def test_an_address_in_a_header_is_not_believed(tmp_path: Path, authority: Authority) -> None:
@@ -165,7 +166,7 @@ async def test_an_address_in_a_header_is_not_believed(tmp_path: Path, authority:
     broker, port = broker_with_websockets(tmp_path, authority, network__client_hosts="192.0.2.0/24")
     async with broker, websocket_wire(port, bob, X_Forwarded_For="192.0.2.1") as peer:
         await peer.connect()
-        assert broker.audit.recent[-1].address == "127.0.0.1"
+        assert (await recent(broker))[-1].address == "127.0.0.1"
         assert await peer.publish(["mcollective.node.n1"], "x") == {"mcollective.node.n1"}
 
 
@@ -239,7 +240,7 @@ async def test_what_is_no_websocket_gets_an_orderly_answer(tmp_path: Path, autho
         # Every other path is as good as any.
         async with websocket_wire(port, bob, path="/some/where") as peer:
             await peer.connect()
-        assert [decision.rule for decision in broker.audit.recent] == ["mtls"]
+        assert [decision.rule for decision in (await recent(broker))] == ["mtls"]
 
 
 @pytest.mark.parametrize(

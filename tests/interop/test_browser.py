@@ -28,6 +28,7 @@ from nats.aio.subscription import Subscription
 from choria_broker.broker import NetworkBroker
 from support.minting import ORGANIZATION, hex_of, mint
 from support.minting import client as client_claims
+from support.settled import recent
 from support.testbed import IDENTITY, Authority, client, configuration, free_port, settled
 
 PAGE = Path(__file__).parent / "browser"
@@ -199,7 +200,7 @@ async def test_a_page_with_a_token_of_its_own_meets_the_fleet(
                 await heard(friend, site, arrivals)
         finally:
             await friend.close()
-        decision = next(each for each in broker.audit.recent if each.method != "in_process")
+        decision = next(each for each in (await recent(broker)) if each.method != "in_process")
         assert (decision.rule, decision.account, decision.tls) == ("client-token", "choria", "anon")
         assert decision.username == "up=alice"
 
@@ -214,7 +215,7 @@ async def test_a_page_has_to_knock_where_certificates_are_asked_for(
         browsing(chromium, tmp_path, site.url, certificate(tmp_path)),
     ):
         assert (await site.told.get())["error"]
-        assert not broker.audit.recent
+        assert not (await recent(broker))
 
 
 async def test_a_page_need_not_knock_where_only_tokens_count(
@@ -242,7 +243,7 @@ async def test_a_page_with_a_token_of_somebody_else_is_refused(
     ):
         told = await site.told.get()
         assert "AUTHORIZATION_VIOLATION" in told["code"]
-        assert broker.audit.recent[-1].rule == "token-nonce"
+        assert (await recent(broker))[-1].rule == "token-nonce"
 
 
 async def test_a_page_of_a_site_that_is_not_named_is_refused(
@@ -257,7 +258,7 @@ async def test_a_page_of_a_site_that_is_not_named_is_refused(
         browsing(chromium, tmp_path, site.url, certificate(tmp_path)),
     ):
         assert (await site.told.get())["error"]
-        assert not broker.audit.recent
+        assert not (await recent(broker))
 
 
 async def test_a_page_that_presents_nothing_is_kept_in_the_unverified_account(
@@ -272,7 +273,7 @@ async def test_a_page_that_presents_nothing_is_kept_in_the_unverified_account(
         browsing(chromium, tmp_path, site.url, certificate(tmp_path)),
     ):
         await heard(friend, site, arrivals)
-        assert {decision.account for decision in broker.audit.recent} == {"EDGE"}
+        assert {decision.account for decision in (await recent(broker))} == {"EDGE"}
 
 
 async def test_a_page_does_not_connect_to_a_broker_that_the_browser_does_not_trust(
@@ -285,7 +286,7 @@ async def test_a_page_does_not_connect_to_a_broker_that_the_browser_does_not_tru
         browsing(chromium, tmp_path, site.url, other.certificate),
     ):
         assert (await site.told.get())["error"]
-        assert not broker.audit.recent
+        assert not (await recent(broker))
 
 
 async def test_a_page_does_not_run_another_nats_js_than_the_pinned_one(
@@ -298,7 +299,7 @@ async def test_a_page_does_not_run_another_nats_js_than_the_pinned_one(
         browsing(chromium, tmp_path, site.url, certificate(tmp_path)),
     ):
         assert "dynamically imported module" in (await site.told.get())["error"]
-        assert not broker.audit.recent
+        assert not (await recent(broker))
 
 
 def certificate(tmp_path: Path) -> Path:

@@ -15,6 +15,7 @@ from nats.js.errors import NotFoundError
 from support.fleet import Fleet
 from support.leaflinks import hub, meet, remote, spoke
 from support.old_broker import answers_cross, old_broker
+from support.settled import recent
 from support.testbed import Authority
 from support.topology import Node, Setting, client_of
 
@@ -56,7 +57,7 @@ async def test_a_spoke_of_go_choria_at_a_hub_of_ours(tmp_path: Path, authority: 
         client_of(site, context) as there,
     ):
         await meet(here, there)
-        (decision,) = [each for each in above.audit.recent if each.kind == "leafnode"]
+        (decision,) = [each for each in (await recent(above)) if each.kind == "leafnode"]
         assert (decision.rule, decision.common_name) == ("mtls", SITE)
         await answers_cross(Fleet(choria, tmp_path, authority), hq, site)
 

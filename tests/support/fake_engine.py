@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Verdict
-from choria_broker.engine.events import Refusal, Versions
+from choria_broker.engine.events import Refusal, Told, Versions
 from choria_broker.engine.gate import frames
 from choria_broker.engine.gate.gate import Gate
 from choria_broker.errors import GateError
@@ -72,7 +72,9 @@ class Broker:
         self.refusals: list[Refusal] = []
         self.hellos: list[Versions] = []
         self.verdict = Verdict(allowed=True, rule="r", reason="", account="choria", username="bob")
-        self.gate = Gate(sock, HELLO, self._decide, self.refusals.append, self.hellos.append, clock=lambda: NOW)
+        self.admitted: list[int] = []
+        told = Told(self.refusals.append, self.admitted.extend, self.hellos.append)
+        self.gate = Gate(sock, HELLO, self._decide, told, clock=lambda: NOW)
 
     def _decide(self, request: ConnectRequest) -> Verdict:
         self.requests.append(request)

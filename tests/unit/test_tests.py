@@ -15,6 +15,7 @@ SOURCE = TESTS.parent / "src" / "choria_broker"
 FOLDERS = {folder.name for folder in TESTS.iterdir() if folder.is_dir()} - {"support"}
 
 TESTED_BY = {
+    "access/ways.py": "test_engine_handlers.py",
     # Parts of the decision: no one can be asked without the others.
     "access/case.py": "access/test_decision.py",
     "access/policy.py": "access/test_build.py",
@@ -82,6 +83,7 @@ OWN = {
     "access/test_client_tokens_only.py": "one setting, through the whole decision",
     "access/test_properties.py": "properties of all decisions",
     "access/test_revoked_decisions.py": "those who are revoked, through the whole decision",
+    "access/test_conditions.py": "two ways to decide, held together",
     "access/test_unverified.py": "one way in, through the whole decision",
     "access/test_vectors.py": "the vectors",
     "cli/test_commands.py": "which commands there are",

@@ -7,6 +7,8 @@ import hmac
 from collections.abc import Sequence
 from typing import TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from choria_broker.access import trust
 from choria_broker.access.policy import Policy
 from choria_broker.access.quoted import quoted
@@ -14,7 +16,8 @@ from choria_broker.access.request import ConnectionKind, ConnectRequest, TlsStat
 from choria_broker.access.rule_path import RulePath
 from choria_broker.access.rules import ORGANIZATION_APART, RULES, TOKEN_KIND, TOKEN_NONCE
 from choria_broker.access.verdict import Verdict
-from choria_broker.security.keys import VerificationKey, key_id
+from choria_broker.security.conditions import Conditions
+from choria_broker.security.keys import SIGNATURE_BYTES, SignatureCheck, VerificationKey, key_id
 from choria_broker.security.nonce import REMEDIES, proof_fault
 from choria_broker.security.tokens import (
     BY_NO_TRUSTED_KEY,
@@ -30,6 +33,9 @@ from choria_broker.settings.accounts import CHORIA_ACCOUNT
 
 _C = TypeVar("_C", bound=Claims)
 
+BY_TOKEN = "token"  # noqa: S105 - a word
+"""How clients and servers with tokens are recognised."""
+
 _UNREAD = Rejection(Fault.MALFORMED, "this kind of connection cannot use a token")
 
 
@@ -42,16 +48,20 @@ class Case:
         policy: what the broker was told.
         now: Unix seconds.
         trail: the rules looked at so far.
+        conditions: takes the checks of signatures that may be left open, None where none may.
         keys: with which the token was verified last.
         claims: of the token that is believed of this peer, None while none is.
+        proof: key with which the peer has to have signed the nonce, when that is left open.
     """
 
     request: ConnectRequest
     policy: Policy
     now: float
     trail: RulePath
+    conditions: Conditions | None = None
     keys: Sequence[VerificationKey] = ()
     claims: Claims | None = None
+    proof: bytes = b""
     _opened: Envelope | Rejection | None = None
 
     @property
@@ -81,12 +91,15 @@ class Case:
             self._opened = open_envelope(self.request.token) if self.reads_tokens else _UNREAD
         return self._opened
 
-    def verified(self, kind: type[_C], signers: Sequence[trust.SignerEntry]) -> _C | Rejection:
+    def verified(
+        self, kind: type[_C], signers: Sequence[trust.SignerEntry], alone: SignatureCheck | None = None
+    ) -> _C | Rejection:
         """Find out whether the token is a valid one of a kind.
 
         Args:
             kind: the kind of token.
             signers: who signs such tokens on a network without organization issuers.
+            alone: checks signatures on which alone it hangs; see ``tokens.verify``.
         """
         envelope = self.envelope
         if isinstance(envelope, Rejection):
@@ -98,7 +111,7 @@ class Case:
         if isinstance(keys, Rejection):
             return keys
         self.keys = keys
-        claims = verify(envelope, kind, keys, self.now, self.policy.signed_by)
+        claims = verify(envelope, kind, keys, self.now, self.policy.signed_by, alone)
         if isinstance(claims, Rejection) and claims.reason.endswith(BY_NO_TRUSTED_KEY):
             issuer = self.policy.issuers.get(str(envelope.payload.get("ou")))
             note = trust.issuer_note(issuer) if issuer else trust.trusted_note(signers) + trust.unusable_note(signers)
@@ -126,10 +139,12 @@ class Case:
         """
         if not self.reads_tokens:
             return self.refuse_kind(method)
-        claims = self.verified(kind, signers)
+        # Logins with a password are decided here to the end, so that nothing about the password shows before the token.
+        left_open = self.conditions.signed_by if self.conditions is not None and method == BY_TOKEN else None
+        claims = self.verified(kind, signers, left_open)
         if isinstance(claims, Rejection):
             return self.refuse_token(claims, method)
-        fault = self.holder_fault(claims.public_key)
+        fault = self.holder_fault(claims.public_key) if left_open is None else self._unheld(claims.public_key)
         if fault is not None:
             refused = self.trail.refuse(TOKEN_NONCE, self._of_holder(fault), method=method)
             return dataclasses.replace(refused, remedy=REMEDIES.get(fault, refused.remedy))
@@ -143,6 +158,15 @@ class Case:
             public_key: ed25519 key of the token holder, as the token states it.
         """
         return proof_fault(public_key, self.request.nonce, self.request.signature)
+
+    def _unheld(self, public_key: str) -> str | None:
+        """Say as much of that as shows without the check of the signature, and keep the key for it as ``proof``."""
+
+        def left_open(key: Ed25519PublicKey, signature: bytes, _nonce: bytes) -> bool:
+            self.proof = key.public_bytes_raw()
+            return len(signature) == SIGNATURE_BYTES
+
+        return proof_fault(public_key, self.request.nonce, self.request.signature, left_open)
 
     def refuse_kind(self, method: str) -> Verdict:
         """Refuse the connection for presenting a token at all."""

@@ -18,6 +18,7 @@ from choria_broker.access.request import ConnectionKind, ConnectRequest, TlsStat
 from choria_broker.access.rule_path import RulePath
 from choria_broker.access.rules import Rule
 from choria_broker.access.verdict import Permissions, Verdict
+from choria_broker.security.conditions import Conditions
 from choria_broker.security.token_permissions import ClientPermission
 from choria_broker.security.tokens import Envelope, Rejection
 from choria_broker.security.tokens_claims import ClientClaims, Purpose, ServerClaims
@@ -64,6 +65,24 @@ def decide(request: ConnectRequest, policy: Policy, now: float) -> Verdict:
         now: the moment of the decision in Unix seconds.
     """
     return conclude(Case(request, policy, now, RulePath(policy.accounts)))
+
+
+def decide_under_conditions(request: ConnectRequest, policy: Policy, now: float) -> Verdict:
+    """Decide as :func:`decide` does, and leave checks of signatures to whoever admits the connection.
+
+    Whoever carries out the verdict checks what its ``conditions`` and its ``proof`` say. If one does not hold, the
+    verdict is void, and :func:`decide` has to be asked.
+
+    A refusal is always one of :func:`decide`: with signatures taken for granted another rule could come to it.
+    """
+    case = Case(request, policy, now, RulePath(policy.accounts), Conditions())
+    verdict = conclude(case)
+    noted = () if case.conditions is None else tuple(case.conditions.noted)
+    if not (noted or case.proof):
+        return verdict
+    if not verdict.allowed or case.claims is None:
+        return decide(request, policy, now)
+    return dataclasses.replace(verdict, conditions=noted, proof=case.proof)
 
 
 def conclude(case: Case) -> Verdict:

@@ -93,6 +93,7 @@ class ConnectRequest:
         token_unread: a token was presented by a peer that is not known by tokens; it was not even sent to the broker.
         certificate: leaf of the presented certificate, None when none was presented.
         connection_id: the engine's number for the connection, 0 when there is none.
+        unmet: a verdict about it had conditions that do not hold, so that nothing may be left open now.
     """
 
     kind: ConnectionKind
@@ -111,6 +112,7 @@ class ConnectRequest:
     token_unread: bool = False
     language: str = ""
     version: str = ""
+    unmet: bool = False
 
     @property
     def has_token(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from choria_broker.access.session import Holder
+from choria_broker.security.conditions import Condition
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Verdict:
         remedy: what the operator can do about a refusal, may be empty.
         trail: the rules looked at, in order, the deciding one last.
         holder: whose the connection is, None on refusal.
+        conditions: signatures that have to hold before anybody is let in; nobody has looked at them.
+        proof: ed25519 key with which the peer has to have signed the nonce, which nobody has looked at; empty for none.
     """
 
     allowed: bool
@@ -76,3 +79,10 @@ class Verdict:
     remedy: str = ""
     trail: tuple[Step, ...] = ()
     holder: Holder | None = None
+    conditions: tuple[Condition, ...] = ()
+    proof: bytes = b""
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing is left to be looked at."""
+        return not (self.conditions or self.proof)

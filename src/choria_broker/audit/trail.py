@@ -6,6 +6,7 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
+import itertools
 import logging
 import re
 import time
@@ -40,6 +41,9 @@ _TOO_SLOW = ("timeout", "overflow")
 
 _BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.5)
 """Upper bounds of the classes in which the time of decisions is counted, in seconds."""
+
+_MOST_AWAITED = 16_384
+"""Decisions that may wait for the engine: several times as many as questions may be open at once."""
 
 _ACCEPTED, _REFUSED = "accepted", "refused"
 
@@ -84,6 +88,7 @@ class _Left:
     recent: list[Decision] = dataclasses.field(default_factory=list)
     throttled: list[Counted] = dataclasses.field(default_factory=list)
     denied: list[Noted] = dataclasses.field(default_factory=list)
+    awaited: list[Decision] = dataclasses.field(default_factory=list)
 
 
 _LEFT = "audit"
@@ -128,6 +133,7 @@ class Audit:
         self._most_recent = recent
         self._sizes: collections.deque[int] = collections.deque()
         self._size = 0
+        self._awaited: collections.OrderedDict[int, Decision] = collections.OrderedDict()
 
     @property
     def _throttles(self) -> tuple[RefusalThrottle, ...]:
@@ -136,7 +142,8 @@ class Audit:
     def remember(self, succession: Succession) -> None:
         """Tell the next program everything that is recorded."""
         throttled = [each.counted for each in self._throttles]
-        succession.tell(_LEFT, _Left(self.counts, list(self.recent), throttled, self.denied.remember()))
+        awaited = list(self._awaited.values())
+        succession.tell(_LEFT, _Left(self.counts, list(self.recent), throttled, self.denied.remember(), awaited))
 
     def recall(self, succession: Succession) -> None:
         """Go on with what the program before has recorded."""
@@ -150,10 +157,36 @@ class Audit:
         for throttle, counted in zip(self._throttles, left.throttled, strict=False):
             throttle.go_on(counted)
         self.denied.recall(left.denied, self.counts.denied)
+        for decision in left.awaited:
+            self._await(decision)
 
-    def record(self, request: ConnectRequest, verdict: Verdict, seconds: float) -> None:
-        """Record one decision of the policy and the seconds it took."""
-        self.enter(decision_of(request, verdict, seconds, self._clock()))
+    def record(self, request: ConnectRequest, verdict: Verdict, seconds: float) -> Decision:
+        """Record one decision of the policy and the seconds it took.
+
+        One that leaves something open waits until the engine has let the connection in.
+        """
+        decision = decision_of(request, verdict, seconds, self._clock())
+        # Whatever was decided about the connection before does not count any more.
+        self._awaited.pop(decision.connection_id, None)
+        if verdict.is_final:
+            self.enter(decision)
+        else:
+            self._await(decision)
+        return decision
+
+    def _await(self, decision: Decision) -> None:
+        self._awaited[decision.connection_id] = decision
+        if len(self._awaited) > _MOST_AWAITED:
+            self._awaited.popitem(last=False)
+        # The engine's lines come another way, and may tell of the connection first.
+        self.denied.admitted(decision.connection_id, decision.username, decision.rule)
+
+    def admitted(self, connections: Iterable[int]) -> list[Decision]:
+        """Record the decisions that waited for the engine to let these connections in, and return them."""
+        found = [each for each in map(self._awaited.pop, connections, itertools.repeat(None)) if each is not None]
+        for each in found:
+            self.enter(each)
+        return found
 
     def enter(self, decision: Decision) -> None:
         """Record a decision that was made."""
@@ -193,6 +226,7 @@ class Audit:
 
     def engine_refused(self, cause: str, connection_id: int, address: str) -> None:
         """Record one refusal the engine decided by itself."""
+        self._awaited.pop(connection_id, None)
         self.counts.engine_refusals[cause] += 1
         if self._worth_a_line(address, f"engine-{cause}"):
             self._log.warning("Connection refused by the engine", cause=cause, cid=connection_id, remote=address)
@@ -230,7 +264,8 @@ class Audit:
 
     def find(self, connection_id: int) -> Decision | None:
         """Return the latest decision about a connection, None when it is not among the recent ones."""
-        return next((each for each in reversed(self.recent) if each.connection_id == connection_id), None)
+        awaited = self._awaited.get(connection_id)
+        return awaited or next((each for each in reversed(self.recent) if each.connection_id == connection_id), None)
 
     def decided(self, *, allowed: bool) -> Mapping[str, int]:
         """Return how many decisions each rule made, those that accepted or those that refused."""

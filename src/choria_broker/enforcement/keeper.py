@@ -11,7 +11,7 @@ from typing import Protocol
 
 from choria_broker.access.revoked import Revocations
 from choria_broker.access.rules import RULES
-from choria_broker.access.session import Holder, Session
+from choria_broker.access.session import Session
 from choria_broker.background import beside
 from choria_broker.enforcement.ending import EXPIRED, Ending, endings
 from choria_broker.enforcement.wheel import Wheel
@@ -63,10 +63,10 @@ class Enforcement:
         causes = (*(name for name in RULES if name.startswith("revoked-")), EXPIRED)
         self.ended = collections.Counter(dict.fromkeys(causes, 0))
 
-    def admitted(self, connection: int, holder: Holder | None) -> None:
-        """Hear of a connection that is let in."""
-        if holder is not None and self._revocations().revocation.enforce_expiry:
-            self._wheel.add(connection, holder.expires, self._clock())
+    def admitted(self, connection: int, expires: float | None) -> None:
+        """Hear of a connection that is let in, and when its time is over, Unix seconds; None for never."""
+        if expires is not None and self._revocations().revocation.enforce_expiry:
+            self._wheel.add(connection, expires, self._clock())
 
     async def enforce(self) -> int:
         """End the sessions of everybody who is revoked by now; nobody else is touched.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,3 +76,18 @@ class Moving:
     ended: int = 0
     leaders: int = 0
     handed_over: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told what an engine says besides its questions.
+
+    Attributes:
+        refused: told of each refusal the engine decided itself.
+        admitted: told of connections that were let in by verdicts that had left something open.
+        greeted: told once what the engine says of itself.
+    """
+
+    refused: Callable[[Refusal], None]
+    admitted: Callable[[Iterable[int]], None]
+    greeted: Callable[[Versions], None]

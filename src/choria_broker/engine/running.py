@@ -16,7 +16,7 @@ from choria_broker.engine.authorities import Count
 from choria_broker.engine.conf.render import Rendered
 from choria_broker.engine.configuration import Configuration
 from choria_broker.engine.counters import GateCounters
-from choria_broker.engine.events import Ports, Refusal, Versions
+from choria_broker.engine.events import Ports, Refusal, Told, Versions
 from choria_broker.engine.gate import frames
 from choria_broker.engine.gate.gate import Decide, Gate
 from choria_broker.engine.held import HeldGate
@@ -120,6 +120,7 @@ class EngineHandlers:
         decide: answers its questions.
         greeted: told once what the engine says of itself.
         refused: told of each refusal the engine decided itself.
+        admitted: told of connections that were let in by verdicts that had left something open.
         said: given level and text of each line of its log, returns what is logged of it; None for nothing.
         ending: called when the engine is asked to end.
         killing: called before an engine that did not end in time is killed.
@@ -128,6 +129,7 @@ class EngineHandlers:
     decide: Decide
     greeted: Callable[[Versions], None]
     refused: Callable[[Refusal], None]
+    admitted: Callable[[Iterable[int]], None]
     said: Callable[[int, str], str | None]
     ending: Callable[[], None]
     killing: Callable[[], None]
@@ -262,7 +264,8 @@ async def running(
     else:
         process, sock = EngineProcess.start(spec.binary, spec.write(spec.text), spec.listeners)
     held, succession = adopted.held if adopted else None, succession or Succession()
-    gate = Gate(sock, spec.hello, handlers.decide, handlers.refused, handlers.greeted, held=held)
+    told = Told(handlers.refused, handlers.admitted, handlers.greeted)
+    gate = Gate(sock, spec.hello, handlers.decide, told, held=held)
     configuration = Configuration(gate, spec.write, spec.text, limits.reload)
     engine = RunningEngine(process, gate, configuration, limits)
     async with asyncio.TaskGroup() as tasks:

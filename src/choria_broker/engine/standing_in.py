@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Coroutine
 
 from choria_broker.engine.conf.render import Rendered
-from choria_broker.engine.events import Refusal, Versions
+from choria_broker.engine.events import Told
 from choria_broker.engine.gate.frames import PROTOCOL
 from choria_broker.engine.gate.gate import Decide, Gate
 from choria_broker.engine.held import HeldGate
@@ -34,7 +34,7 @@ async def answering(
     held: HeldGate,
     spec: tuple[Settings, Rendered],
     decide: Decide,
-    refused: Callable[[Refusal], None],
+    told: Told,
     until: Callable[[], Coroutine[None, None, object]],
 ) -> HeldGate:
     """Answer the questions of an engine that is ready.
@@ -44,7 +44,7 @@ async def answering(
         held: where the gate was stopped.
         spec: the settings, and the engine's configuration.
         decide: the policy.
-        refused: told of each refusal the engine decided itself.
+        told: who is told of what else it says; an engine that is ready greets nobody.
         until: waited for; then the gate is stopped.
 
     Returns:
@@ -56,7 +56,7 @@ async def answering(
     """
     sock.setblocking(False)  # noqa: FBT003 - the socket's own interface
     hello = hello_for(*spec, "", Limits(), "")
-    gate = Gate(sock, hello, decide, refused, _not_greeted, held=held)
+    gate = Gate(sock, hello, decide, told, held=held)
     async with asyncio.TaskGroup() as tasks:
         answers = tasks.create_task(gate.run(), name="gate")
         waiting = tasks.create_task(until(), name="relief")
@@ -67,7 +67,3 @@ async def answering(
         stopped = await gate.hold(_TAKES)
         answers.cancel()
     return stopped
-
-
-def _not_greeted(_versions: Versions) -> None:
-    """An engine that is ready greets nobody."""

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from choria_broker.security import chain
+from choria_broker.security.conditions import Checks
 from choria_broker.security.keys import SignatureCheck, VerificationKey, ed25519_verifies, rsa_verifies
 from choria_broker.security.tokens_claims import ClaimError, Claims, Payload, stated_purpose
 from choria_broker.security.tokens_encoding import decode_base64url
@@ -141,6 +142,7 @@ def verify(
     signers: Sequence[VerificationKey],
     now: float,
     signed_by: SignatureCheck = ed25519_verifies,
+    alone: SignatureCheck | None = None,
 ) -> _C | Rejection:
     """Find out whether a token was made by one of the signers and may be used now.
 
@@ -150,9 +152,10 @@ def verify(
         signers: keys of those who may make such tokens, or vouch for chain issuers that do.
         now: Unix seconds.
         signed_by: checks the ed25519 signatures of the token and of its chain.
+        alone: checks those of them on which alone it hangs whether the token is believed: it may leave that open.
 
     Returns:
-        The claims, to be believed, or why they are not.
+        The claims, to be believed when what was left open holds, or why they are not.
     """
     try:
         claims = kind.read(envelope.payload)
@@ -161,7 +164,7 @@ def verify(
     if not claims.serves_purpose:
         return Rejection(Fault.PURPOSE, f"the token is not for purpose {kind.PURPOSE}")
     return (
-        _origin_fault(envelope, claims, signers, signed_by)
+        _origin_fault(envelope, claims, signers, Checks(signed_by, alone))
         or _time_fault(claims, now)
         or _issuer_time_fault(claims, now)
         or _content_fault(claims)
@@ -185,7 +188,10 @@ def made_by(
     """
     if len(signers) == 1:
         return signers[0]
-    return next((key for key in signers if _origin_fault(envelope, claims, (key,), signed_by) is None), None)
+    # What a chain issuer has signed was looked at already, and says nothing about who vouches for it.
+    by_issuer = _is_chained(claims) and claims.CHAINED and envelope.algorithm == EDDSA
+    checks = Checks(signed_by, _granted if by_issuer else None)
+    return next((key for key in signers if _origin_fault(envelope, claims, (key,), checks) is None), None)
 
 
 def _outside_fault(token: str, parts: Sequence[str]) -> str | None:
@@ -219,14 +225,19 @@ def _is_chained(claims: Claims) -> bool:
     return claims.issuer.startswith(chain.CHAIN_PREFIX)
 
 
+def _granted(_key: Ed25519PublicKey, _signature: bytes, _message: bytes) -> bool:
+    return True
+
+
 def _origin_fault(
-    envelope: Envelope, claims: Claims, signers: Sequence[VerificationKey], signed_by: SignatureCheck
+    envelope: Envelope, claims: Claims, signers: Sequence[VerificationKey], checks: Checks
 ) -> Rejection | None:
     if _is_chained(claims) and claims.CHAINED:
         if envelope.algorithm == EDDSA:
-            return _chain_fault(envelope, claims, signers, signed_by)
+            return _chain_fault(envelope, claims, signers, checks)
         if claims.trust_chain:
             return Rejection(Fault.CHAIN, "a chain issuer can sign only with an ed25519 key")
+    signed_by = checks.alone if len(signers) == 1 else checks.answers
     if any(_fits(envelope, signer, signed_by) for signer in signers):
         return None
     return Rejection(Fault.SIGNATURE, BY_NO_TRUSTED_KEY)
@@ -240,7 +251,7 @@ def _fits(envelope: Envelope, key: VerificationKey, signed_by: SignatureCheck) -
 
 
 def _chain_fault(
-    envelope: Envelope, claims: Claims, signers: Sequence[VerificationKey], signed_by: SignatureCheck
+    envelope: Envelope, claims: Claims, signers: Sequence[VerificationKey], checks: Checks
 ) -> Rejection | None:
     issued_at = claims.issued_at
     if not (issued_at and claims.expires and claims.issuer_expires and claims.public_key):
@@ -250,11 +261,12 @@ def _chain_fault(
     except chain.ChainError as error:
         return Rejection(Fault.CHAIN, str(error))
     organizations = (signer for signer in signers if isinstance(signer, Ed25519PublicKey))
-    if not any(link.issuer_is_genuine(organization, signed_by) for organization in organizations):
+    # All tokens of a chain issuer have the same voucher: it is looked at here, where such answers are remembered.
+    if not any(link.issuer_is_genuine(organization, checks.answers) for organization in organizations):
         return Rejection(Fault.CHAIN, "no trusted key has signed for the chain issuer")
-    if not link.token_is_assigned(signed_by):
+    if not link.token_is_assigned(checks.alone):
         return Rejection(Fault.CHAIN, "this token id was not assigned by the chain issuer")
-    if not _fits(envelope, link.issuer_key, signed_by):
+    if not _fits(envelope, link.issuer_key, checks.alone):
         return Rejection(Fault.SIGNATURE, "the signature was not made by the chain issuer named in the token")
     return None
 

@@ -19,7 +19,7 @@ from choria_broker.access.verdict import Verdict
 from choria_broker.audit.decided import Decision, decision_of
 from choria_broker.broker import NetworkBroker
 from choria_broker.engine.binary import EngineConfigError, EngineMissingError
-from choria_broker.engine.events import Refusal
+from choria_broker.engine.events import Refusal, Told
 from choria_broker.engine.held import ENGINE, HeldGate, LeftEngine
 from choria_broker.engine.standing_in import answering, misunderstanding
 from choria_broker.errors import BrokerError, ConfigurationError
@@ -95,6 +95,7 @@ async def _stand_in(broker: NetworkBroker, held: HeldGate, gate: socket.socket, 
     decisions: collections.deque[Decision] = collections.deque()
     counted: collections.Counter[tuple[bool, str]] = collections.Counter()
     refusals: list[Refusal] = []
+    admitted: list[int] = []  # By verdicts of the program before, which this one has not seen.
     policy = broker.policy
 
     def decided(request: ConnectRequest) -> Verdict:
@@ -118,6 +119,7 @@ async def _stand_in(broker: NetworkBroker, held: HeldGate, gate: socket.socket, 
         await readable.wait()
         loop.remove_reader(channel)
 
-    held = await answering(gate, held, broker.hand_over.rendered, decided, refused, relief)
+    told = Told(refused, admitted.extend, lambda _versions: None)
+    held = await answering(gate, held, broker.hand_over.rendered, decided, told, relief)
     receive(channel, Relieve)
-    return Work(held, list(decisions), counted, refusals)
+    return Work(held, list(decisions), counted, refusals, admitted)

@@ -37,12 +37,14 @@ class Work:
         decisions: what it decided, in order.
         counted: decisions that it had no room to keep, by whether they let in and the rule.
         refusals: of the engine.
+        admitted: connections that were let in by verdicts of the program before.
     """
 
     held: HeldGate
     decisions: list[Decision] = dataclasses.field(default_factory=list)
     counted: collections.Counter[tuple[bool, str]] = dataclasses.field(default_factory=collections.Counter)
     refusals: list[Refusal] = dataclasses.field(default_factory=list)
+    admitted: list[int] = dataclasses.field(default_factory=list)
 
 
 def packed(work: Work) -> bytes:

@@ -16,6 +16,7 @@ from choria_broker.access.request import Certificate, ConnectionKind, ConnectReq
 from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdict
 from choria_broker.audit.throttle import Bounds
 from choria_broker.audit.trail import Audit
+from choria_broker.host.succession import Succession
 from choria_broker.stats.families import Sample
 from choria_broker.stats.measured import Measured
 from support.metrics import family, value
@@ -418,3 +419,60 @@ def test_a_token_in_a_line_of_the_engine_is_not_logged(audit: Audit) -> None:
     token = "eyJhbGciOiJFZERTQSJ9.eyJjYWxsZXJpZCI6ImIifQ.c2lnbmF0dXJl"
     line = audit.engine_line(logging.ERROR, f"{PEER} - parser ERROR, proto='{token}'")
     assert line == f"{PEER} - parser ERROR, proto='*****'"
+
+
+def left_open(connection: int) -> tuple[ConnectRequest, Verdict]:
+    return request(connection), dataclasses.replace(verdict(allowed=True), proof=b"k" * 32)
+
+
+def test_what_is_left_open_is_recorded_once_the_connection_is_in(
+    audit: Audit, lines: list[logging.LogRecord], clock: Clock
+) -> None:
+    audit.record(*left_open(7), 0.001)
+    audit.record(*left_open(8), 0.001)
+    assert (list(audit.recent), dict(audit.decided(allowed=True)), lines) == ([], {}, [])
+    assert audit.counts.latency.total == 0
+    found = audit.find(7)
+    assert found is not None  # Its permissions are known, should a line of the engine tell of it first.
+    clock.now += 1
+
+    assert [each.connection_id for each in audit.admitted([8, 7, 99])] == [8, 7]
+    assert [each.connection_id for each in audit.recent] == [8, 7]
+    assert dict(audit.decided(allowed=True)) == {"mtls": 2}
+    assert [record.getMessage() for record in lines] == ["Connection accepted"] * 2
+    assert audit.admitted([7, 8]) == []
+
+
+def test_what_is_left_open_and_not_met_is_never_recorded(audit: Audit) -> None:
+    audit.record(*left_open(7), 0.001)
+    audit.record(request(7), verdict(allowed=False, rule="token-signature"), 0.001)  # asked once more
+    audit.record(*left_open(8), 0.001)
+    audit.engine_refused("registration", 8, "192.0.2.1")
+
+    assert audit.admitted([7, 8]) == []
+    assert [(each.connection_id, each.allowed) for each in audit.recent] == [(7, False)]
+    assert not audit.decided(allowed=True)
+
+
+def test_a_new_policy_has_the_last_word_on_what_is_left_open(audit: Audit) -> None:
+    audit.record(*left_open(7), 0.001)
+    audit.record(request(7), verdict(allowed=True, rule="client-token"), 0.001)
+
+    assert audit.admitted([7]) == []
+    assert dict(audit.decided(allowed=True)) == {"client-token": 1}
+
+
+def test_what_waits_for_the_engine_is_bounded(audit: Audit) -> None:
+    for connection in range(20_000):
+        audit.record(*left_open(connection), 0.001)
+    assert audit.admitted([0]) == []
+    assert len(audit.admitted(range(20_000))) == 16_384
+
+
+def test_the_next_program_goes_on_with_what_waits_for_the_engine(audit: Audit) -> None:
+    audit.record(*left_open(7), 0.001)
+    succession = Succession()
+    audit.remember(succession)
+    following = Audit()
+    following.recall(Succession.unpacked(succession.packed()))
+    assert [each.connection_id for each in following.admitted([7])] == [7]

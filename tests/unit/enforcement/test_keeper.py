@@ -59,7 +59,7 @@ class World:
             return False
         number = len(self.live) + len(self.gone) + 1
         self.live[number] = session(number, address="", since=self.now, holder=holder)
-        self.enforcement.admitted(number, holder)
+        self.enforcement.admitted(number, holder.expires)
         return True
 
     async def second(self) -> None:
@@ -236,7 +236,7 @@ def test_a_session_that_is_over_before_it_has_begun() -> None:
     async def scenario(world: World) -> None:
         world.made = dataclasses.replace(NOTHING_REVOKED, enforce_expiry=True)
         await world.second()
-        world.enforcement.admitted(1, Holder(expires=int(world.now)))
+        world.enforcement.admitted(1, int(world.now))
         world.enforcement.admitted(2, None)
         await world.second()
         late = session(1, address="", account="", tls="anon", since=0.0, holder=BOB)

@@ -15,8 +15,9 @@ from choria_broker.access.request import ConnectRequest
 from choria_broker.access.session import Departed, Holder, Session
 from choria_broker.access.verdict import Permissions, Verdict
 from choria_broker.engine.authorities import Count
+from choria_broker.security.conditions import Condition
 
-PROTOCOL = 7
+PROTOCOL = 8
 """Version of the gate protocol this broker speaks."""
 
 MAX_FRAME = 1_048_576
@@ -165,6 +166,16 @@ class Refusal(msgspec.Struct, tag="refusal", frozen=True):
     address: str = ""
 
 
+class Admitted(msgspec.Struct, tag="admitted", frozen=True):
+    """Connections that were let in by verdicts that had left something open.
+
+    Attributes:
+        connections: the engine's numbers of them.
+    """
+
+    connections: tuple[int, ...] = ()
+
+
 class Losses(msgspec.Struct, tag="losses", frozen=True):
     """What the engine could not tell since its start, because the broker did not take it in time.
 
@@ -255,12 +266,14 @@ class WireVerdict(msgspec.Struct, tag="verdict", frozen=True):
     permissions: Permissions | None = None
     max_subscriptions: int = 0
     holder: Holder | None = None
+    conditions: tuple[Condition, ...] = ()
+    proof: bytes = b""
 
 
 BrokerFrame = Hello | WireVerdict | Generation | Reload | AskAuthorities | Drain | Revoked | Sessions | End
 """Frames the broker sends."""
 
-_Report = Ready | Question | Refusal | Losses | Crowd | Moves
+_Report = Ready | Question | Admitted | Refusal | Losses | Crowd | Moves
 _Answer = Reloaded | Authorities | Drained | Listed | Ended
 EngineFrame = EngineHello | _Report | _Answer
 """Frames the engine sends."""
@@ -323,4 +336,6 @@ def wire_verdict(verdict: Verdict, *, question_id: int, generation: int) -> Wire
         permissions=verdict.permissions,
         max_subscriptions=verdict.max_subscriptions,
         holder=verdict.holder or Holder(),
+        conditions=verdict.conditions,
+        proof=verdict.proof,
     )

@@ -8,7 +8,8 @@ How it works; ``engine/gate.go`` is the other side.
 state    begins                               the engine may send
 ======== ==================================== ================================================================
 new      with the process                     ``hello``, nothing else before it
-starting with the engine's ``hello``          ``question``, ``refusal``, ``losses``, ``crowd``, once ``ready``
+starting with the engine's ``hello``          ``question``, ``admitted``, ``refusal``, ``losses``, ``crowd``, once
+                                              ``ready``
 ready    with ``ready``                       the same without ``ready``, and ``moving``; ``reloaded``, ``drained``,
                                               ``authorities``, ``listed``, ``ended`` as answers to calls
 ended    with the end of the socket, an error nothing
@@ -48,7 +49,7 @@ from choria_broker.access.verdict import Verdict
 from choria_broker.engine.authorities import Count
 from choria_broker.engine.counters import GateCounters
 from choria_broker.engine.crowding import Crowding
-from choria_broker.engine.events import Moving, Ports, Refusal, Versions
+from choria_broker.engine.events import Moving, Ports, Refusal, Told, Versions
 from choria_broker.engine.gate import frames
 from choria_broker.engine.gate.calls import Calls
 from choria_broker.engine.gate.sessions import SessionCalls
@@ -73,8 +74,7 @@ class Gate:
         sock: the broker's end of the socket pair; the gate closes it.
         hello: the broker's first frame.
         decide: the policy.
-        on_refusal: told of each refusal the engine decided itself.
-        on_hello: told once what the engine says of itself.
+        told: who is told of what else the engine says.
         clock: Unix time in seconds, the clock the engine's deadlines are of.
         held: where another program stopped; the engine was greeted then, and is ready.
 
@@ -89,8 +89,7 @@ class Gate:
         sock: socket.socket,
         hello: frames.Hello,
         decide: Decide,
-        on_refusal: Callable[[Refusal], None],
-        on_hello: Callable[[Versions], None],
+        told: Told,
         clock: Callable[[], float] = time.time,
         held: HeldGate | None = None,
     ) -> None:
@@ -99,8 +98,7 @@ class Gate:
         self._hello = hello
         self._generation = hello.generation
         self._decide = decide
-        self._on_refusal = on_refusal
-        self._on_hello = on_hello
+        self._told = told
         self._clock = clock
         self.ready: asyncio.Future[Ports] = asyncio.get_running_loop().create_future()
         self.counters = GateCounters()
@@ -286,9 +284,11 @@ class Gate:
         match frame:
             case frames.Question():
                 return self._answer(frame)
+            case frames.Admitted():
+                self._told.admitted(frame.connections)
             case frames.Refusal():
                 self.counters.refused[frame.cause] = self.counters.refused.get(frame.cause, 0) + 1
-                self._on_refusal(Refusal(frame.cause, frame.connection_id, frame.address))
+                self._told.refused(Refusal(frame.cause, frame.connection_id, frame.address))
             case frames.Losses():
                 self.counters.dropped = {
                     "questions": frame.questions,
@@ -325,7 +325,7 @@ class Gate:
             spoken = frame.protocol if isinstance(frame, frames.EngineHello) else "unknown"
             raise GateError(f"the engine speaks gate protocol {spoken}, this broker {frames.PROTOCOL}")
         self._greeted = True
-        self._on_hello(Versions(frame.engine, frame.nats, frame.protocol))
+        self._told.greeted(Versions(frame.engine, frame.nats, frame.protocol))
 
     def _answer(self, question: frames.Question) -> bytes:
         if self._clock() * 1000 >= question.deadline:

@@ -108,6 +108,8 @@ def test_a_refusal_carries_nothing_but_itself() -> None:
         "permissions": None,
         "max_subscriptions": 0,
         "holder": None,
+        "conditions": [],
+        "proof": "",
     }
 
 

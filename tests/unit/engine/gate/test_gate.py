@@ -243,3 +243,14 @@ async def test_a_frame_may_come_in_any_number_of_pieces() -> None:
             engine.send_raw(bytes([byte]))
             await asyncio.sleep(0)
         assert (await engine.receive())["id"] == 1
+
+
+async def test_who_is_in_is_told_on() -> None:
+    async with connected() as (broker, engine, _):
+        engine.greet()
+        engine.send_raw(
+            framed(READY, b'{"type":"admitted","connections":[4,5]}', b'{"type":"admitted","connections":[6]}')
+        )
+        engine.ask(1)
+        await engine.receive()
+        assert broker.admitted == [4, 5, 6]

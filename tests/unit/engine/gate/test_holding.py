@@ -10,7 +10,7 @@ import pytest
 
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Verdict
-from choria_broker.engine.events import Refusal, Versions
+from choria_broker.engine.events import Refusal, Told, Versions
 from choria_broker.engine.gate import frames
 from choria_broker.engine.gate.gate import Gate
 from choria_broker.engine.held import HeldGate
@@ -33,7 +33,9 @@ class Next:
     def __init__(self, sock: socket.socket, held: HeldGate) -> None:
         self.requests: list[ConnectRequest] = []
         self.refusals: list[Refusal] = []
-        self.gate = Gate(sock, HELLO, self._decide, self.refusals.append, self._greeted, clock=lambda: NOW, held=held)
+        self.admitted: list[int] = []
+        told = Told(self.refusals.append, self.admitted.extend, self._greeted)
+        self.gate = Gate(sock, HELLO, self._decide, told, clock=lambda: NOW, held=held)
 
     def _decide(self, request: ConnectRequest) -> Verdict:
         self.requests.append(request)

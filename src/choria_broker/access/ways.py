@@ -1,0 +1,23 @@
+"""Ways in which connections are made cheaper; what is decided is the same with and without each of them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ways:
+    """The ways that are taken.
+
+    Attributes:
+        conditions: the engine checks signatures of tokens, in parallel, before it lets anybody in.
+    """
+
+    conditions: bool = True
+
+
+NONE = Ways(conditions=False)
+"""None of them."""
+
+STANDARD = Ways()
+"""All of them; tests put others in its place."""

@@ -1,0 +1,29 @@
+"""What a broker has recorded, once its engine has told of everything that a test knows of."""
+
+from __future__ import annotations
+
+import asyncio
+
+from choria_broker.audit.decided import Decision
+from choria_broker.broker import NetworkBroker
+from choria_broker.errors import NotReadyError
+
+_DEADLINE = 60.0
+
+
+async def settle(broker: NetworkBroker) -> None:
+    """Wait, while the broker runs, until it knows who is in: the engine answers after what it told before."""
+    async with asyncio.timeout(_DEADLINE):
+        while True:
+            try:
+                await broker._engine.sessions()
+            except NotReadyError:  # It has less time to answer than a busy machine needs at times.
+                await asyncio.sleep(0.05)
+                continue
+            return
+
+
+async def recent(broker: NetworkBroker) -> list[Decision]:
+    """Return the latest decisions, oldest first, among them those about connections that were let in before this."""
+    await settle(broker)
+    return list(broker.audit.recent)
