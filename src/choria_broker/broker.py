@@ -267,11 +267,7 @@ class NetworkBroker:
         return await self._life.__aexit__(kind, error, trace)
 
     def http_app(self) -> web.Application:
-        """Make an application that serves Choria's pages and the engine's; it can be mounted in another.
-
-        The engine's own pages answer when the settings turn statistics on, or when this was called before the start.
-        """
-        self._engine.has_pages = True
+        """Make an application that serves Choria's pages and the engine's; it can be mounted in another."""
         return broker_app(lambda: self.settings, self._engine, self.statistics, self._reporter)
 
     async def reload(self) -> tuple[Finding, ...]:

@@ -88,7 +88,7 @@ class BrokerParts:
         """
         self._engine_waits: tuple[PendingRestart, ...] = ()
         self.in_force = InForce(settings, findings, overrides, self._tell, loaded, succession=succession)
-        self.engine = EngineLife(pace.limits, has_pages=bool(settings.statistics.port), succession=succession)
+        self.engine = EngineLife(pace.limits, succession=succession)
         self.reloads = Reloads(self.in_force, self.engine, self._reloaded)
         self.watcher = FileWatcher(self.in_force, self.reloads)
         self.drains = Drains(self.engine)

@@ -250,14 +250,15 @@ async def test_the_readings_are_renewed(tmp_path: Path, authority: Authority) ->
         assert seen.value("choria_network_total_connections") == 1
 
 
-async def test_nothing_is_polled_without_a_statistics_port(tmp_path: Path, authority: Authority) -> None:
+async def test_the_engine_is_read_without_a_statistics_port_and_opens_none(
+    tmp_path: Path, authority: Authority
+) -> None:
     async with polled(NetworkBroker.from_file(configuration(tmp_path, authority))) as made:
-        assert made.engine_pages == ""
-        assert made.statistics.poller.latest is None
+        assert made.statistics.poller.latest is not None
         (engine,) = psutil.Process().children()
         listening = {each.laddr.port for each in engine.net_connections() if each.status == psutil.CONN_LISTEN}
         assert listening == {made.ports.client}
-    assert made.registry.get_sample_value("choria_network_connections", {"identity": IDENTITY}) is None
+        assert made.registry.get_sample_value("choria_network_connections", {"identity": IDENTITY}) == 0
 
 
 async def test_a_dead_engine_leaves_no_samples(tmp_path: Path, authority: Authority) -> None:

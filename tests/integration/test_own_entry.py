@@ -67,7 +67,7 @@ async def becomes(one: NetworkBroker, node: Node, condition: str, wanted: int, c
 async def says(node: Node, reason: str) -> None:
     """Wait until the status page has a reason of health; on a busy machine there are others now and then."""
     async with asyncio.timeout(DEADLINE):
-        while reason not in (await page_of(node))["health"]["reasons"]:
+        while not any(reason in each for each in (await page_of(node))["health"]["reasons"]):
             await asyncio.sleep(0.02)
 
 
@@ -199,7 +199,8 @@ async def test_a_member_that_was_left_out_is_missed(tmp_path: Path, authority: A
     async with first, second:
         await linked(one, two)
         await becomes(first, one, "degraded", 2, 1)
-        await says(one, "only 1 of the 2 other members of the cluster is connected")
+        # Whether a place where nobody answers is this broker, or the one left out, cannot be told.
+        await says(one, f"member {'localhost (unusable entry)' if own else place} is not connected since ")
         async with third:
             await formed(*members)
             # The entry has to be corrected all the same.

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import ipaddress
 import os
+import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from support.testbed import IDENTITY, Authority, client, configuration, free_por
 from support.topology import DEADLINE, Node, broker, formed, gateways, joined, leafnodes, peers, running
 
 STATUS, HEALTH = "/choria/status", "/choria/healthz"
+MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d"
 QUICK = 0.2
 """Seconds between two polls of the engine, in place of ten; three times that late, it counts as silent."""
 
@@ -75,6 +77,23 @@ async def shows(port: int, key: str, wanted: object) -> dict[str, Any]:
     return found
 
 
+async def shown(port: int, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Wait until the status is as wanted, and return it."""
+    found = await document(port)
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while not wanted(found):
+                await asyncio.sleep(0.02)
+                found = await document(port)
+    except TimeoutError:
+        raise AssertionError(f"the status does not become as wanted: {found}") from None
+    return found
+
+
+def matched(texts: list[str], patterns: list[str]) -> bool:
+    return len(texts) == len(patterns) and all(map(re.fullmatch, patterns, texts))
+
+
 @contextlib.asynccontextmanager
 async def served(
     tmp_path: Path, authority: Authority, interval: float = INTERVAL, /, **settings: str | int | bool | Path
@@ -104,7 +123,7 @@ async def test_a_broker_that_is_alone_and_well(tmp_path: Path, authority: Author
         assert 0 <= found["engine"]["uptime"] < DEADLINE
         assert found["engine"]["answers"] is True
         assert found["peers"] == {"configured": [], "connected": []}
-        assert found["streams"] == found["remotes"] == found["pending_restart"] == found["left_out"] == []
+        assert found["streams"] == found["links"] == found["pending_restart"] == found["left_out"] == []
         assert found["unverified_account"] == ""
         files = one.settings.tls.files
         assert files is not None
@@ -224,46 +243,60 @@ async def test_links_that_stand_and_links_that_do_not(tmp_path: Path, authority:
         await formed(hub, other)
         await joined(hub, "LONDON")
         await leafnodes(hub, 1)
-        found = await shows(
-            hub.statistics,
-            "health",
-            {
-                "condition": "degraded",
-                "sentence": "The broker works but needs attention: only 1 of the 2 other members of the "
-                "cluster is connected, and 2 more.",
-                "reasons": [
-                    "only 1 of the 2 other members of the cluster is connected",
-                    "gateway PARIS is not connected",
-                    "leafnode GONE is not connected",
-                ],
-            },
-        )
+        wanted = [
+            rf"member localhost:{third.peer} is not connected since {MOMENT} UTC: connection refused",
+            rf"gateway PARIS is not connected since {MOMENT} UTC: connection refused",
+            rf"leafnode GONE is not connected since {MOMENT} UTC: connection refused",
+        ]
+        found = await shown(hub.statistics, lambda found: matched(found["health"]["reasons"], wanted))
         told = await asyncio.to_thread(CliRunner().invoke, main, ["status", "--config", str(one.settings.source)])
         assert await becomes(hub.statistics, 200) == "ok\n"
 
     assert found["peers"]["connected"] == [other.identity]
     assert len(found["peers"]["configured"]) == 2
-    links = {(each["kind"], each["name"]): (each["connected"], each["rtt_ms"]) for each in found["remotes"]}
-    assert {name for name, (connected, _) in links.items() if connected} == {("gateway", "LONDON"), ("leafnode", "FAR")}
-    assert set(links) == {("gateway", "LONDON"), ("gateway", "PARIS"), ("leafnode", "FAR"), ("leafnode", "GONE")}
-    assert links["leafnode", "GONE"] == links["gateway", "PARIS"] == (False, None)
+    assert matched([found["health"]["sentence"]], [f"The broker works but needs attention: {wanted[0]}, and 2 more\\."])
+    links = {(each["kind"], each["name"]): each for each in found["links"]}
+    assert {name: each["server"] for name, each in links.items() if each["connected"]} == {
+        ("member", other.identity): other.identity,
+        ("gateway", "LONDON"): london.identity,
+        ("leafnode", "FAR"): far.identity,
+    }
+    down = [each for each in links.values() if not each["connected"]]
+    assert {each["name"] for each in down} == {f"localhost:{third.peer}", "PARIS", "GONE"}
+    assert {(each["rtt_ms"], each["cause"], each["version"]) for each in down} == {(None, "refused", "")}
+    assert all("connection refused" in each["why"] for each in down)
+    for each in links.values():
+        assert each["since"] > 0
+        if each["connected"]:
+            assert (each["version"], each["cause"]) == (found["nats"], "")
+            assert each["answered"] >= 0
+            assert each["address"].startswith("127.0.0.1")
     assert f"Peers: 1 of 2 connected: {other.identity}" in told.stdout
-    assert "Gateway PARIS: not connected\n" in told.stdout
-    assert "Leafnode FAR: connected" in told.stdout
-    assert "  leafnode GONE is not connected\n" in told.stdout
+    for line in (
+        rf"Member {other.identity}: at 127\.0\.0\.1.*, connected since .*, last answer \d+ s ago, nats-server 2\..*",
+        rf"Gateway PARIS: at localhost:{nobody.gateway}, not connected since .* UTC, refused: .*: connection refused",
+        rf"Leafnode FAR: at 127\.0\.0\.1:{far.leafnode}, connected since .* UTC, to {far.identity}, .*",
+        rf"  {wanted[2]}",
+    ):
+        assert re.search(f"^{line}$", told.stdout, re.MULTILINE), told.stdout
 
 
-async def test_without_statistics_what_the_engine_is_not_asked_is_not_known(
-    tmp_path: Path, authority: Authority
-) -> None:
+async def test_links_and_streams_are_known_without_a_statistics_port(tmp_path: Path, authority: Authority) -> None:
     node, gone = Node("broker1.example.net"), Node("broker2.example.net")
-    one = broker(tmp_path, authority, node, **peers(node, gone), plugin__choria__stats_port=0)
-    async with one:
-        told = await asyncio.to_thread(CliRunner().invoke, main, ["status", "--config", str(one.settings.source)])
+    settings: dict[str, str | int | bool | Path] = {"network__stream__store": tmp_path / "store"}
+    settings |= {"plugin__choria__stats_port": 0, **peers(node, gone)}
+    one = broker(tmp_path, authority, node, **settings)
+    one.statistics.poller._interval = QUICK
+    async with one, asyncio.timeout(DEADLINE):
+        text = ""
+        while "Streams of the cluster: no member leads" not in text or "refused" not in text:
+            told = await asyncio.to_thread(CliRunner().invoke, main, ["status", "--config", str(one.settings.source)])
+            text = told.stdout
 
-    assert told.exit_code == 0
-    assert "Health: All is well.\n" in told.stdout
-    assert f"Peers: localhost:{gone.peer}, connection state unknown: set plugin.choria.stats_port\n" in told.stdout
+    assert re.search(
+        rf"^Health: .*member localhost:{gone.peer} is not connected since {MOMENT} UTC", text, re.MULTILINE
+    )
+    assert f"Peers: 0 of 1 connected\nMember localhost:{gone.peer}: not connected since " in text
 
 
 async def test_streams_and_features_left_out_are_told(tmp_path: Path, authority: Authority) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +12,7 @@ from choria_broker.cli.answers import asking, show
 from choria_broker.cli.options import as_json, running_broker
 from choria_broker.control.client import ask_status
 from choria_broker.settings import durations
+from choria_broker.stats.links import Link
 from choria_broker.status.changes import HealthChange
 from choria_broker.status.document import (
     AuthoritiesReport,
@@ -29,7 +30,7 @@ from choria_broker.wording import in_bytes
 _SHOWN_NAMES = 20
 _SHOWN_CHANGES = 5
 _SHORT = 16
-_NOT_KNOWN = "connection state unknown: set plugin.choria.stats_port"
+_NOT_KNOWN = "connection state not known yet"
 
 
 @click.command()
@@ -136,17 +137,35 @@ def _links(found: Status) -> Iterator[str]:
     elif peers.configured:
         names = f": {', '.join(peers.connected)}" if peers.connected else ""
         yield f"Peers: {len(peers.connected or ())} of {len(peers.configured)} connected{names}"
-    for remote in found.remotes:
-        state = _NOT_KNOWN if remote.connected is None else "connected" if remote.connected else "not connected"
-        rtt = f", round trip {remote.rtt_ms:.1f} ms" if remote.rtt_ms is not None else ""
-        yield f"{remote.kind.capitalize()} {remote.name}: {state}{rtt}"
+    yield from (f"{each.kind.capitalize()} {each.name}: {_link(each)}" for each in found.links)
+
+
+def _link(link: Link) -> str:
+    if link.connected is None:
+        return f"{_at(each for each in link.places if each != link.name)}{_NOT_KNOWN}"
+    since = f" since {_moment(link.since)}" if link.since else ""
+    if not link.connected:
+        why = f", {link.cause}: {link.why}" if link.cause else ""
+        return f"{_at(each for each in link.places if each != link.name)}not connected{since}{why}"
+    told = [
+        "connected" + since,
+        f"to {link.server}" if link.server not in {"", link.name} else "",
+        "" if link.rtt_ms is None else f"round trip {link.rtt_ms:.1f} ms",
+        "" if link.answered is None else f"last answer {link.answered:.0f} s ago",
+        f"nats-server {link.version}" if link.version else "",
+    ]
+    place = f"from {link.address}, " if not link.listed and link.address else _at(filter(None, (link.address,)))
+    return f"{place}{', '.join(filter(None, told))}"
+
+
+def _at(places: Iterable[str]) -> str:
+    shown = " or ".join(places)
+    return f"at {shown}, " if shown else ""
 
 
 def _link_troubles(found: Status) -> Iterator[str]:
     """The latest troubles of links, as long as one is missing."""
-    peers = found.peers
-    missing = peers.connected is not None and len(peers.connected) < len(peers.configured)
-    if not found.link_troubles or not (missing or any(each.connected is False for each in found.remotes)):
+    if not found.link_troubles or all(each.connected for each in found.links):
         return
     yield "Latest troubles of links:"
     for each in found.link_troubles[:_SHOWN_CHANGES]:

@@ -51,7 +51,7 @@ class EngineLife:
     """The engine of one broker; it runs once.
 
     Attributes:
-        has_pages: it serves its monitoring pages; what is changed counts until it starts.
+        has_pages: it serves its monitoring pages. One that an older program has left may not.
         ports: it listens on; all 0 before it is ready, and once it ended.
         nats: version of the nats-server library in it.
         pid: process id, 0 before it runs.
@@ -61,14 +61,11 @@ class EngineLife:
         bridge_secret: opens the bridge.
     """
 
-    def __init__(
-        self, limits: Limits | None = None, *, has_pages: bool = False, succession: Succession | None = None
-    ) -> None:
+    def __init__(self, limits: Limits | None = None, *, succession: Succession | None = None) -> None:
         """Find the executable.
 
         Args:
             limits: other deadlines and bounds than the usual ones.
-            has_pages: it is to serve its monitoring pages.
             succession: has the engine that the program before has left, and takes what this one leaves.
 
         Raises:
@@ -78,7 +75,7 @@ class EngineLife:
         self._left = self._succession.told(ENGINE, LeftEngine)
         self._binary = binary.locate()
         self._limits = limits or Limits()
-        self.has_pages = has_pages
+        self.has_pages = True
         self.ports = Ports()
         self.nats, self.pid, self.since = "unknown", 0, 0.0
         self.counters = GateCounters()

@@ -117,6 +117,12 @@ class Network:
     drain_on_stop: float = 0.0
 
     @property
+    def dialled_ports(self) -> frozenset[int]:
+        """Ports of other brokers to which this one connects."""
+        remotes = (*self.gateway.urls, *(url for remote in self.leafnodes.remotes for url in remote.urls))
+        return frozenset(place.port for place in (*self.cluster.routes, *remotes))
+
+    @property
     def needed_files(self) -> int:
         """How many open files the broker needs for the connections it allows."""
         return self.max_connections + _BESIDE + max(self.max_unauthenticated - _STRANGERS, 0)

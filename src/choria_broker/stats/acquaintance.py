@@ -20,10 +20,12 @@ class Acquaintance:
 
     Attributes:
         learnt: what it learnt of them.
+        addresses: those of places where it asked, of those that are in the list of peers.
     """
 
     def __init__(self, settings: Settings) -> None:
         """Know nothing yet but the settings."""
+        self.addresses: dict[str, tuple[str, ...]] = {}
         self.apply(settings)
         self.learnt = Learnt()
         self._asked = 0
@@ -35,6 +37,8 @@ class Acquaintance:
         """Take over what comes into force."""
         self._tls = settings.tls
         self._cluster = settings.network.cluster
+        listed = {entry.authority for entry in self._cluster.routes}
+        self.addresses = {place: found for place, found in self.addresses.items() if place in listed}
 
     @property
     def membership(self) -> Membership:
@@ -79,6 +83,8 @@ class Acquaintance:
         first = self._asked % len(places)
         self._asked += MOST
         for place, answer in (await servers_at((*places[first:], *places[:first]), context)).items():
+            if answer.addresses:
+                self.addresses[place.authority] = answer.addresses
             if not answer.server:
                 self.learnt = self.learnt.missed(place, nowhere=answer.nowhere)
                 continue

@@ -5,8 +5,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
+from collections.abc import Collection
 
 import msgspec
+
+from choria_broker.settings.hostnames import authority
 
 MOST = 64
 """Different troubles that are remembered."""
@@ -14,12 +17,14 @@ MOST = 64
 _LONGEST = 300
 
 _DIALLED = re.compile(
-    r"Error (?:trying to connect (?:to (?P<route>route)|as (?P<leafnode>leafnode) to remote server "
+    r"Error (?:trying to connect (?:to (?P<route>route)(?: (?P<host>\S+))?|as (?P<leafnode>leafnode) to remote server "
     r"\"(?P<url>[^\"]*)\")|connecting to \w+ (?P<gateway>gateway) \"(?P<name>[^\"]*)\" \([^)]*\) at \S+) "
     r"\(attempt \d+\): (?P<why>.*)"
 )
 _PLACE = re.compile(r"dial \w+ (?P<place>\S+): ")
-_CONNECTION = re.compile(r"(?:\S+/)?\[?(?P<place>[^\s\[\]/]+?)\]?:\d+ - (?P<kind>[rgl])id\w*:\d+ - (?P<told>.*)")
+_CONNECTION = re.compile(
+    r"(?:\S+/)?\[?(?P<place>[^\s\[\]/]+?)\]?:(?P<port>\d{1,5}) - (?P<kind>[rgl])id\w*:\d+ - (?P<told>.*)"
+)
 _CLOSED = re.compile(r"\w+ connection closed: (?P<why>.+?)(?: - .*?Remote: (?P<remote>[^,]+).*)?$")
 _KINDS = {"r": "route", "g": "gateway", "l": "leafnode"}
 _NO_TROUBLE = ("Client Closed", "Duplicate", "Server Shutdown", "Route Removed", "Cluster Name Conflict")
@@ -35,12 +40,27 @@ _CAUSES = (
 )
 
 
+CAUSES = {
+    "stale": "no answer to pings",
+    "refused": "connection refused",
+    "timeout": "timeout",
+    "unknown-host": "its host is not known",
+    "x509": "x509, one side does not accept the other's certificate",
+    "login": "login, one side does not accept the other's name or password",
+    "unreachable": "its host cannot be reached",
+    "ended": "the other side ended it",
+    "other": "see the log",
+}
+"""Causes in words that fit behind a colon."""
+
+
 class LinkTrouble(msgspec.Struct, frozen=True):
     """Something that ended links, or keeps them from coming about.
 
     Attributes:
         kind: ``route``, ``gateway`` or ``leafnode``.
-        place: name of the other side where the engine says it, else its address.
+        place: name of the other side where the engine says it, else its address, with the port where this broker
+            connects to it there.
         cause: in a word: ``stale`` for no answer to pings, ``refused``, ``timeout``, ``unknown-host``, ``x509``,
             ``login``, ``unreachable``, ``ended`` or ``other``.
         words: the engine's.
@@ -59,8 +79,13 @@ class LinkTrouble(msgspec.Struct, frozen=True):
 
 @dataclasses.dataclass(slots=True)
 class LinkTroubles:
-    """The latest troubles of each place."""
+    """The latest troubles of each place.
 
+    Attributes:
+        ports: those to which this broker connects.
+    """
+
+    ports: Collection[int] = ()
     _noted: collections.OrderedDict[tuple[str, str, str], LinkTrouble] = dataclasses.field(
         default_factory=collections.OrderedDict
     )
@@ -80,7 +105,7 @@ class LinkTroubles:
         Returns:
             The trouble that it tells of, None when it tells of none.
         """
-        found = recognise(line)
+        found = recognise(line, self.ports)
         if found is None:
             return None
         key = (found.kind, found.place, found.cause)
@@ -92,17 +117,23 @@ class LinkTroubles:
         return self._noted[key]
 
 
-def recognise(line: str) -> LinkTrouble | None:
-    """Tell what a line says about a link, None when it says of no trouble."""
+def recognise(line: str, ports: Collection[int] = ()) -> LinkTrouble | None:
+    """Tell what a line says about a link, None when it says of no trouble.
+
+    Args:
+        line: of the engine's log, without its prefix.
+        ports: to which this broker connects; others are those of connections that it accepted.
+    """
     if match := _DIALLED.match(line):
         kind = match["route"] or match["leafnode"] or match["gateway"]
         dialled = _PLACE.search(match["why"])
-        place = match["name"] or match["url"] or (dialled["place"] if dialled else "")
+        place = match["name"] or match["url"] or match["host"] or (dialled["place"] if dialled else "")
         return _trouble(kind, place, match["why"])
     match = _CONNECTION.match(line)
     if match is None:
         return None
-    kind, place, told = _KINDS[match["kind"]], match["place"], match["told"]
+    kind, place, port, told = _KINDS[match["kind"]], match["place"], int(match["port"]), match["told"]
+    place = authority(place, port) if port in ports else place
     if closed := _CLOSED.match(told):
         if closed["why"].startswith(_NO_TROUBLE):
             return None

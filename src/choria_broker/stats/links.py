@@ -1,62 +1,155 @@
-"""Which of the configured links to other brokers stand."""
+"""The links to other brokers: members of the cluster, gateways, leafnodes; which of them stand, and how they are."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from choria_broker.settings.hostnames import comparable
-from choria_broker.settings.links import LeafnodeRemote
+from choria_broker.settings.hostnames import authority, comparable
+from choria_broker.settings.links import GatewayRemote, LeafnodeRemote
 from choria_broker.settings.network import Network
-from choria_broker.stats.readings import Leafnode, Readings
+from choria_broker.stats.membership import Member, Membership
+from choria_broker.stats.readings import Gateway, Leafnode, Readings, Route
 
 
 class LinkKind(enum.StrEnum):
-    """Kinds of remotes."""
+    """Kinds of links."""
 
+    MEMBER = "member"
     GATEWAY = "gateway"
     LEAFNODE = "leafnode"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Link:
-    """One remote of the configuration.
+    """A link to another broker, or what several connections to one make together.
 
     Attributes:
-        kind, name: which one.
-        connected: a connection to it stands; None while that is not known.
+        kind: which kind.
+        name: of a member its name, or where the peers have it as long as that is not known; of a gateway or remote its
+            name in the configuration, of a leafnode that connected to this broker its own.
+        connected: it stands; None while that is not known.
         rtt_ms: round trip time in milliseconds, None while it is not known.
+        server: name of the broker at the other end, empty while that is not known.
+        address: where the other end is, ``host:port``; of one that connected by itself the address alone. Empty while
+            it is not connected.
+        places: where the configuration has the other side.
+        answered: seconds since the other side last answered, None while that is not known.
+        version: of the nats-server there, empty while it is not known.
+        listed: the configuration asks for it.
+        since: since when it stands, or does not, as far as this broker has seen; Unix seconds, 0 while not known.
+        cause: in a word why it does not stand, as ``LinkTrouble`` has it; empty while nothing told.
+        why: the engine's words.
     """
 
     kind: LinkKind
     name: str
     connected: bool | None = None
     rtt_ms: float | None = None
+    server: str = ""
+    address: str = ""
+    places: tuple[str, ...] = ()
+    answered: float | None = None
+    version: str = ""
+    listed: bool = True
+    since: float = 0.0
+    cause: str = ""
+    why: str = ""
 
 
-def links(network: Network, readings: Readings | None) -> tuple[Link, ...]:
-    """Tell of every remote of the configuration whether it is connected.
+def links(network: Network, readings: Readings | None, membership: Membership) -> tuple[Link, ...]:
+    """Tell of every member of the cluster, of every remote of the configuration, and of leafnodes that connected.
 
     Args:
         network: what the broker was told.
-        readings: what the engine tells, None while nobody asks it.
+        readings: what the engine tells, None while nobody has asked it.
+        membership: the other members.
     """
-    if readings is None:
-        return (
-            *(Link(LinkKind.GATEWAY, remote.name) for remote in network.gateway.others),
-            *(Link(LinkKind.LEAFNODE, remote.name) for remote in network.leafnodes.remotes),
-        )
-    gateways = [
-        Link(LinkKind.GATEWAY, remote.name, remote.name in readings.gateways, readings.gateways.get(remote.name))
-        for remote in network.gateway.others
-    ]
-    joined = _joined(network.leafnodes.remotes, readings.leafnodes or ())
-    leafnodes = [
-        Link(LinkKind.LEAFNODE, name, connection is not None, connection.rtt_ms if connection else None)
-        for name, connection in ((remote.name, joined.get(remote.name)) for remote in network.leafnodes.remotes)
-    ]
-    return (*gateways, *leafnodes)
+    found = [_member(each, readings) for each in membership.members]
+    found += [_gateway(remote, readings) for remote in network.gateway.others]
+    leafnodes = readings.leafnodes or () if readings else ()
+    joined = _joined(network.leafnodes.remotes, leafnodes)
+    known = readings is not None
+    found += [_leafnode(remote, joined.get(remote.name), known) for remote in network.leafnodes.remotes]
+    found += [_accepted(each) for each in leafnodes if not each.dialled]
+    return tuple(found)
+
+
+def _member(member: Member, readings: Readings | None) -> Link:
+    mine = [route for route in readings.routes if route.name == member.name] if readings and member.connected else []
+    made = next((each for each in mine if each.solicited), None)
+    return Link(
+        LinkKind.MEMBER,
+        member.name or member.place,
+        member.connected if readings else None,
+        rtt_ms=_worst(each.rtt_ms for each in mine),
+        server=member.name,
+        address=_address(made, *mine),
+        places=(member.place,) if member.place else (),
+        answered=_worst(each.answered for each in mine),
+        version=next((each.version for each in mine if each.version), ""),
+        listed=bool(member.place),
+    )
+
+
+def _gateway(remote: GatewayRemote, readings: Readings | None) -> Link:
+    link = Link(LinkKind.GATEWAY, remote.name, places=tuple(url.authority for url in remote.urls))
+    found = readings.gateways.get(remote.name) if readings else None
+    if found is None:
+        return dataclasses.replace(link, connected=False if readings else None)
+    return dataclasses.replace(
+        link,
+        connected=True,
+        rtt_ms=found.rtt_ms,
+        server=found.server,
+        address=_address(found),
+        answered=found.answered,
+        version=found.version,
+    )
+
+
+def _leafnode(remote: LeafnodeRemote, connection: Leafnode | None, known: bool) -> Link:
+    link = Link(LinkKind.LEAFNODE, remote.name, places=tuple(url.authority for url in remote.urls))
+    if connection is None:
+        return dataclasses.replace(link, connected=False if known else None)
+    return dataclasses.replace(
+        link,
+        connected=True,
+        rtt_ms=connection.rtt_ms,
+        server=connection.name,
+        address=authority(connection.host, connection.port),
+        answered=connection.answered,
+        version=connection.version,
+    )
+
+
+def _accepted(connection: Leafnode) -> Link:
+    return Link(
+        LinkKind.LEAFNODE,
+        connection.name or connection.host,
+        connected=True,
+        rtt_ms=connection.rtt_ms,
+        server=connection.name,
+        address=connection.host,
+        answered=connection.answered,
+        version=connection.version,
+        listed=False,
+    )
+
+
+def _address(*connections: Route | Gateway | None) -> str:
+    """Where the other side is, as the first of some connections has it; a port only of one that this broker made."""
+    for each in connections:
+        if each and each.address:
+            made = isinstance(each, Gateway) or each.solicited
+            return authority(each.address, each.port) if made and each.port else each.address
+    return ""
+
+
+def _worst(numbers: Iterable[float | None]) -> float | None:
+    """Of several connections to one broker the slowest tells: all of them are needed."""
+    return max((each for each in numbers if each is not None), default=None)
 
 
 def _joined(remotes: Sequence[LeafnodeRemote], connections: Sequence[Leafnode]) -> dict[str, Leafnode]:

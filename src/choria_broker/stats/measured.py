@@ -51,7 +51,7 @@ class Measured:
         certificates: those the broker works with.
         authorities: CAs, and the connections that hang on them; None before they were counted.
         membership: the other members of the cluster.
-        links: remotes of the configuration.
+        links: links to other brokers.
         readings: what the engine's pages told, None while nobody reads them.
         store: where streams are stored, empty without them.
         store_free: bytes that are left on its disk, None when that is not known.

@@ -37,11 +37,13 @@ class Answer:
         server: id of the server that answered, empty when none did.
         name: its name, as it says; its id if it says none.
         nowhere: there is no such host; None where name servers did not say in time.
+        addresses: those of the host.
     """
 
     server: str = ""
     name: str = ""
     nowhere: bool | None = None
+    addresses: tuple[str, ...] = ()
 
 
 _NO_SUCH_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
@@ -82,6 +84,7 @@ async def servers_at(
 async def _server_at(place: Endpoint, context: ssl.SSLContext | None, deadline: float) -> Answer:
     name = place.host.partition("%")[0] if context else None
     nowhere: bool | None = None
+    found: tuple[str, ...] = ()
     try:
         async with asyncio.timeout(deadline):
             found = await addresses(place.host, place.port)
@@ -93,12 +96,12 @@ async def _server_at(place: Endpoint, context: ssl.SSLContext | None, deadline: 
                 writer.transport.abort()
         if line.startswith(_INFO):
             info = msgspec.json.decode(line.removeprefix(_INFO), type=_Info)
-            return Answer(info.server_id, info.server_name or info.server_id, nowhere)
+            return Answer(info.server_id, info.server_name or info.server_id, nowhere, found)
     except socket.gaierror as error:
         return Answer(nowhere=True if error.errno in _NO_SUCH_HOST else None)
     except (OSError, TimeoutError, ValueError, EOFError):
         pass
-    return Answer(nowhere=nowhere)
+    return Answer(nowhere=nowhere, addresses=found)
 
 
 async def _connected(

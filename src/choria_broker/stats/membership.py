@@ -20,6 +20,7 @@ from choria_broker.settings.links import Cluster
 from choria_broker.stats.readings import Route
 
 _LEFT_OUT = "unusable entry"
+_LEFT_OUT_END = f" ({_LEFT_OUT})"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,6 +67,21 @@ class Learnt:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Member:
+    """Another member.
+
+    Attributes:
+        name: its name, as far as it is known.
+        place: where the peers have it, empty for one that is not in the list.
+        connected: whether it is; None where it is one of several of which some are.
+    """
+
+    name: str
+    place: str
+    connected: bool | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Membership:
     """The other members.
 
@@ -73,10 +89,12 @@ class Membership:
         expected: where the peers have them, as many as there should be; those left out of the list, and those connected
             that are not in it, by what is known of them.
         connected: names of those that are connected, sorted; never more than are expected.
+        members: each of them, as far as it is known who is who.
     """
 
     expected: tuple[str, ...] = ()
     connected: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
 
 
 def members(routes: Sequence[Route]) -> tuple[str, ...]:
@@ -94,20 +112,51 @@ def membership(cluster: Cluster, routes: Sequence[Route], learnt: Learnt) -> Mem
     """
     itself = learnt.itself | _by_its_port(cluster, learnt)
     entries = _once((entry for entry in cluster.routes if entry not in itself), learnt.names)
-    left_out = [f"{host} ({_LEFT_OUT})" if host else _LEFT_OUT for host in cluster.left_out]
+    left_out = list(cluster.left_out)
     if not (cluster.knows_itself or itself or learnt.complete):
         likeliest = _likeliest(cluster, entries, learnt)
         if likeliest:
             entries.remove(likeliest)
         else:
             del left_out[:1]
-    expected = [*(entry.authority for entry in entries), *left_out]
+    listed = [(entry.authority, learnt.names.get(entry, "")) for entry in entries]
+    listed += [(f"{host}{_LEFT_OUT_END}" if host else _LEFT_OUT, host) for host in left_out]
+    expected = [place for place, _ in listed]
     connected = members(routes)
     more = len(connected) - len(expected)
     if more > 0:
-        listed = {entry.host for entry in entries}
-        expected += sorted(connected, key=lambda name: comparable(name) in listed)[:more]
-    return Membership(tuple(expected), connected)
+        hosts = {entry.host for entry in entries}
+        expected += sorted(connected, key=lambda name: comparable(name) in hosts)[:more]
+    return Membership(tuple(expected), connected, _each(listed, connected, len(expected) - len(connected)))
+
+
+def _each(listed: Sequence[tuple[str, str]], connected: Sequence[str], missing: int) -> tuple[Member, ...]:
+    """Tell who is who.
+
+    Args:
+        listed: places, and who is known to be there.
+        connected: names of those that are connected.
+        missing: how many are not.
+    """
+    there = {comparable(name): name for name in connected}
+    known, nameless = [], []
+    for place, name in listed:
+        if name in there:
+            known.append(Member(there.pop(name), place, connected=True))
+        elif name:
+            known.append(Member("" if place.endswith(_LEFT_OUT_END) else name, place, connected=False))
+        else:
+            nameless.append(place)
+    unplaced = list(there.values())
+    away = missing - sum(not each.connected for each in known)
+    if away < 0:  # Somebody answers to another name by now.
+        known = [each if each.connected else dataclasses.replace(each, connected=None) for each in known]
+    if len(nameless) == len(unplaced) == 1 and away <= 0:
+        known.append(Member(unplaced.pop(), nameless.pop(), connected=True))
+    if away > 0:
+        state = False if away >= len(nameless) else None
+        known += [Member("", place, connected=state) for place in nameless]
+    return (*known, *(Member(name, "", connected=True) for name in unplaced))
 
 
 def _likeliest(cluster: Cluster, entries: Sequence[Endpoint], learnt: Learnt) -> Endpoint | None:

@@ -14,6 +14,7 @@ from choria_broker.engine.counters import LISTENERS
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.stats.choria_metrics import CONNECTOR, NETWORK, PROTOCOL, SRV
 from choria_broker.stats.families import Family, Values
+from choria_broker.stats.links import LinkKind
 from choria_broker.stats.measured import Measured, Take, counter, gauge, histogram
 from choria_broker.stats.standings import Standings
 from choria_broker.streams.report import State
@@ -58,7 +59,11 @@ def _without_certificate(at: Measured) -> Values:
 
 
 def _remotes(at: Measured) -> Values:
-    return {(link.kind.value, link.name): link.connected for link in at.links if link.connected is not None}
+    return {
+        (link.kind.value, link.name): link.connected
+        for link in at.links
+        if link.connected is not None and link.listed and link.kind is not LinkKind.MEMBER
+    }
 
 
 def _provisioning(number: Callable[[Waiting], float | None]) -> Take:

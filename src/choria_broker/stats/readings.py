@@ -71,19 +71,64 @@ class Route:
         name: server name of the other side, its identity.
         address, port: IP address and port of the other side.
         solicited: this broker made the connection, so the port is the other side's peer port.
+        rtt_ms: round trip time in milliseconds, None while it was not measured.
+        answered: seconds since the other side last answered a ping, or sent one; None where the engine does not tell.
+        version: of the nats-server there, empty where it is not told.
     """
 
     name: str = ""
     address: str = ""
     port: int = 0
     solicited: bool = False
+    rtt_ms: float | None = None
+    answered: float | None = None
+    version: str = ""
 
     @classmethod
     def read(cls, route: object) -> Self:
         """Read one entry of ``routes``; a side without a name is called by its id."""
         entry = mapping(route)
-        name = text(entry, "remote_name") or text(entry, "remote_id")
-        return cls(name, text(entry, "ip"), number(entry, "port"), entry.get("did_solicit") is True)
+        return cls(
+            name=text(entry, "remote_name") or text(entry, "remote_id"),
+            address=text(entry, "ip"),
+            port=number(entry, "port"),
+            solicited=entry.get("did_solicit") is True,
+            rtt_ms=_rtt(entry),
+            answered=_answered(entry),
+            version=_version(entry),
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gateway:
+    """The outgoing connection to another cluster, of ``/gatewayz``.
+
+    Attributes:
+        server: name of the broker there.
+        address, port: where it is.
+        rtt_ms, answered, version: as of a ``Route``.
+    """
+
+    server: str = ""
+    address: str = ""
+    port: int = 0
+    rtt_ms: float | None = None
+    answered: float | None = None
+    version: str = ""
+
+    @classmethod
+    def read(cls, gateway: object) -> Self:
+        """Read one value of ``outbound_gateways``."""
+        entry = mapping(gateway)
+        connection = mapping(entry.get("connection"))
+        return cls(
+            server=text(entry, "remote_name"),
+            address=text(connection, "ip"),
+            port=number(connection, "port"),
+            rtt_ms=_rtt(connection),
+            answered=_answered(entry),
+            version=_version(entry),
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,6 +144,7 @@ class Leafnode:
         rtt_ms: round trip time in milliseconds, None while it was not measured.
         in_msgs, out_msgs, in_bytes, out_bytes: traffic over the connection.
         subscriptions: interest held for the other side.
+        answered, version: as of a ``Route``.
     """
 
     name: str = ""
@@ -112,6 +158,8 @@ class Leafnode:
     in_bytes: int = 0
     out_bytes: int = 0
     subscriptions: int = 0
+    answered: float | None = None
+    version: str = ""
 
     @classmethod
     def read(cls, leaf: object) -> Self:
@@ -127,6 +175,8 @@ class Leafnode:
             host=text(entry, "ip"),
             dialled=entry.get("is_spoke") is True,
             rtt_ms=_rtt(entry),
+            answered=_answered(entry),
+            version=_version(entry),
             **numbers,
         )
 
@@ -181,8 +231,7 @@ class Readings:
         leafnodes: its leafnode connections, None when the page could not be read in any poll.
         streams: Choria Streams, None when the page could not be read in any poll.
         routes: connections to members of the cluster.
-        gateways: the clusters to which an outgoing gateway connection stands, with their round trip times in
-            milliseconds, None where it was not measured.
+        gateways: the clusters to which an outgoing gateway connection stands, and that connection.
         standings: how streams stand, None when the page could not be read in any poll.
         time: when they were read, Unix seconds.
     """
@@ -191,7 +240,7 @@ class Readings:
     leafnodes: tuple[Leafnode, ...] | None = None
     streams: Streams | None = None
     routes: tuple[Route, ...] = ()
-    gateways: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    gateways: Mapping[str, Gateway] = dataclasses.field(default_factory=dict)
     standings: Standings | None = None
     time: float = 0.0
 
@@ -207,12 +256,21 @@ def read_routes(routez: object) -> tuple[Route, ...]:
     return tuple(route for route in routes if route.name)
 
 
-def read_gateways(gatewayz: object) -> dict[str, float | None]:
-    """Read ``/gatewayz``: the clusters to which an outgoing connection stands, and their round trip times."""
+def read_gateways(gatewayz: object) -> dict[str, Gateway]:
+    """Read ``/gatewayz``: the clusters to which an outgoing connection stands."""
     gateways = mapping(mapping(gatewayz).get("outbound_gateways"))
-    return {name: _rtt(mapping(mapping(gateway).get("connection"))) for name, gateway in gateways.items()}
+    return {name: Gateway.read(gateway) for name, gateway in gateways.items()}
 
 
 def _rtt(connection: Mapping[str, object]) -> float | None:
     """Milliseconds of round trip time; the engine writes 0 while it was not measured."""
     return milliseconds(text(connection, "rtt")) or None
+
+
+def _answered(link: Mapping[str, object]) -> float | None:
+    told = milliseconds(text(link, "answered"))
+    return None if told is None else told / 1000
+
+
+def _version(link: Mapping[str, object]) -> str:
+    return text(link, "remote_version")

@@ -35,6 +35,7 @@ from choria_broker.stats.disk import StoreDisk
 from choria_broker.stats.exposition import exposition
 from choria_broker.stats.families import Family
 from choria_broker.stats.headroom import Headroom, headroom, most_connections
+from choria_broker.stats.link_book import Entry, LinkBook
 from choria_broker.stats.link_troubles import LinkTroubles
 from choria_broker.stats.links import Link, links
 from choria_broker.stats.measured import Measured
@@ -136,6 +137,7 @@ class _Left:
     learnt: Learnt
     names: tuple[tuple[Endpoint, str], ...] = ()
     log_lines_dropped: int = 0
+    links: tuple[Entry, ...] = ()
 
 
 _LEFT = "statistics"
@@ -179,9 +181,10 @@ class BrokerStatistics:
         """
         self._parts = parts
         self.acquaintance = Acquaintance(settings)
+        self.link_troubles = LinkTroubles()
+        self._book = LinkBook()
         self.apply(settings, ())
         self.disk = StoreDisk()
-        self.link_troubles = LinkTroubles()
         self.news: Callable[[], None] = lambda: None
         self.poller = Poller(lambda: parts.engine.pages, interval=interval, heard=self._heard)
         self.tallies = Tallies(srv_lookups=srv_lookups)
@@ -229,8 +232,8 @@ class BrokerStatistics:
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """Every remote of the configuration, and whether it is connected."""
-        return links(self._settings.network, self.poller.latest)
+        """Every link to another broker, that the configuration asks for or that came about, and how it is."""
+        return self._book.with_history(self._links(self.poller.latest))
 
     def apply(
         self,
@@ -249,12 +252,14 @@ class BrokerStatistics:
         """
         self._settings, self._findings, self._pending, self._files = settings, findings, pending, files or {}
         self.acquaintance.apply(settings)
+        self.link_troubles.ports = settings.network.dialled_ports
 
     def remember(self, succession: Succession) -> None:
         """Tell the next program what was counted and learnt."""
         learnt = self.acquaintance.learnt
         nameless = dataclasses.replace(learnt, names={})
-        succession.tell(_LEFT, _Left(self.tallies, nameless, tuple(learnt.names.items()), Outlet.dropped_by_all))
+        names = tuple(learnt.names.items())
+        succession.tell(_LEFT, _Left(self.tallies, nameless, names, Outlet.dropped_by_all, self._book.entries))
 
     def recall(self, succession: Succession) -> None:
         """Go on with what the program before has counted and learnt."""
@@ -265,6 +270,7 @@ class BrokerStatistics:
             )
             self.acquaintance.learnt = dataclasses.replace(left.learnt, names=dict(left.names))
             Outlet.dropped_by_all += left.log_lines_dropped
+            self._book.entries = left.links
 
     async def read_certificates(self) -> None:
         """Look anew when the certificates expire, and what hangs on the CAs among them."""
@@ -308,7 +314,12 @@ class BrokerStatistics:
 
     def _heard(self, readings: Readings) -> None:
         self.acquaintance.heard(readings)
+        resolved = self.acquaintance.addresses
+        self._book.seen(self._links(readings), self.link_troubles.latest, readings.time, resolved)
         self.news()
+
+    def _links(self, readings: Readings | None) -> tuple[Link, ...]:
+        return links(self._settings.network, readings, self.acquaintance.membership)
 
     def hear(self, line: str) -> None:
         """Take a line of the engine's log."""

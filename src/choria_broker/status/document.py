@@ -60,7 +60,7 @@ class EngineReport(msgspec.Struct, frozen=True):
     Attributes:
         pid: process id, 0 while there is none.
         uptime: seconds since it started.
-        answers: its pages can be read; None while statistics are off, for then nobody asks.
+        answers: its pages can be read; None before they were read for the first time.
     """
 
     pid: int = 0
@@ -73,7 +73,7 @@ class Peers(msgspec.Struct, frozen=True):
 
     Attributes:
         configured: ``host:port`` of those the settings name, this broker left out.
-        connected: identities of those that are connected; None while statistics are off.
+        connected: identities of those that are connected; None before that was read for the first time.
     """
 
     configured: tuple[str, ...] = ()
@@ -274,12 +274,13 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         operator: in operator mode the operator whose accounts decide on connections in place of this broker.
         accounts: names of the operator's accounts.
         streams: what became of the standard streams when they were set up; empty when Choria Streams are off.
-        streams_now: how streams are now; None while they or statistics are off.
+        streams_now: how streams are now; None while they are off.
         stream_troubles: what is wrong with their store.
-        store: what they hold; None while they or statistics are off.
+        store: what they hold; None while they are off.
         engine: the engine's process.
         peers: the other members of the cluster.
-        remotes: gateways and leafnode remotes of the settings, as far as they are known to be connected.
+        links: to other members of the cluster, gateways and leafnodes, with those that the settings do not ask for at
+            the end, and of these no more than 100.
         link_troubles: why links ended, or do not come about, the latest first.
         certificates: those it works with.
         authorities: connections by CA; None before they were counted.
@@ -318,7 +319,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreReport | None = None
     engine: EngineReport = EngineReport()
     peers: Peers = Peers()
-    remotes: tuple[Link, ...] = ()
+    links: tuple[Link, ...] = ()
     link_troubles: tuple[LinkTrouble, ...] = ()
     certificates: tuple[CertificateReport, ...] = ()
     authorities: AuthoritiesReport | None = None

@@ -79,7 +79,9 @@ class Symptoms:
         streams_problem: why there are no Choria Streams although there should be, empty otherwise.
         peers_configured: other members of the cluster.
         peers_connected: members that are connected.
-        remotes_down: gateways and leafnode remotes without a connection, as ``kind name``.
+        links_down: members, gateways and leafnode remotes that are known by name and not connected, each a sentence
+            without its full stop.
+        members_down: how many of those are members.
         streams_degraded: standard streams that are not as they should be, each a sentence without its full stop.
         certificates: those the broker works with.
         features_left_out: how many features their configuration keeps out.
@@ -95,7 +97,8 @@ class Symptoms:
     streams_problem: str = ""
     peers_configured: int = 0
     peers_connected: int = 0
-    remotes_down: Sequence[str] = ()
+    links_down: Sequence[str] = ()
+    members_down: int = 0
     streams_degraded: Sequence[str] = ()
     certificates: Sequence[Validity] = ()
     features_left_out: int = 0
@@ -144,9 +147,8 @@ def _failing(symptoms: Symptoms, now: float) -> Iterable[str]:
 
 
 def _degraded(symptoms: Symptoms, now: float) -> Iterable[str]:
+    yield from symptoms.links_down
     yield from _peers(symptoms)
-    for remote in symptoms.remotes_down:
-        yield f"{remote} is not connected"
     yield from symptoms.streams_degraded
     yield from symptoms.nearly_used
     if symptoms.provisioning_stalled:
@@ -168,8 +170,9 @@ def _degraded(symptoms: Symptoms, now: float) -> Iterable[str]:
 
 
 def _peers(symptoms: Symptoms) -> Iterable[str]:
+    """Tell of members that are missing where it is not known which they are."""
     wanted, there = symptoms.peers_configured, symptoms.peers_connected
-    if there >= wanted:
+    if wanted - there <= symptoms.members_down:
         return
     if wanted == 1:
         yield "the other member of the cluster is not connected"

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from choria_broker import __version__
@@ -20,6 +20,7 @@ from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.findings import Finding
 from choria_broker.stats.authorities import Uses
 from choria_broker.stats.certificates import Certificate
+from choria_broker.stats.links import Link
 from choria_broker.stats.membership import Membership
 from choria_broker.stats.readings import Readings
 from choria_broker.stats.service import BrokerStatistics
@@ -99,6 +100,8 @@ _ADDRESSES = 50
 _DECISIONS = 20
 _CHANGES = 10
 _LINK_TROUBLES = 20
+_UNLISTED_LINKS = 100
+"""Links that others made without being asked to: a hub has any number of leafnodes."""
 _SINCE = "running since"
 
 
@@ -230,7 +233,7 @@ class StatusReporter:
                 False if statistics.silent else statistics.poller.answering,
             ),
             "peers": _peers(statistics.acquaintance.membership, readings),
-            "remotes": statistics.links,
+            "links": _links(statistics.links),
             "link_troubles": statistics.link_troubles.latest[:_LINK_TROUBLES],
             "certificates": tuple(_certificate(each, now) for each in statistics.certificates),
             "authorities": _authorities(statistics.authorities, now),
@@ -254,6 +257,11 @@ class StatusReporter:
 
 def _peers(membership: Membership, readings: Readings | None) -> Peers:
     return Peers(membership.expected, membership.connected if readings else None)
+
+
+def _links(found: Sequence[Link]) -> tuple[Link, ...]:
+    unlisted = [link for link in found if not link.listed][:_UNLISTED_LINKS]
+    return (*(link for link in found if link.listed), *unlisted)
 
 
 def _provisioning(found: Waiting | None) -> ProvisioningReport | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from choria_broker.access.waiting import Waiting
@@ -12,7 +13,8 @@ from choria_broker.settings.findings import Finding
 from choria_broker.stats.authorities import Uses
 from choria_broker.stats.certificates import Certificate, Role
 from choria_broker.stats.headroom import Headroom
-from choria_broker.stats.links import Link
+from choria_broker.stats.link_troubles import CAUSES
+from choria_broker.stats.links import Link, LinkKind
 from choria_broker.stats.membership import Membership
 from choria_broker.stats.readings import Readings
 from choria_broker.status.health import Symptoms, Validity
@@ -29,7 +31,7 @@ class Observations:
         engine: the engine runs and, where it is asked, answers.
         readings: what the engine's pages told, None while nobody reads them.
         membership: the other members of the cluster.
-        links: remotes of the configuration.
+        links: links to other brokers.
         certificates: those the broker works with.
         authorities: CAs and what hangs on them; None before that was counted.
         streams: the standard streams.
@@ -77,7 +79,8 @@ def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observat
         streams_problem=_streams_problem(settings, observed),
         peers_configured=len(observed.membership.expected) if readings else 0,
         peers_connected=len(observed.membership.connected) if readings else 0,
-        remotes_down=tuple(f"{link.kind} {link.name}" for link in observed.links if link.connected is False),
+        links_down=tuple(down(link) for link in observed.links if link.connected is False),
+        members_down=sum(link.kind is LinkKind.MEMBER and link.connected is False for link in observed.links),
         streams_degraded=(
             *_streams_now(settings, observed),
             *(
@@ -98,6 +101,13 @@ def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observat
         provisioning_stalled=observed.provisioning is not None and observed.provisioning.stalled,
         features_left_out=sum(finding.times for finding in findings if finding.severity is Severity.SKIP),
     )
+
+
+def down(link: Link) -> str:
+    """Tell that a link does not stand, since when and why, in a sentence without its full stop."""
+    since = f" since {dt.datetime.fromtimestamp(link.since, dt.UTC):%Y-%m-%d %H:%M} UTC" if link.since else ""
+    why = f": {CAUSES.get(link.cause, link.cause)}" if link.cause else ""
+    return f"{link.kind} {link.name} is not connected{since}{why}"
 
 
 def validities(certificates: Sequence[Certificate], authorities: Uses | None = None) -> tuple[Validity, ...]:

@@ -82,9 +82,7 @@ class Relay:
         address = self._pages()
         if not address:
             raise web.HTTPServiceUnavailable(
-                text=(
-                    "The engine's pages are not available: statistics are not enabled, or the engine is not running.\n"
-                )
+                text=("The engine's pages are not available: the engine is not running.\n")
             )
         self._session = self._session or asking(address, _TIMEOUT, decompress=False)
         url = URL(f"{page}?{request.rel_url.raw_query_string}", encoded=True)

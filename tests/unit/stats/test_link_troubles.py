@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from choria_broker.stats.link_troubles import MOST, LinkTroubles, recognise
+from choria_broker.stats.link_troubles import _CAUSES, CAUSES, MOST, LinkTroubles, recognise
 
 X509 = "x509: certificate signed by unknown authority"
 
@@ -19,6 +19,12 @@ X509 = "x509: certificate signed by unknown authority"
             "refused",
         ),
         ("Error trying to connect to route (attempt 7): lookup b2: no such host", "route", "", "unknown-host"),
+        (
+            "Error trying to connect to route b2:5222 (attempt 7): lookup b2: no such host",
+            "route",
+            "b2:5222",
+            "unknown-host",
+        ),
         (
             'Error connecting to explicit gateway "TOKYO" (h:7) at [::1]:7 (attempt 1): dial tcp [::1]:7: i/o timeout',
             "gateway",
@@ -77,3 +83,15 @@ def test_the_same_is_counted_and_the_latest_comes_first() -> None:
         (f"1.2.3.{MOST}", 1, float(MOST), float(MOST)),
     ]
     assert book.latest[-1].place == "1.2.3.1"
+
+
+def test_a_port_belongs_to_the_place_where_this_broker_connects_to_it() -> None:
+    book = LinkTroubles({5222})
+    book.hear(f"[::1]:5222 - rid:9 - TLS route handshake error: tls: {X509}", 1.0)
+    book.hear(f"[::1]:41234 - rid:9 - TLS route handshake error: tls: {X509}", 2.0)
+
+    assert [each.place for each in book.latest] == ["::1", "[::1]:5222"]
+
+
+def test_every_cause_has_words() -> None:
+    assert {cause for cause, _ in _CAUSES} | {"other"} == set(CAUSES)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.links import Cluster
-from choria_broker.stats.membership import Learnt, Membership, membership, unknown
+from choria_broker.stats.membership import Learnt, Member, Membership, membership, unknown
 from choria_broker.stats.readings import Route
 
 PORT = 5222
@@ -32,6 +32,10 @@ def routes(*names: str) -> tuple[Route, ...]:
 
 
 def counts(found: Membership) -> tuple[int, int]:
+    """How many there should be and are; what is told of each of them is in accord with that."""
+    there = sorted(each.name for each in found.members if each.connected)
+    assert there == sorted(found.connected)
+    assert sum(each.connected is False for each in found.members) <= len(found.expected) - len(there)
     return len(found.expected), len(found.connected)
 
 
@@ -113,7 +117,9 @@ def test_members_that_were_left_out_are_expected_all_the_same(
 
 def test_a_bad_entry_may_be_this_broker() -> None:
     of = Cluster(peers=entries("b"), routes=entries("b"), port=PORT, left_out=("x",))
-    assert membership(of, routes("b"), Learnt().seen(of, routes("b"))) == Membership(("b:5222",), ("b",))
+    assert membership(of, routes("b"), Learnt().seen(of, routes("b"))) == Membership(
+        ("b:5222",), ("b",), (Member("b", "b:5222", connected=True),)
+    )
     assert counts(membership(of, (), Learnt())) == (1, 0)
 
 
@@ -134,7 +140,11 @@ def test_this_broker_is_learnt_where_it_answers_itself() -> None:
     learnt = learnt.met(x, itself=True)
     assert unknown(of, stand, learnt) == (c,)
     assert unknown(of, stand, learnt.met(c, itself=False, name="c")) == ()
-    assert membership(of, stand, learnt) == Membership((b.authority, c.authority), ("one",))
+    assert membership(of, stand, learnt) == Membership(
+        (b.authority, c.authority),
+        ("one",),
+        (Member("b", b.authority, connected=False), Member("one", c.authority, connected=True)),
+    )
     assert counts(membership(of, routes("one", "two"), learnt)) == (2, 2)
 
 
@@ -336,3 +346,27 @@ def test_a_member_that_moved_leaves_its_earlier_place_in_doubt() -> None:
     learnt = learnt.seen(of, moved)
     assert counts(membership(of, moved, learnt)) == (2, 1)
     assert unknown(of, moved, learnt) == (first,)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "known", "connected", "expected"),
+    [
+        ("bc", "", "bc", ["b at b:5222 True", "c at c:5222 True"]),
+        ("bc", "", "b", ["b at b:5222 True", " at c:5222 False"]),
+        ("bc", "bc", "b", ["b at b:5222 True", "c at c:5222 False"]),
+        ("bc", "", "", [" at b:5222 False", " at c:5222 False"]),
+        ("bc", "", "x", [" at b:5222 None", " at c:5222 None", "x at  True"]),
+        ("bc", "b", "x", ["b at b:5222 False", "x at c:5222 True"]),
+        ("b", "", "x", ["x at b:5222 True"]),
+        ("bc", "", "xy", ["x at  True", "y at  True"]),
+        ("b", "", "bx", ["b at b:5222 True", "x at  True"]),
+        ("b", "b", "x", ["b at b:5222 None", "x at  True"]),
+    ],
+)
+def test_who_is_missing(hosts: str, known: str, connected: str, expected: list[str]) -> None:
+    of, learnt = cluster(*hosts, itself="a"), Learnt()
+    for entry in of.routes:
+        learnt = learnt.met(entry, itself=False, name=entry.host) if entry.host in known else learnt
+    found = membership(of, routes(*connected), learnt.seen(of, routes(*connected)))
+    counts(found)
+    assert [f"{each.name} at {each.place} {each.connected}" for each in found.members] == expected

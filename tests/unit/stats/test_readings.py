@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from choria_broker.stats.readings import (
+    Gateway,
     Leafnode,
     Route,
     Server,
@@ -83,10 +84,18 @@ def test_links() -> None:
     assert read_routes(routes) == (Route("b2"), Route("NB3"))
     dialled = {"remote_name": "b2", "remote_id": "NB2", "did_solicit": True, "ip": "192.0.2.2", "port": 5222}
     assert read_routes({"routes": [dialled]}) == (Route("b2", "192.0.2.2", 5222, solicited=True),)
-    outbound = {"TOKYO": {"connection": {"rtt": "1.5ms"}}, "OSAKA": {}}
+    facts = {"rtt": "1.5ms", "answered": "2.5s", "remote_version": "2.15.2"}
+    assert read_routes({"routes": [{**dialled, **facts}]}) == (
+        Route("b2", "192.0.2.2", 5222, solicited=True, rtt_ms=1.5, answered=2.5, version="2.15.2"),
+    )
+    assert read_leafnodes({"leafs": [{"name": "e", **facts}]}) == (
+        Leafnode("e", rtt_ms=1.5, answered=2.5, version="2.15.2"),
+    )
+    tokyo = {"connection": {"rtt": "1.5ms", "ip": "192.0.2.3", "port": 7222}, "remote_name": "t1", **facts}
+    outbound = {"TOKYO": tokyo, "OSAKA": {}}
     assert read_gateways({"outbound_gateways": outbound, "inbound_gateways": {"LONDON": []}}) == {
-        "TOKYO": 1.5,
-        "OSAKA": None,
+        "TOKYO": Gateway("t1", "192.0.2.3", 7222, 1.5, 2.5, "2.15.2"),
+        "OSAKA": Gateway(),
     }
 
 

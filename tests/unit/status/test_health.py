@@ -90,7 +90,12 @@ WELL = Symptoms(engine=True, peers_configured=2, peers_connected=2, certificates
             Condition.DEGRADED,
             "nodes have waited for provisioning for five minutes or more, and no provisioner is connected",
         ),
-        ({"remotes_down": ("gateway lon",)}, Condition.DEGRADED, "gateway lon is not connected"),
+        ({"links_down": ("gateway lon is not connected",)}, Condition.DEGRADED, "gateway lon is not connected"),
+        (
+            {"links_down": ("member b is not connected",), "members_down": 1, "peers_connected": 1},
+            Condition.DEGRADED,
+            "member b is not connected",
+        ),
         (
             {"streams_degraded": ("CHORIA_EVENTS in choria: failed",)},
             Condition.DEGRADED,
@@ -121,8 +126,8 @@ def test_each_sign_counts(change: dict[str, Any], condition: Condition, reason: 
     [
         (WELL, "All is well."),
         (
-            dataclasses.replace(WELL, peers_connected=0, remotes_down=("gateway lon", "leafnode hub")),
-            f"{ATTENTION} none of the 2 other members of the cluster is connected, and 2 more.",
+            dataclasses.replace(WELL, peers_connected=0, links_down=("gateway lon is not connected", "b")),
+            f"{ATTENTION} gateway lon is not connected, and 2 more.",
         ),
         (
             dataclasses.replace(WELL, engine=False),
@@ -141,7 +146,7 @@ def test_sentences(signs: Symptoms, sentence: str) -> None:
         streams_problem=st.sampled_from(["", "off"]),
         peers_configured=st.integers(0, 3),
         peers_connected=st.integers(0, 3),
-        remotes_down=st.lists(st.just("gateway x"), max_size=2),
+        links_down=st.lists(st.just("gateway x is not connected"), max_size=2),
         certificates=st.lists(
             st.builds(Validity, st.just("/c"), st.floats(NOW - DAY, NOW + 100 * DAY), st.booleans()), max_size=2
         ),

@@ -32,6 +32,7 @@ from support.revoked_people import CHILD, ROOT, crl_of
 
 PEERS = tuple(Endpoint("nats", f"broker{number}.example.net", 5222) for number in (2, 3))
 NOW = 1_000.0
+SHOWN = "1970-01-01 00:16 UTC"
 READ = Readings(Server(), streams=StreamReadings(enabled=True))
 OFF = dataclasses.replace(READ, streams=StreamReadings(enabled=False))
 
@@ -75,11 +76,20 @@ def certificate(role: Role, expires: float, file: str = "/x.pem") -> Certificate
                 "links": (
                     Link(LinkKind.GATEWAY, "LON", connected=False),
                     Link(LinkKind.LEAFNODE, "hub", connected=True),
-                    Link(LinkKind.LEAFNODE, "far", connected=False),
+                    Link(LinkKind.LEAFNODE, "far", connected=False, since=NOW, cause="timeout"),
+                    Link(LinkKind.MEMBER, "b2", connected=False, since=NOW),
+                    Link(LinkKind.MEMBER, "b:1", connected=None),
                 )
             },
-            {"remotes_down": ("gateway LON", "leafnode far")},
-            id="remotes",
+            {
+                "links_down": (
+                    "gateway LON is not connected",
+                    f"leafnode far is not connected since {SHOWN}: timeout",
+                    f"member b2 is not connected since {SHOWN}",
+                ),
+                "members_down": 1,
+            },
+            id="links",
         ),
         pytest.param(
             {
