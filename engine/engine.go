@@ -37,6 +37,7 @@ type engine struct {
 	log   *journal
 	names lookups
 
+	keys     *keyProcesses
 	revoked  *revocations
 	sessions *sessions
 	origins  atomic.Pointer[origins]
@@ -45,13 +46,16 @@ type engine struct {
 }
 
 // newEngine prepares everything and opens nothing.
-func newEngine(file string, conn net.Conn, hello brokerHello, log *journal) (*engine, error) {
+func newEngine(file string, conn net.Conn, hello brokerHello, keys *keyProcesses, log *journal) (*engine, error) {
 	g := newGate(conn, hello)
 	table := newSessions()
 	a := &authenticator{gate: g, sessions: table, guesses: newThrottle(), secret: sha256.Sum256([]byte(hello.BridgeSecret))}
 	visitors, revoked := &doors{}, &revocations{}
 	opts, origins, err := readOptions(file, hello, a, visitors)
 	if err != nil {
+		return nil, err
+	}
+	if err = keys.bind(opts, hello.Keys); err != nil {
 		return nil, err
 	}
 	set, err := readRevoked(hello.Revoked)
@@ -70,7 +74,7 @@ func newEngine(file string, conn net.Conn, hello brokerHello, log *journal) (*en
 		return nil, err
 	}
 	log.follow(opts)
-	e := &engine{file: file, hello: hello, opts: opts, srv: srv, gate: g, auth: a, doors: visitors, log: log, revoked: revoked, sessions: table, accounts: accounts}
+	e := &engine{file: file, hello: hello, opts: opts, srv: srv, gate: g, auth: a, doors: visitors, log: log, keys: keys, revoked: revoked, sessions: table, accounts: accounts}
 	e.origins.Store(origins)
 	srv.SetWebsocketGuard(func(r *http.Request) error { return e.origins.Load().check(r) })
 	srv.SetBeforeLogin(server.BeforeLogin{Line: lineBefore(hello), Refused: a.refusedUnread, Measure: textsIn})
@@ -145,6 +149,9 @@ func (e *engine) live(terminate <-chan os.Signal) (int, error) {
 func (e *engine) start() error {
 	go e.doors.watch(e.gate.halted)
 	go tellChanges(e.gate, lossesEvery, crowd{Type: "crowd"}, e.doors.crowd)
+	if e.keys != nil {
+		go tellChanges(e.gate, lossesEvery, signings{Type: "signings"}, e.keys.counts)
+	}
 	go tellChanges(e.gate, movesEvery, e.drain.progress(), e.drain.progress)
 	e.srv.Start()
 	if !e.srv.ReadyForConnections(readyTimeout) {

@@ -127,6 +127,8 @@ type brokerHello struct {
 	ClusterHosts []string `json:"cluster_hosts"`
 	// Revoked is the file that says which certificates are revoked; empty for none.
 	Revoked string `json:"revoked"`
+	// Keys are the names of the keys that key processes hold, by the file of each: SHA-256 of the public key, in hex.
+	Keys map[string]string `json:"keys"`
 }
 
 func parseHello(body []byte) (brokerHello, error) {

@@ -226,6 +226,11 @@ func writeFile(t testing.TB, name, text string) string {
 
 func prepareEngine(t testing.TB, config string, changes frame) (*testEngine, error) {
 	t.Helper()
+	return prepareEngineWith(t, config, changes, nil)
+}
+
+func prepareEngineWith(t testing.TB, config string, changes frame, keys *keyProcesses) (*testEngine, error) {
+	t.Helper()
 	hello := validHello()
 	for field, value := range changes {
 		hello[field] = value
@@ -239,7 +244,7 @@ func prepareEngine(t testing.TB, config string, changes frame) (*testEngine, err
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.engine, err = newEngine(writeFile(t, "nats.conf", config), engineConn, parsed, newJournal(io.Discard)); err != nil {
+	if e.engine, err = newEngine(writeFile(t, "nats.conf", config), engineConn, parsed, keys, newJournal(io.Discard)); err != nil {
 		return nil, err
 	}
 	e.srv.SetLoggerV2(nil, false, false, false)
@@ -253,7 +258,12 @@ func prepareEngine(t testing.TB, config string, changes frame) (*testEngine, err
 // startEngine returns an engine that is ready. It ends with the test.
 func startEngine(t testing.TB, config string, changes frame) *testEngine {
 	t.Helper()
-	e, err := prepareEngine(t, config, changes)
+	return startEngineWith(t, config, changes, nil)
+}
+
+func startEngineWith(t testing.TB, config string, changes frame, keys *keyProcesses) *testEngine {
+	t.Helper()
+	e, err := prepareEngineWith(t, config, changes, keys)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ func run(args []string, stdout io.Writer, stderr *journal) int {
 	gateFD := flags.Int("gate-fd", -1, "inherited `descriptor` of the gate to the broker")
 	pagesFD := flags.Int("pages-fd", -1, "inherited listening `descriptor` for the monitoring pages; without it there are none")
 	bridgeFD := flags.Int("bridge-fd", -1, "inherited listening `descriptor` for the broker's own connections")
+	keysFD := flags.Int("keys-fd", -1, "inherited `descriptor` of the socket to the processes that hold private keys")
 	parent := flags.Int("parent-pid", 0, "process `id` of the broker; the engine ends when that is not its parent")
 	check := flags.Bool("check", false, "check the configuration file and exit")
 	showVersion := flags.Bool("version", false, "print versions as JSON and exit")
@@ -67,7 +68,7 @@ func run(args []string, stdout io.Writer, stderr *journal) int {
 		}
 		return 0
 	}
-	code, err := serve(*config, *gateFD, *parent, stderr, func() (inherited, error) { return inherit(*pagesFD, *bridgeFD) })
+	code, err := serve(*config, *gateFD, *keysFD, *parent, stderr, func() (inherited, error) { return inherit(*pagesFD, *bridgeFD) })
 	if err != nil {
 		stderr.log("FTL", "%v", []any{err})
 	}
@@ -75,7 +76,7 @@ func run(args []string, stdout io.Writer, stderr *journal) int {
 }
 
 // serve runs the server until a signal, the loss of the gate or a failure.
-func serve(config string, gateFD, parent int, log *journal, inherit func() (inherited, error)) (int, error) {
+func serve(config string, gateFD, keysFD, parent int, log *journal, inherit func() (inherited, error)) (int, error) {
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2)
 	terminate := make(chan os.Signal, 2)
 	signal.Notify(terminate, syscall.SIGTERM)
@@ -91,7 +92,11 @@ func serve(config string, gateFD, parent int, log *journal, inherit func() (inhe
 	if err != nil {
 		return 1, err
 	}
-	e, err := newEngine(config, conn, hello, log)
+	keys, err := openKeyProcesses(keysFD)
+	if err != nil {
+		return 1, err
+	}
+	e, err := newEngine(config, conn, hello, keys, log)
 	if err != nil {
 		return 1, err
 	}

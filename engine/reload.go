@@ -49,6 +49,9 @@ func (e *engine) takeOver(order incoming) error {
 	if err != nil {
 		return err
 	}
+	if err = e.keys.bind(opts, hello.Keys); err != nil {
+		return err
+	}
 	revoked, err := readRevoked(hello.Revoked)
 	if err != nil {
 		return err

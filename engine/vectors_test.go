@@ -64,7 +64,7 @@ func TestVectorsOfTheEngine(t *testing.T) {
 		"reloaded": func() any { return &reloaded{} }, "authorities": func() any { return &authorities{} },
 		"drained": func() any { return &drainAnswer{} }, "moving": func() any { return &moving{} },
 		"listed": func() any { return &listedSessions{} },
-		"ended":  func() any { return &endedSessions{} },
+		"ended":  func() any { return &endedSessions{} }, "signings": func() any { return &signings{} },
 	}
 	met := map[string]bool{}
 	for name, text := range vectors(t, "engine") {

@@ -58,6 +58,42 @@ class Refusal:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Signings:
+    """What came of the signatures that an engine asked key processes for, since its start.
+
+    Attributes:
+        signed: those that were made.
+        late: those that were not made in time.
+        overflow: those that too many others waited for already.
+        refused: those that a process could not make.
+        again: requests that were sent once more, since nothing was heard of the first.
+    """
+
+    signed: int = 0
+    late: int = 0
+    overflow: int = 0
+    refused: int = 0
+    again: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeyProcessCounts:
+    """How many processes hold private keys for an engine.
+
+    Attributes:
+        running: those that sign.
+        wanted: how many there should be; 0 when the engine has all keys itself.
+        failing: those that have ended soon several times in a row.
+        restarts: how often one has ended and was started again, since the start of the program.
+    """
+
+    running: int = 0
+    wanted: int = 0
+    failing: int = 0
+    restarts: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Moving:
     """How far a drain of the engine is.
 

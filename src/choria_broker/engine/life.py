@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from nats.aio.client import Client
 
 from choria_broker.access.session import Departed, Session
@@ -27,6 +28,7 @@ from choria_broker.engine.counters import GateCounters
 from choria_broker.engine.events import Ports, Versions
 from choria_broker.engine.gate.frames import PROTOCOL
 from choria_broker.engine.held import ENGINE, HeldGate, LeftEngine
+from choria_broker.engine.outside.processes import KeyProcesses
 from choria_broker.engine.port import Engine
 from choria_broker.engine.process import Output
 from choria_broker.engine.rundir import Private, RunDirectory
@@ -58,6 +60,7 @@ class EngineLife:
         since: when it started, Unix seconds.
         counters: what happened at its gate.
         processes: the broker's own and the engine's.
+        keys: the key processes.
         bridge_secret: opens the bridge.
     """
 
@@ -80,6 +83,7 @@ class EngineLife:
         self.nats, self.pid, self.since = "unknown", 0, 0.0
         self.counters = GateCounters()
         self.processes = Processes()
+        self.keys = KeyProcesses(self._succession)
         self.bridge_secret = secrets.token_urlsafe(32)
         self._private: Mapping[str, Private] = {}
         self._engine: Engine | None = None
@@ -184,7 +188,8 @@ class EngineLife:
         widen(settings, self.pid)
         revoked = await self._revoked(settings)
         hello = hello_for(settings, rendered, self.bridge_secret, self._limits, revoked)
-        await self._configuration.apply(rendered.text, hello)
+        async with self.keys.changing(settings.tls.outside) as names:
+            await self._configuration.apply(rendered.text, msgspec.structs.replace(hello, keys=names))
         self._grace = settings.network.soft_shutdown_timeout
 
     async def revoke(self, settings: Settings) -> None:
@@ -332,14 +337,28 @@ class EngineLife:
             hello = hello_for(settings, rendered, self.bridge_secret, self._limits, revoked)
             write = functools.partial(directory.write, "engine.conf")
             listeners = self._listeners(directory)
-            spec = LaunchSpec(self._binary, text, write, hello, lambda: self._grace, listeners)
+            keys = () if left else settings.tls.outside
             told = dataclasses.replace(handlers, greeted=greeted)
             try:
-                async with running(
-                    spec, told, self._limits, self._adopted(left, held) if left else None, self._succession
-                ) as engine:
+                async with (
+                    self.keys.running(keys) as names,
+                    running(
+                        LaunchSpec(
+                            self._binary,
+                            text,
+                            write,
+                            msgspec.structs.replace(hello, keys=names),
+                            lambda: self._grace,
+                            listeners,
+                        ),
+                        told,
+                        self._limits,
+                        self._adopted(left, held) if left else None,
+                        self._succession,
+                    ) as engine,
+                ):
                     self.pid, self.since = engine.pid, left.since if left else time.time()
-                    self.processes = Processes((os.getpid(), engine.pid))
+                    self.processes = Processes(lambda: (os.getpid(), engine.pid, *self.keys.pids))
                     self._engine, self.counters = engine, engine.counters
                     self.ports = await engine.ready(self._limits.ready, stop.wait())
                     self._configuration = engine.configuration
@@ -359,7 +378,8 @@ class EngineLife:
         """Open the sockets of this host's own ways into the engine, or find those of an engine that was left."""
         reached = directory.taken_over if self._left else directory.listen
         self._private = {name: reached(name) for name in (_BRIDGE, *([_PAGES] if self.has_pages else []))}
-        return {f"--{name}-fd": each.listener for name, each in self._private.items() if each.listener}
+        found = {f"--{name}-fd": each.listener for name, each in self._private.items() if each.listener}
+        return found if self._left else found | {"--keys-fd": self.keys.socket_for_engine()}
 
     def _adopted(self, left: LeftEngine, held: HeldGate | None) -> Adopted:
         """Return the engine that the program before has left.

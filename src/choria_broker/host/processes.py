@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psutil
 
@@ -20,16 +20,23 @@ class Processes:
     """CPU and memory of some processes together.
 
     Args:
-        pids: process ids; those that are gone count as nothing.
+        pids: tells the process ids, which may change; those that are gone count as nothing.
     """
 
-    def __init__(self, pids: Sequence[int] = ()) -> None:
+    def __init__(self, pids: Callable[[], Sequence[int]] = tuple) -> None:
         """Start measuring CPU from now on."""
-        self._processes = []
-        for pid in pids:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                self._processes.append(psutil.Process(pid))
+        self._pids = pids
+        self._known: dict[int, psutil.Process] = {}
         self.cpu_percent()
+
+    @property
+    def _processes(self) -> list[psutil.Process]:
+        """Those that are there now; what was measured of those that were there before is kept."""
+        known, self._known = self._known, {}
+        for pid in self._pids():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._known[pid] = known.get(pid) or psutil.Process(pid)
+        return list(self._known.values())
 
     def resident(self) -> int:
         """Bytes of resident memory, all processes together."""

@@ -151,9 +151,10 @@ def unnamed(data: bytes, directory: Path | None = None) -> int:
     except OSError:
         with tempfile.TemporaryFile(dir=directory) as file:
             descriptor = os.dup(file.fileno())
-    with open(descriptor, "wb", closefd=False) as writer:
-        writer.write(data)
-    os.lseek(descriptor, 0, os.SEEK_SET)
+    if data:
+        with open(descriptor, "wb", closefd=False) as writer:
+            writer.write(data)
+        os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
 
 

@@ -217,6 +217,13 @@ def _check_key(content: bytes, chain: Sequence[x509.Certificate]) -> list[TlsPro
     return [TlsProblem(code=Code.TLS_KEY_MISMATCH, part=Part.KEY, problem=problem, remedy=remedy)]
 
 
+def rsa_bits(content: bytes) -> int:
+    """Return the length of the RSA key in a file, in bits; 0 for keys of other kinds, and where there is none."""
+    found = next((block for block in pem.blocks(content) if block.kind.endswith(_PRIVATE_KEY)), None)
+    private = _private_key(found.content) if found else None
+    return private.key_size if isinstance(private, rsa.RSAPrivateKey) else 0
+
+
 def _private_key(der: bytes) -> _PrivateKey | None:
     """Load a private key of a kind that the engine takes, None when it is none."""
     try:

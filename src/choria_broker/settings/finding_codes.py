@@ -187,6 +187,9 @@ class Code(enum.StrEnum):
     TLS_WEAK_KEY = _row("tls-weak-key", _REFUSE, _SKIP, _WARN,
         "a key that programs do not accept (RSA below 1024 or above 8192 bits, P-224, DSA, Ed448); a warning "
         "for RSA below 2048 bits, which OpenSSL refuses")
+    TLS_LONG_KEY = _row("tls-long-key", _INFO,
+        "the broker's RSA key has more than 2048 bits: each new connection costs a signature that takes many times as "
+        "long as one of an ECDSA key")
     TLS_EXPIRED = _row("tls-expired", _REFUSE, _WARN, _INFO,
         "expired; a warning for the files of a remote, and only mentioned of a CA beside others that are good",
         remedy="renew it, or check the clock of this machine")

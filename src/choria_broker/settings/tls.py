@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 from pathlib import Path
 
 
@@ -21,6 +22,17 @@ class TlsFiles:
     ca: Path | None
 
 
+class KeyProcesses(enum.StrEnum):
+    """Which private keys of TLS are held by key processes, and not by the engine."""
+
+    AUTO = "auto"
+    """RSA keys, which sign faster there."""
+    ALWAYS = "always"
+    """Keys of every kind."""
+    NEVER = "never"
+    """None."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
     """How listeners and outgoing links use TLS.
@@ -34,6 +46,8 @@ class Tls:
         cipher_suites: IANA names, empty for the library's own choice.
         curves: curve names as nats-server spells them, empty for the library's own choice.
         handshake_timeout: seconds.
+        key_processes: which keys are held by key processes.
+        outside: files of the keys that are.
     """
 
     enabled: bool
@@ -43,6 +57,8 @@ class Tls:
     cipher_suites: tuple[str, ...] = ()
     curves: tuple[str, ...] = ()
     handshake_timeout: float = 2.0
+    key_processes: KeyProcesses = KeyProcesses.AUTO
+    outside: frozenset[Path] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

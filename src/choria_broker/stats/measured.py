@@ -11,6 +11,7 @@ from choria_broker.access.waiting import Waiting
 from choria_broker.audit.trail import AuditCounts
 from choria_broker.build_info import UNKNOWN
 from choria_broker.engine.counters import GateCounters
+from choria_broker.engine.events import KeyProcessCounts
 from choria_broker.settings.findings import Finding
 from choria_broker.stats.authorities import Uses
 from choria_broker.stats.certificates import Certificate
@@ -32,6 +33,7 @@ class Measured:
         identity: of the broker, a label of nearly all metrics.
         version, sha: of the program, and revision of its source.
         audit, gate, streams, tallies: what parts of the broker count.
+        key_processes: the processes that hold private keys.
         log_lines_dropped: lines of the log that nobody took in time.
         reloads: reloads of the configuration by outcome.
         reload_success: when the last of them ended that was not refused, Unix seconds.
@@ -64,6 +66,7 @@ class Measured:
     gate: GateCounters = dataclasses.field(default_factory=GateCounters)
     streams: StreamCounts = dataclasses.field(default_factory=StreamCounts)
     tallies: Tallies = dataclasses.field(default_factory=Tallies)
+    key_processes: KeyProcessCounts = KeyProcessCounts()
     log_lines_dropped: int = 0
     reloads: Mapping[str, int] = dataclasses.field(default_factory=dict)
     reload_success: float = 0.0

@@ -161,6 +161,28 @@ _BROKER = (
         lambda at: at.gate.turned_away,
         "listener",
     ),
+    gauge(
+        "choria_broker_key_processes",
+        "Processes that hold private keys of TLS, by whether they sign or should be there.",
+        lambda at: {"running": at.key_processes.running, "wanted": at.key_processes.wanted},
+        "state",
+    ),
+    counter(
+        "choria_broker_key_process_restarts_total",
+        "Processes that held private keys of TLS, ended, and were started again.",
+        lambda at: at.key_processes.restarts,
+    ),
+    counter(
+        "choria_broker_key_signatures_total",
+        "Signatures of TLS that key processes were asked for, by what came of it.",
+        lambda at: {
+            "signed": at.gate.signings.signed,
+            "late": at.gate.signings.late,
+            "overflow": at.gate.signings.overflow,
+            "refused": at.gate.signings.refused,
+        },
+        "result",
+    ),
     gauge("choria_broker_config_findings", "Findings about the configuration, by severity.", _findings, "severity"),
     gauge(
         "choria_broker_config_errors",

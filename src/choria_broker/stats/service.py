@@ -338,6 +338,7 @@ class BrokerStatistics:
             sha=build().sha,
             audit=parts.audit,
             gate=parts.engine.counters,
+            key_processes=parts.engine.keys.counts,
             streams=parts.streams,
             tallies=self.tallies,
             log_lines_dropped=Outlet.dropped_by_all,

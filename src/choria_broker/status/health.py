@@ -90,6 +90,7 @@ class Symptoms:
         files_not_used: what is wrong with files that were changed and cannot be used.
         draining: how far a drain is, empty without one.
         nearly_used: what there is little left of, each a sentence without its full stop.
+        keys_short: what key processes lack, a sentence without its full stop; empty when all are there.
         provisioning_stalled: nodes wait for provisioning for too long, and nobody provisions them.
     """
 
@@ -106,6 +107,7 @@ class Symptoms:
     reload_refused: str = ""
     files_not_used: Sequence[str] = ()
     draining: str = ""
+    keys_short: str = ""
     provisioning_stalled: bool = False
     nearly_used: Sequence[str] = ()
 
@@ -151,6 +153,8 @@ def _degraded(symptoms: Symptoms, now: float) -> Iterable[str]:
     yield from _peers(symptoms)
     yield from symptoms.streams_degraded
     yield from symptoms.nearly_used
+    if symptoms.keys_short:
+        yield symptoms.keys_short
     if symptoms.provisioning_stalled:
         yield "nodes have waited for provisioning for five minutes or more, and no provisioner is connected"
     if symptoms.features_left_out:

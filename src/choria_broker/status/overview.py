@@ -180,6 +180,7 @@ class StatusReporter:
             reload_refused=self._reloads.refusal,
             file_problems=self._reloads.problems,
             draining="" if drain.state == OFF else drain.sentence,
+            key_processes=engine.keys.counts,
             provisioning=statistics.provisioning,
             headroom=statistics.headroom,
         )

@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from choria_broker.access.waiting import Waiting
+from choria_broker.engine.events import KeyProcessCounts
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.findings import Finding
@@ -41,6 +42,7 @@ class Observations:
         reload_refused: why the last reload changed nothing, empty when it was not refused.
         file_problems: files that were changed and cannot be used.
         draining: how far a drain is, empty without one.
+        key_processes: the processes that hold private keys.
         provisioning: who waits for provisioning; None on a broker that has none.
         headroom: how much of everything that is limited is used.
     """
@@ -58,6 +60,7 @@ class Observations:
     reload_refused: str = ""
     file_problems: Sequence[FileProblem] = ()
     draining: str = ""
+    key_processes: KeyProcessCounts = KeyProcessCounts()
     provisioning: Waiting | None = None
     headroom: Sequence[Headroom] = ()
 
@@ -98,6 +101,7 @@ def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observat
         files_not_used=tuple(each.why for each in observed.file_problems),
         draining=observed.draining,
         nearly_used=tuple(each.warning for each in observed.headroom if each.warning),
+        keys_short=_keys_short(observed.key_processes),
         provisioning_stalled=observed.provisioning is not None and observed.provisioning.stalled,
         features_left_out=sum(finding.times for finding in findings if finding.severity is Severity.SKIP),
     )
@@ -108,6 +112,12 @@ def down(link: Link) -> str:
     since = f" since {dt.datetime.fromtimestamp(link.since, dt.UTC):%Y-%m-%d %H:%M} UTC" if link.since else ""
     why = f": {CAUSES.get(link.cause, link.cause)}" if link.cause else ""
     return f"{link.kind} {link.name} is not connected{since}{why}"
+
+
+def _keys_short(keys: KeyProcessCounts) -> str:
+    if not keys.failing:
+        return ""
+    return f"{keys.failing} of {keys.wanted} key processes, which sign for TLS, end again and again; see the log"
 
 
 def validities(certificates: Sequence[Certificate], authorities: Uses | None = None) -> tuple[Validity, ...]:

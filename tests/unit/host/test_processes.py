@@ -13,9 +13,19 @@ NOBODY = 2**22 + 1
 
 
 def test_processes_are_added_up_and_those_that_are_gone_count_as_nothing() -> None:
-    one, two = Processes([os.getpid()]), Processes([os.getpid(), NOBODY, os.getpid()])
+    one, two = Processes(lambda: [os.getpid()]), Processes(lambda: [os.getpid(), NOBODY, os.getppid()])
     assert 0 < one.resident() < two.resident()
     assert two.cpu_percent() >= 0.0
+
+
+def test_processes_that_come_and_go_count_as_long_as_they_are_there() -> None:
+    pids = [os.getpid()]
+    several = Processes(lambda: pids)
+    alone = several.resident()
+    pids.append(os.getppid())
+    assert several.resident() > alone
+    pids.clear()
+    assert (several.resident(), several.cpu_percent()) == (0, 0.0)
 
 
 def test_no_process_takes_nothing() -> None:

@@ -22,6 +22,7 @@ WELL = Symptoms(engine=True, peers_configured=2, peers_connected=2, certificates
     [
         ({}, Condition.OK, ""),
         ({"engine": False}, Condition.FAILING, "the engine does not answer"),
+        ({"keys_short": "1 of 2 ends"}, Condition.DEGRADED, "1 of 2 ends"),
         (
             {"streams_problem": "the engine has disabled them"},
             Condition.FAILING,

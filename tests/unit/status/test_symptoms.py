@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from choria_broker.access.waiting import Waiting
+from choria_broker.engine.events import KeyProcessCounts
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.finding_codes import Code, Severity
@@ -132,6 +133,14 @@ def test_streams_that_should_be_there(*, store: bool, readings: Readings | None,
     observed = Observations(engine=True, readings=readings, streams_off=words)
 
     assert symptoms(told(store=store), (), observed, NOW).streams_problem == problem
+
+
+def test_key_processes_that_end_again_and_again() -> None:
+    def short(keys: KeyProcessCounts) -> str:
+        return symptoms(told(), (), Observations(engine=True, key_processes=keys), NOW).keys_short
+
+    assert not short(KeyProcessCounts(running=1, wanted=2, restarts=1))
+    assert short(KeyProcessCounts(running=1, wanted=2, failing=1)).startswith("1 of 2 key processes")
 
 
 def test_only_findings_that_leave_something_out_count() -> None:

@@ -155,7 +155,7 @@ def _files(context: Context, *, required: bool) -> TlsFiles | None:
                 Code.TLS_FILE_MISSING,
                 problem=text,
                 remedy=found.missing_remedy,
-                at=_about(values, part),
+                at=about_file(values, part),
                 required=required,
             )
     if missing:
@@ -172,7 +172,7 @@ def _files(context: Context, *, required: bool) -> TlsFiles | None:
 
 
 def _report_tls(context: Context, bad: TlsProblem, path: Path, *, required: bool) -> None:
-    at, problem = _about(context.values, bad.part), f"{shown_file(path)}: {bad.problem}"
+    at, problem = about_file(context.values, bad.part), f"{shown_file(path)}: {bad.problem}"
     if bad.fatal:
         _report(context, bad.code, problem=problem, remedy=bad.remedy, at=at, required=required)
     else:
@@ -188,7 +188,8 @@ def _report(context: Context, code: Code, problem: str, remedy: str, at: Setting
         context.collector.warn(code, problem=problem, effect="TLS is off, so the broker starts", remedy=remedy, at=at)
 
 
-def _about(values: Values, part: Part) -> SettingRef:
+def about_file(values: Values, part: Part) -> SettingRef:
+    """Return the setting that a file of the broker's own TLS comes from."""
     provider = chosen_provider(values)
     explicit = provider in {Provider.FILE, Provider.CHORIA}
     return values.subject(f"{_SECURITY}{provider}.{part}" if explicit else "plugin.choria.ssldir")

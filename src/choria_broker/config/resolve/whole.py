@@ -8,6 +8,7 @@ import types
 from choria_broker.config.resolve.adapters import check_federation, leave_out, resolve_adapters, spare_the_rest
 from choria_broker.config.resolve.certificates import check_certificate
 from choria_broker.config.resolve.context import Context
+from choria_broker.config.resolve.key_processes import check_length, keys_outside
 from choria_broker.config.resolve.listeners import check_ports, resolve_statistics
 from choria_broker.config.resolve.network import resolve_network, soft_shutdown
 from choria_broker.config.resolve.operator import check_reload
@@ -79,7 +80,9 @@ def _settings(context: Context) -> Settings:
     tls, security = resolve_tls(context), resolve_security(context)
     if network_meant:
         network = resolve_network(context, tls, security)
+        tls = dataclasses.replace(tls, outside=keys_outside(context, tls, network))
         check_certificate(context, tls, network)
+        check_length(context, tls)
     else:
         network = Network(soft_shutdown_timeout=soft_shutdown(context))
     statistics = resolve_statistics(context)

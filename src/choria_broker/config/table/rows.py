@@ -18,6 +18,7 @@ from choria_broker.settings.network import ReloadSessions
 from choria_broker.settings.revocation import CrlExpired
 from choria_broker.settings.security import Provider
 from choria_broker.settings.streams import STANDARD_STREAMS, StandardStream
+from choria_broker.settings.tls import KeyProcesses
 
 NETWORK = "plugin.choria.network."
 """Prefix of the keys of the network broker."""
@@ -124,6 +125,10 @@ def _network() -> tuple[Setting, ...]:
         _row(g, n + "tls_timeout", _DURATION, "2s", _ENGINE,
              "Time for a TLS handshake, at most 60s; a number without unit is seconds.",
              field="Tls.handshake_timeout", above_zero=True, most=60),
+        _row(g, n + "tls_key_processes", ValueKind.CHOICE, "auto", _ENGINE,
+             "Which private keys of TLS small processes of the broker hold, one for each core, in place of the engine: "
+             "auto for RSA keys, which sign faster there, always for keys of every kind, or never.",
+             status=_NEW, choices=tuple(KeyProcesses), field="Tls.key_processes"),
         _row(g, n + "auth_timeout", _DURATION, "2s", _ENGINE,
              "Time for a connection to identify itself, at most 60s.", since="0.30",
              field="Network.auth_timeout", above_zero=True, most=60),

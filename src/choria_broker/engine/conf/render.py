@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 from urllib.parse import quote
 
 from choria_broker.engine.conf.syntax import Value, write
@@ -16,6 +17,9 @@ from choria_broker.settings.secret import MASK, Secret
 from choria_broker.settings.tls import RemoteTls
 
 Block = dict[str, Value]
+
+OUTSIDE = "key-process:"
+"""Begins the key file of a key that key processes hold; the engine does not read that file."""
 
 ANY_PORT = -1
 """What nats-server reads as: any free port."""
@@ -121,7 +125,7 @@ def _identity_tls(settings: Settings) -> Block:
     tls = settings.tls
     if tls.files is None:
         raise ValueError("TLS is on but no TLS files are set")
-    block: Block = {"cert_file": str(tls.files.certificate), "key_file": str(tls.files.key)}
+    block: Block = {"cert_file": str(tls.files.certificate), "key_file": _key_file(settings, tls.files.key)}
     if tls.files.ca:
         block["ca_file"] = str(tls.files.ca)
     block["min_version"] = "1.2"
@@ -131,6 +135,10 @@ def _identity_tls(settings: Settings) -> Block:
     if tls.curves:
         block["curve_preferences"] = list(tls.curves)
     return block
+
+
+def _key_file(settings: Settings, path: Path) -> str:
+    return f"{OUTSIDE}{path}" if path in settings.tls.outside else str(path)
 
 
 def _link_tls(settings: Settings, *, named: bool) -> Block:
@@ -215,7 +223,7 @@ def _remote_tls(settings: Settings, remote: RemoteTls, *, inherited: bool) -> Bl
     block: Block = {}
     if remote.custom:
         if remote.certificate and remote.key:
-            block |= {"cert_file": str(remote.certificate), "key_file": str(remote.key)}
+            block |= {"cert_file": str(remote.certificate), "key_file": _key_file(settings, remote.key)}
         if remote.ca:
             block["ca_file"] = str(remote.ca)
         block["timeout"] = _seconds(settings.tls.handshake_timeout)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -60,6 +61,7 @@ class Hello(msgspec.Struct, tag="hello", frozen=True):
     cluster_members: int = 0
     cluster_hosts: tuple[str, ...] = ()
     revoked: str = ""
+    keys: Mapping[str, str] = {}
     protocol: int = PROTOCOL
 
 
@@ -203,6 +205,24 @@ class Crowd(msgspec.Struct, tag="crowd", frozen=True):
     gateway: int = 0
 
 
+class Signings(msgspec.Struct, tag="signings", frozen=True):
+    """What came of the signatures that the engine asked key processes for, since its start.
+
+    Attributes:
+        signed: those that were made.
+        late: those that were not made in time.
+        overflow: those that too many others waited for already.
+        refused: those that a process could not make.
+        again: requests that were sent once more, since nothing was heard of the first.
+    """
+
+    signed: int = 0
+    late: int = 0
+    overflow: int = 0
+    refused: int = 0
+    again: int = 0
+
+
 class Reloaded(msgspec.Struct, tag="reloaded", frozen=True):
     """What came of a reload; without a problem, what the file says is in force."""
 
@@ -273,7 +293,7 @@ class WireVerdict(msgspec.Struct, tag="verdict", frozen=True):
 BrokerFrame = Hello | WireVerdict | Generation | Reload | AskAuthorities | Drain | Revoked | Sessions | End
 """Frames the broker sends."""
 
-_Report = Ready | Question | Admitted | Refusal | Losses | Crowd | Moves
+_Report = Ready | Question | Admitted | Refusal | Losses | Crowd | Moves | Signings
 _Answer = Reloaded | Authorities | Drained | Listed | Ended
 EngineFrame = EngineHello | _Report | _Answer
 """Frames the engine sends."""

@@ -8,8 +8,8 @@ How it works; ``engine/gate.go`` is the other side.
 state    begins                               the engine may send
 ======== ==================================== ================================================================
 new      with the process                     ``hello``, nothing else before it
-starting with the engine's ``hello``          ``question``, ``admitted``, ``refusal``, ``losses``, ``crowd``, once
-                                              ``ready``
+starting with the engine's ``hello``          ``question``, ``admitted``, ``refusal``, ``losses``, ``crowd``,
+                                              ``signings``, once ``ready``
 ready    with ``ready``                       the same without ``ready``, and ``moving``; ``reloaded``, ``drained``,
                                               ``authorities``, ``listed``, ``ended`` as answers to calls
 ended    with the end of the socket, an error nothing
@@ -49,12 +49,14 @@ from choria_broker.access.verdict import Verdict
 from choria_broker.engine.authorities import Count
 from choria_broker.engine.counters import GateCounters
 from choria_broker.engine.crowding import Crowding
-from choria_broker.engine.events import Moving, Ports, Refusal, Told, Versions
+from choria_broker.engine.events import Moving, Ports, Refusal, Signings, Told, Versions
 from choria_broker.engine.gate import frames
 from choria_broker.engine.gate.calls import Calls
 from choria_broker.engine.gate.sessions import SessionCalls
 from choria_broker.engine.gate.wire import Wire
 from choria_broker.engine.held import HeldGate
+from choria_broker.engine.outside.notices import TEXT as UNSIGNED
+from choria_broker.engine.outside.notices import Unsigned
 from choria_broker.errors import GateError, NotReadyError
 from choria_broker.log.structured import component
 
@@ -103,6 +105,7 @@ class Gate:
         self.ready: asyncio.Future[Ports] = asyncio.get_running_loop().create_future()
         self.counters = GateCounters()
         self._crowding = Crowding()
+        self._unsigned = Unsigned()
         self._greeted = False
         self._transport: asyncio.Transport | None = None
         self._reloads: Calls[str] = Calls()
@@ -301,6 +304,10 @@ class Gate:
                     _log.warning(notice.text, **notice.fields)
             case frames.Ready() if not self.ready.done():
                 self.ready.set_result(Ports(**frame.ports))
+            case frames.Signings():
+                self.counters.signings = Signings(**msgspec.structs.asdict(frame))
+                if unsigned := self._unsigned.notice(self.counters.signings, self._clock()):
+                    _log.warning(UNSIGNED, **unsigned.fields)
             case frames.Moves():
                 self.counters.moving = Moving(**msgspec.structs.asdict(frame))
             case _ if self._answered(frame):

@@ -49,6 +49,7 @@ NEVER = {
     NET + "client_port": "all have a port for clients",
     NET + "public_url": "announced to all clients",
     NET + "write_deadline": "for all clients",
+    NET + "tls_key_processes": "only an option of the command line turns TLS off",
     NET + "tls_timeout": "only an option of the command line turns TLS off",
     NET + "auth_timeout": "for all clients",
     NET + "max_connections": "for all clients",

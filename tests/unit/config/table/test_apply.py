@@ -61,6 +61,7 @@ ENGINE = {
     """,
     "deadlines": """
         plugin.choria.network.write_deadline plugin.choria.network.tls_timeout plugin.choria.network.auth_timeout
+        plugin.choria.network.tls_key_processes
     """,
     "peers and routes": """
         plugin.choria.network.peers plugin.choria.network.peer_user plugin.choria.network.peer_password

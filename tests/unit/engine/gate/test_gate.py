@@ -41,6 +41,7 @@ async def test_the_handshake_tells_the_engine_what_its_file_cannot() -> None:
             "cluster_members": 0,
             "cluster_hosts": [],
             "revoked": "",
+            "keys": {},
         }
         engine.greet()
         engine.send(type="ready", ports={"client": 4222, "gateway": 5})
