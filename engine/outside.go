@@ -263,13 +263,13 @@ type keyProcesses struct {
 
 	mu      sync.Mutex
 	lastID  uint64
-	pending map[uint64]chan signed
+	pending map[uint64]chan keyAnswer
 
 	signed, late, overflow, refused, again atomic.Uint64
 }
 
-// signed is the answer to a request.
-type signed struct {
+// keyAnswer is the answer to a request.
+type keyAnswer struct {
 	signature []byte
 	err       error
 }
@@ -300,7 +300,7 @@ func openKeyProcesses(fd int) (*keyProcesses, error) {
 		return nil, err
 	}
 	p := &keyProcesses{
-		conn: inner, raw: raw.Write, gone: make(chan struct{}), pending: map[uint64]chan signed{},
+		conn: inner, raw: raw.Write, gone: make(chan struct{}), pending: map[uint64]chan keyAnswer{},
 		room: make(chan struct{}, 4*max(2, runtime.NumCPU())),
 	}
 	go p.read()
@@ -321,7 +321,7 @@ func (p *keyProcesses) read() {
 			continue
 		}
 		id, ok, rest := binary.BigEndian.Uint64(answer), answer[8] == 0, answer[answerHead:size]
-		var result signed
+		var result keyAnswer
 		if ok {
 			result.signature = append([]byte(nil), rest...)
 		} else {
@@ -389,8 +389,8 @@ func (p *keyProcesses) sign(request []byte, within time.Duration) ([]byte, error
 	}
 }
 
-func (p *keyProcesses) expect() (uint64, <-chan signed) {
-	answer := make(chan signed, 1)
+func (p *keyProcesses) expect() (uint64, <-chan keyAnswer) {
+	answer := make(chan keyAnswer, 1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lastID++

@@ -292,6 +292,21 @@ class Gate:
             case frames.Refusal():
                 self.counters.refused[frame.cause] = self.counters.refused.get(frame.cause, 0) + 1
                 self._told.refused(Refusal(frame.cause, frame.connection_id, frame.address))
+            case frames.Losses() | frames.Crowd() | frames.Signings():
+                self._count(frame)
+            case frames.Ready() if not self.ready.done():
+                self.ready.set_result(Ports(**frame.ports))
+            case frames.Moves():
+                self.counters.moving = Moving(**msgspec.structs.asdict(frame))
+            case _ if self._answered(frame):
+                pass
+            case _:
+                raise GateError(f"the engine sent an unexpected {type(frame).__name__}")
+        return b""
+
+    def _count(self, frame: frames.Losses | frames.Crowd | frames.Signings) -> None:
+        """Take over what the engine has counted, and say what is to be said of it."""
+        match frame:
             case frames.Losses():
                 self.counters.dropped = {
                     "questions": frame.questions,
@@ -302,19 +317,10 @@ class Gate:
                 self.counters.turned_away = msgspec.structs.asdict(frame)
                 for notice in self._crowding.notices(self.counters.turned_away, self._clock()):
                     _log.warning(notice.text, **notice.fields)
-            case frames.Ready() if not self.ready.done():
-                self.ready.set_result(Ports(**frame.ports))
             case frames.Signings():
                 self.counters.signings = Signings(**msgspec.structs.asdict(frame))
                 if unsigned := self._unsigned.notice(self.counters.signings, self._clock()):
                     _log.warning(UNSIGNED, **unsigned.fields)
-            case frames.Moves():
-                self.counters.moving = Moving(**msgspec.structs.asdict(frame))
-            case _ if self._answered(frame):
-                pass
-            case _:
-                raise GateError(f"the engine sent an unexpected {type(frame).__name__}")
-        return b""
 
     def _answered(self, frame: frames.EngineFrame) -> bool:
         """Hand an answer to its call; False when it is none, or nobody ever asked."""
