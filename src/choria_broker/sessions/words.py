@@ -12,6 +12,9 @@ from choria_broker.sessions.documents import Found, Kicked, Refused, Sightings
 from choria_broker.settings import durations
 
 _HEADINGS = ("CID", "KIND", "ACCOUNT", "NAME", "ADDRESS", "METHOD", "SINCE", "RTT", "PENDING", "IN/S", "OUT/S")
+_OF_TOKENS = ("TOKEN", "ISSUER", "ENDS")
+_LONGEST_TOKEN = 36
+_SHORT_KEY = 16
 
 
 class Rates(msgspec.Struct, frozen=True):
@@ -68,9 +71,13 @@ SORTS: Mapping[str, Callable[[Session, Rates], object]] = {
 
 
 def table(rows: Iterable[tuple[Session, Rates]]) -> Iterator[str]:
-    """Write connections as a table with a heading, line by line."""
+    """Write connections as a table with a heading, line by line; what tokens say only where one has come in by one."""
+    rows = tuple(rows)
     lines = [_HEADINGS, *(_cells(session, rate) for session, rate in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
+    if any(session.holder.token_id or session.holder.signer for session, _ in rows):
+        tokens = (_OF_TOKENS, *(_of_token(session) for session, _ in rows))
+        lines = [(*line, *more) for line, more in zip(lines, tokens, strict=True)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
@@ -90,6 +97,13 @@ def _cells(session: Session, rate: Rates) -> tuple[str, ...]:
         f"{rate.in_msgs:.1f}",
         f"{rate.out_msgs:.1f}",
     )
+
+
+def _of_token(session: Session) -> tuple[str, ...]:
+    holder = session.holder
+    token = holder.token_id if len(holder.token_id) <= _LONGEST_TOKEN else f"{holder.token_id[:_LONGEST_TOKEN]}..."
+    ends = moment(holder.expires) if holder.expires is not None else "-"
+    return token or "-", holder.signer[:_SHORT_KEY] or "-", ends
 
 
 def kicked(result: Kicked) -> Iterator[str]:

@@ -77,6 +77,15 @@ def test_the_table_has_a_heading_and_a_line_each() -> None:
     assert len(list(table([]))) == 1
 
 
+def test_connections_by_token_tell_its_id_issuer_and_end() -> None:
+    holder = Holder(caller="up=bob", token_id="t" * 50, signer="ab" * 32, expires=1_700_003_600)
+    by_token = msgspec.structs.replace(BOB, holder=holder)
+    heading, first, second = table(ordered((WEB1, by_token), 1_700_000_100.0, "cid"))
+    assert re.split("  +", heading) == [*_HEADINGS, "TOKEN", "ISSUER", "ENDS"]
+    assert re.split("  +", first)[-3:] == ["-", "-", "-"]
+    assert re.split("  +", second)[-3:] == ["t" * 36 + "...", "ab" * 8, "2023-11-14 23:13:20 UTC"]
+
+
 def test_names() -> None:
     assert [name_of(each) for each in (WEB1, BOB, NOBODY)] == ["web1", "up=bob", ""]
     assert name_of(msgspec.structs.replace(WEB1, holder=Holder())) == "shown"
