@@ -18,6 +18,7 @@ from bench import (
     links,
     machine,
     memory,
+    oncall,
     reloads,
     revocation,
     scraping,
@@ -48,6 +49,7 @@ _MEASUREMENTS = {
     "revocation": revocation.measure,
     "reloads": reloads.measure,
     "upgrades": upgrades.measure,
+    "oncall": oncall.measure,
 }
 
 
