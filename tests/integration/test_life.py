@@ -133,7 +133,7 @@ async def test_the_engines_configuration_is_private_and_goes_with_the_broker(
     async with NetworkBroker.from_file(path):
         (file,) = (tmp_path / "run").glob("*/engine.conf")
         assert file.parent.stat().st_mode & 0o777 == 0o700
-        assert {each.name for each in file.parent.iterdir()} == {"engine.conf", "bridge", "revoked"}
+        assert {each.name for each in file.parent.iterdir()} == {"engine.conf", "bridge", "pages", "revoked"}
         assert (file.parent / "bridge").is_socket()
         assert file.stat().st_mode & 0o777 == 0o600
     assert not list((tmp_path / "run").iterdir())

@@ -27,16 +27,24 @@ _CONNECTION = re.compile(
 )
 _CLOSED = re.compile(r"\w+ connection closed: (?P<why>.+?)(?: - .*?Remote: (?P<remote>[^,]+).*)?$")
 _KINDS = {"r": "route", "g": "gateway", "l": "leafnode"}
-_NO_TROUBLE = ("Client Closed", "Duplicate", "Server Shutdown", "Route Removed", "Cluster Name Conflict")
+_NO_TROUBLE = (
+    "Client Closed",
+    "TLS Handshake Failure",
+    "Duplicate",
+    "Server Shutdown",
+    "Route Removed",
+    "Cluster Name Conflict",
+)
 _CAUSES = (
     ("stale", r"Stale Connection"),
     ("refused", r"connection refused"),
     ("timeout", r"i/o timeout|Timeout|deadline exceeded"),
     ("unknown-host", r"no such host|server misbehaving|lookup "),
-    ("x509", r"x509|TLS|certificate|tls: "),
+    ("x509", r"x509: |tls: [a-z ]*certificate|link refused: [a-z ]*certificate"),
     ("login", r"Authorization|authentication|Authentication|link refused"),
+    ("ended", r"Read Error|Write Error|EOF|reset by peer|broken pipe|Shutdown"),
+    ("tls", r"TLS|tls: "),
     ("unreachable", r"no route to host|unreachable"),
-    ("ended", r"Read Error|Write Error|EOF|reset by peer|Shutdown"),
 )
 
 
@@ -46,6 +54,7 @@ CAUSES = {
     "timeout": "timeout",
     "unknown-host": "its host is not known",
     "x509": "x509, one side does not accept the other's certificate",
+    "tls": "TLS, the two sides do not agree on it",
     "login": "login, one side does not accept the other's name or password",
     "unreachable": "its host cannot be reached",
     "ended": "the other side ended it",
@@ -62,7 +71,7 @@ class LinkTrouble(msgspec.Struct, frozen=True):
         place: name of the other side where the engine says it, else its address, with the port where this broker
             connects to it there.
         cause: in a word: ``stale`` for no answer to pings, ``refused``, ``timeout``, ``unknown-host``, ``x509``,
-            ``login``, ``unreachable``, ``ended`` or ``other``.
+            ``tls``, ``login``, ``unreachable``, ``ended`` or ``other``.
         words: the engine's.
         times: how often it was said; the engine does not say every attempt.
         first, last: when, Unix seconds.
