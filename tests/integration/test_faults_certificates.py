@@ -23,11 +23,11 @@ from cryptography import x509
 from support.certificates import CLIENT, DAY, SERVER, Made, authority, issue
 from support.command import Program, started
 from support.nats_socket import Wire, wire
-from support.stalls import NOT_IN, PATIENT, let_in, turned_away
+from support.stalls import NOT_IN, PATIENT, kept_out, let_in, logged_in, turned_away
 from support.testbed import IDENTITY
 from support.topology import Node
 
-SOON = dt.timedelta(seconds=3)
+SOON = dt.timedelta(seconds=6)
 """Long enough for a reload, also on a machine that is busy."""
 
 LOCAL = ipaddress.ip_address("127.0.0.1")
@@ -135,9 +135,8 @@ async def reloaded(program: Program, text: str = "Reloaded") -> None:
 
 @contextlib.asynccontextmanager
 async def staying(place: Place, context: ssl.SSLContext) -> AsyncIterator[Wire]:
-    """Log in, and be in at the end."""
-    async with wire(place.node.client, context) as member:
-        await member.connect(name="member")
+    """Log in, at once or a little later, and be in at the end."""
+    async with logged_in(place.node.client, context) as member:
         yield member
         await member.flush()
 
@@ -157,7 +156,7 @@ async def test_a_certificate_that_ends_keeps_others_out_until_it_is_renewed(tmp_
             await reloaded(program)
             await let_in(place.node.client, forever)
             await place.is_well()
-            await turned_away(place.node.client, ending)
+            await kept_out(place.node.client, ending)
             await program.logs("certificate has expired")
 
 

@@ -15,7 +15,7 @@ import psutil
 
 from choria_broker.background import beside
 from support.flooding import login
-from support.nats_socket import ClosedError
+from support.nats_socket import ClosedError, Wire, wire
 
 PATIENT = 60.0
 """Seconds."""
@@ -32,6 +32,31 @@ async def turned_away(port: int, context: ssl.SSLContext) -> float:
     except NOT_IN:
         return time.monotonic() - begun
     raise AssertionError("let in by nobody")
+
+
+async def kept_out(port: int, context: ssl.SSLContext) -> None:
+    """Be refused, at once or a little later."""
+    async with asyncio.timeout(PATIENT):
+        while True:
+            try:
+                await login(port, context)
+            except NOT_IN:
+                return
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def logged_in(port: int, context: ssl.SSLContext) -> AsyncIterator[Wire]:
+    """Log in, at once or a little later, and stay."""
+    async with contextlib.AsyncExitStack() as stack, asyncio.timeout(PATIENT) as deadline:
+        while True:
+            with contextlib.suppress(*NOT_IN):
+                member = await stack.enter_async_context(wire(port, context))
+                await member.connect(name="member")
+                deadline.reschedule(None)
+                break
+            await asyncio.sleep(0.02)
+        yield member
 
 
 async def let_in(port: int, context: ssl.SSLContext) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from choria_broker.access.session import Holder
-from choria_broker.security.conditions import Condition
+
+if TYPE_CHECKING:
+    from choria_broker.security.conditions import Condition
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

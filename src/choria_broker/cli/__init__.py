@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import pkgutil
@@ -73,6 +74,8 @@ def program() -> None:
     numbers would go to the next files and connections, and what is meant for the streams would be written there.
     """
     _open_streams()
+    # What is loaded stays, and the collector would walk through all of it again and again meanwhile.
+    gc.disable()
     if VARIABLE in os.environ:
         _go_on()
     if "run" in sys.argv[1:]:

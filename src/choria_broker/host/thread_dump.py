@@ -10,9 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from structlog.stdlib import BoundLogger
-
 from choria_broker.host.private_file import open_new
+from choria_broker.log.structured import ComponentLog
 
 
 def write_thread_dump(loop: asyncio.AbstractEventLoop | None = None) -> Path:
@@ -38,7 +37,7 @@ def write_thread_dump(loop: asyncio.AbstractEventLoop | None = None) -> Path:
     return path
 
 
-def dump_threads(log: BoundLogger, loop: asyncio.AbstractEventLoop | None = None) -> None:
+def dump_threads(log: ComponentLog, loop: asyncio.AbstractEventLoop | None = None) -> None:
     """Write a state dump, and log where it is, or why there is none."""
     try:
         log.warning("Wrote the stacks of all threads", path=str(write_thread_dump(loop)))

@@ -192,6 +192,7 @@ async def _serve(services: Sequence[Service], broker: NetworkBroker, signals: Si
             # What was loaded so far stays: the collector need not walk it again while connections wait for verdicts.
             gc.collect()
             gc.freeze()
+            gc.enable()
             if all(service.started for service in services):
                 systemd.tell("READY=1")
                 pulse.shows()

@@ -11,16 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
-
-import dns.exception
-import dns.rdtypes.IN.SRV
-import dns.resolver
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from choria_broker.config.surroundings.facts import SrvAnswer
 from choria_broker.host.commands import COMMANDS
 from choria_broker.host.facts import Bindable
 from choria_broker.host.listening import bindable
+
+if TYPE_CHECKING:
+    import dns.resolver
 
 TIME_LIMIT = 5.0
 """Seconds that discovery may take altogether."""
@@ -45,6 +44,11 @@ def lookup_srv(record: str, seconds: float, resolver: dns.resolver.Resolver | No
         seconds: how long to wait for an answer.
         resolver: whom to ask; the name servers of this machine when left out.
     """
+    # It takes a while to load, and most configurations look up no SRV record.
+    import dns.exception  # noqa: PLC0415
+    import dns.rdtypes.IN.SRV  # noqa: PLC0415
+    import dns.resolver  # noqa: PLC0415
+
     try:
         resolver = resolver or dns.resolver.Resolver()
         answer = resolver.resolve(record, "SRV", lifetime=max(seconds, 0.1), search=False)
