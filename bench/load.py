@@ -74,6 +74,7 @@ def connections(
     *,
     logins: Sequence[Login] = (),
     rate: float = 0,
+    post_quantum: bool = False,
 ) -> Iterator[Outcome]:
     """Open connections and keep them until the end of the context.
 
@@ -84,12 +85,13 @@ def connections(
         count: how many.
         logins: tokens to log in with, in turn; without any, the client certificate is presented.
         rate: connections per second; 0 for eight workers that go as fast as they are let in.
+        post_quantum: offer the post-quantum key exchange too, which Choria programs do not.
 
     Raises:
         MeasurementError: not every connection was let in, or it took too long.
     """
     command: list[str | Path] = [program, "-address", f"127.0.0.1:{server.port}", "-ca", site.authority.ca]
-    command += ["-count", str(count), "-rate", str(rate)]
+    command += ["-count", str(count), "-rate", str(rate), *(["-post-quantum"] if post_quantum else [])]
     with contextlib.ExitStack() as stack:
         if logins:
             file = stack.enter_context(tempfile.NamedTemporaryFile("w", dir=site.folder, suffix=".json"))

@@ -70,6 +70,7 @@ class Site:
         authority: the CA.
         client: certificate of the clients.
         choria: configuration file of the broker.
+        own: certificate of the servers.
         bare_program: the published nats-server.
         twin_program: nats-server of the engine's version, built with the engine's Go.
         environment: variables of the servers' processes.
@@ -100,7 +101,7 @@ class Site:
             logfile=folder / "broker.log",
             loglevel="info",
         )
-        self._own = Identity(folder / "broker.example.net.pem", folder / "broker.example.net.key")
+        self.own = Identity(folder / "broker.example.net.pem", folder / "broker.example.net.key")
 
     @contextlib.contextmanager
     def broker(self) -> Iterator[Server]:
@@ -130,7 +131,7 @@ class Site:
         path = self.folder / f"{port}.conf"
         path.write_text(
             f"host: 127.0.0.1\nport: {port}\nmax_connections: 50000\n"
-            f"tls {{\n  cert_file: {self._own.certificate}\n  key_file: {self._own.key}\n"
+            f"tls {{\n  cert_file: {self.own.certificate}\n  key_file: {self.own.key}\n"
             f"  ca_file: {self.authority.ca}\n  verify: true\n}}\n",
             encoding="utf-8",
         )

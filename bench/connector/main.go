@@ -66,21 +66,25 @@ func main() {
 	count := flag.Int("count", 1, "connections to open")
 	rate := flag.Float64("rate", 0, "connections begun per second whatever the server does; 0: as fast as workers get them")
 	workers := flag.Int("workers", 8, "connections begun at once without a rate")
+	postQuantum := flag.Bool("post-quantum", false, "offer the post-quantum key exchange too, which Choria programs do not")
 	flag.Parse()
 
-	if err := run(*address, *ca, *cert, *key, *logins, *count, *rate, *workers); err != nil {
+	if err := run(*address, *ca, *cert, *key, *logins, *count, *rate, *workers, *postQuantum); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(address, ca, cert, key, logins string, count int, rate float64, workers int) error {
+func run(address, ca, cert, key, logins string, count int, rate float64, workers int, postQuantum bool) error {
 	if count < 1 || count > mostAtOnce {
 		return fmt.Errorf("count is 1 to %d", mostAtOnce)
 	}
 	config, err := tlsConfig(ca, cert, key)
 	if err != nil {
 		return err
+	}
+	if !postQuantum {
+		config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
 	}
 	known, err := readLogins(logins)
 	if err != nil {

@@ -50,6 +50,11 @@ class Authority:
         self.ca = folder / f"{name}.pem"
         self._ca.cert_pem.write_to_path(self.ca)
 
+    @property
+    def key_pem(self) -> bytes:
+        """The CA's own key."""
+        return self._ca.private_key_pem.bytes()
+
     def issue(self, *names: str, rsa: bool = False, until: dt.datetime | None = None) -> Identity:
         """Issue a certificate; the first name is the common name. Choria programs sign requests with RSA keys only."""
         key_type = trustme.KeyType.RSA if rsa else trustme.KeyType.ECDSA
