@@ -35,7 +35,11 @@ async def host(sock: socket.socket, *, issuers: bool) -> float:
         sock,
         hello,
         lambda request: decide(request, policy, policy_load.MOMENT),
-        Told(lambda _refusal: None, lambda _connections: None, lambda _hello: greeted.append(time.process_time())),
+        Told(
+            refused=lambda _refusal: None,
+            admitted=lambda _connections, _again: None,
+            greeted=lambda _hello: greeted.append(time.process_time()),
+        ),
     )
     await gate.run()
     return time.process_time() - greeted[0]

@@ -50,6 +50,7 @@ type registrant interface {
 // authenticator puts every new connection to the broker. It is the library's CustomClientAuthentication.
 type authenticator struct {
 	gate     *gate
+	memory   *memory
 	guesses  *throttle
 	sessions *sessions
 	secret   [sha256.Size]byte
@@ -109,57 +110,6 @@ func (a *authenticator) decide(c server.ClientAuthentication, q *question, start
 		start = time.Now()
 	}
 	return a.ask(conn, q, start, sentToken)
-}
-
-// ask puts the question and admits the connection as the verdict says. When the policy changed meanwhile it asks once
-// more: whoever may do the same by the new one stays, since nobody is to be refused for a reload. Of a verdict whose
-// conditions do not hold nothing counts.
-func (a *authenticator) ask(conn registrant, q *question, start time.Time, sentToken bool) (cause, error) {
-	var admitted *verdict
-	for {
-		known := a.gate.generation.Load()
-		frame, why := a.gate.ask(q, start)
-		if why != causeNone {
-			return why, nil
-		}
-		v, err := parseVerdict(frame)
-		switch {
-		case err != nil:
-			return causeMalformed, fmt.Errorf("malformed verdict: %w", err)
-		case !v.allow:
-			return causeDenied, nil
-		case !v.conditions.hold(q.Nonce, q.Signature):
-			if q.Unmet {
-				return causeUnmet, errors.New("the verdict has conditions that do not hold, once more")
-			}
-			q.Unmet = true // The broker looks itself, and says why the connection is refused.
-			continue
-		case v.generation < known, admitted != nil && !v.grantsAs(*admitted):
-			return causeStaleGeneration, nil
-		case admitted == nil:
-			if why, err := a.admit(conn, v, sentToken); why != causeNone {
-				return why, err
-			}
-			admitted = &v
-		}
-		// In the table before the generation is looked at: who asks for sessions after a new one was told sees every
-		// connection that is let in by an older one.
-		a.enter(conn, q, v)
-		if v.generation >= a.gate.generation.Load() {
-			a.gate.admissions.tell(q.Connection, v)
-			return causeNone, nil
-		}
-	}
-}
-
-// enter takes a connection into the table of sessions.
-func (a *authenticator) enter(conn registrant, q *question, v verdict) {
-	if q.Kind == kindInProcess {
-		return
-	}
-	s := describeSession(conn)
-	s.Username, s.Generation, s.Holder = conn.GetOpts().Username, v.generation, v.holder
-	a.sessions.enter(conn, s)
 }
 
 // unasked refuses what needs no question, and has the library forget what nobody is to see.
@@ -274,6 +224,9 @@ func describe(conn registrant, q *question) {
 		q.Kind = kindInProcess
 	default:
 		q.Kind = "client"
+	}
+	if conn.Websocket() {
+		q.listener = "websocket"
 	}
 	q.TLS, q.Certificate = describeTLS(conn.GetTLSConnectionState())
 	q.Nonce = string(conn.GetNonce())

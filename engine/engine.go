@@ -49,7 +49,9 @@ type engine struct {
 func newEngine(file string, conn net.Conn, hello brokerHello, keys *keyProcesses, log *journal) (*engine, error) {
 	g := newGate(conn, hello)
 	table := newSessions()
-	a := &authenticator{gate: g, sessions: table, guesses: newThrottle(), secret: sha256.Sum256([]byte(hello.BridgeSecret))}
+	known := newMemory(g)
+	g.renewed = known.clear
+	a := &authenticator{gate: g, memory: known, sessions: table, guesses: newThrottle(), secret: sha256.Sum256([]byte(hello.BridgeSecret))}
 	visitors, revoked := &doors{}, &revocations{}
 	opts, origins, err := readOptions(file, hello, a, visitors)
 	if err != nil {
@@ -148,6 +150,7 @@ func (e *engine) live(terminate <-chan os.Signal) (int, error) {
 // start returns when every listener is open and the broker has been told where.
 func (e *engine) start() error {
 	go e.doors.watch(e.gate.halted)
+	go e.auth.memory.tidy()
 	go tellChanges(e.gate, lossesEvery, crowd{Type: "crowd"}, e.doors.crowd)
 	if e.keys != nil {
 		go tellChanges(e.gate, lossesEvery, signings{Type: "signings"}, e.keys.counts)

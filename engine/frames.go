@@ -177,6 +177,8 @@ type question struct {
 	ID       uint64 `json:"id"`
 	Deadline int64  `json:"deadline"`
 	request  `json:"request"`
+	// listener is what the connection came by; the broker is not told, since nothing hangs on it.
+	listener string
 }
 
 // request is what is known of a connection. The fields of CONNECT are absent when empty.
@@ -257,12 +259,6 @@ type refusal struct {
 	Connection uint64 `json:"connection_id"`
 	Address    string `json:"address"`
 	Cause      cause  `json:"cause"`
-}
-
-// admittedOnes tells of connections that were let in by verdicts that had left something open.
-type admittedOnes struct {
-	Type        string   `json:"type"`
-	Connections []uint64 `json:"connections"`
 }
 
 // losses tells how much was not told to the broker since the start of the engine, because it did not take it in time.

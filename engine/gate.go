@@ -118,6 +118,7 @@ type gate struct {
 	drain        func(order incoming)
 	list         func(order incoming) // answers a question for sessions
 	end          func(order incoming) // ends sessions
+	renewed      func()               // the policy is another one by now
 	lostLines    func() uint64        // lines of the log that were dropped so far
 	orders       inOrder              // what changes the engine: a reload that comes later is to have the last word
 
@@ -158,6 +159,7 @@ func newGate(conn net.Conn, hello brokerHello) *gate {
 	}
 	g.generation.Store(hello.Generation)
 	g.admissions.put = func(told admittedOnes) { g.put(told, inAnyCase) }
+	g.renewed = func() {}
 	return g
 }
 
@@ -207,6 +209,7 @@ func (g *gate) receive(body []byte) error {
 			return protocolErrorf("a policy generation that is no integer or went back")
 		}
 		g.generation.Store(generation)
+		g.renewed() // What is remembered goes after that.
 	case "reload":
 		g.orders.run(func() { g.reload(frame) })
 	case "revoked":

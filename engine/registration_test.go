@@ -96,7 +96,7 @@ func TestFaultsInTheLibraryAreRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, broker := startGate(t, nil)
 			log := &logs{}
-			a := &authenticator{gate: g, sessions: newSessions(), secret: sha256.Sum256(nil), errorf: log.Errorf,
+			a := &authenticator{gate: g, memory: newMemory(g), sessions: newSessions(), secret: sha256.Sum256(nil), errorf: log.Errorf,
 				account: func(string) (*server.Account, error) { return account, nil }}
 			allowed := make(chan bool, 1)
 			go func() { allowed <- a.Check(c.client) }()
@@ -129,7 +129,7 @@ func TestGenerationThatMovesDuringRegistration(t *testing.T) {
 	t.Parallel()
 	g, broker := startGate(t, nil)
 	account := server.NewAccount("choria")
-	a := &authenticator{gate: g, sessions: newSessions(), errorf: t.Logf, account: func(string) (*server.Account, error) { return account, nil }}
+	a := &authenticator{gate: g, memory: newMemory(g), sessions: newSessions(), errorf: t.Logf, account: func(string) (*server.Account, error) { return account, nil }}
 	client := &fakeClient{registers: func(*fakeClient) { g.generation.Store(8) }}
 	allowed := make(chan bool, 1)
 	go func() { allowed <- a.Check(client) }()

@@ -146,7 +146,7 @@ func written(t *testing.T, got incoming) frame {
 		t.Fatal(err)
 	}
 	f["allow"], f["account"], f["username"], f["max_subscriptions"], f["permissions"] = v.allow, v.account, v.username, v.maxSubs, nil
-	f["holder"], f["proof"], f["conditions"] = v.holder, "", []condition{}
+	f["holder"], f["proof"], f["conditions"], f["reach"] = v.holder, "", []condition{}, v.reach
 	if !v.allow {
 		f["holder"] = nil
 	}

@@ -28,6 +28,8 @@ type sentVerdict struct {
 	// Conditions and Proof are what the broker has left open.
 	Conditions json.RawMessage `json:"conditions"`
 	Proof      json.RawMessage `json:"proof"`
+	// Reach says for which other connections the verdict is good.
+	Reach json.RawMessage `json:"reach"`
 }
 
 // verdict is the broker's well-formed answer to a question. Without allow the other fields are empty.
@@ -40,12 +42,15 @@ type verdict struct {
 	maxSubs     int32
 	holder      json.RawMessage
 	conditions  conditions
+	reach       *reach // nil: for its own connection only
+	by          uint64 // the connection that it is about, where it is remembered; else 0
 }
 
 // grantsAs tells whether two verdicts let a connection in as the same and let it do the same.
 func (v verdict) grantsAs(other verdict) bool {
 	// What is said about it, and what it had to show, is not what it may do.
 	v.generation, v.holder, v.conditions = other.generation, other.holder, other.conditions
+	v.reach, v.by = other.reach, other.by
 	return reflect.DeepEqual(v, other)
 }
 
@@ -81,6 +86,9 @@ func parseVerdict(frame incoming) (verdict, error) {
 	v.holder = slices.Clone(frame.Holder) // Of a buffer that is the whole frame's.
 	var err error
 	if v.conditions, err = parseConditions(frame.Conditions, frame.Proof); err != nil {
+		return verdict{}, err
+	}
+	if v.reach, err = parseReach(frame.Reach); err != nil {
 		return verdict{}, err
 	}
 	v.permissions, err = parsePermissions(frame.Permissions)

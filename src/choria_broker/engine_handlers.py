@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from choria_broker.access import ways
-from choria_broker.access.decision import decide, decide_under_conditions
+from choria_broker.access.decision import decide, decide_for_engine
 from choria_broker.access.request import ConnectRequest
+from choria_broker.access.session import Again
 from choria_broker.access.verdict import Verdict
 from choria_broker.announcements import greeting
 from choria_broker.audit.trail import Audit
@@ -47,15 +48,18 @@ def handlers(
 
     def decided(request: ConnectRequest) -> Verdict:
         begun = time.perf_counter()
-        openly = ways.STANDARD.conditions and not request.unmet
-        verdict = (decide_under_conditions if openly else decide)(request, in_force.state.policy, time.time())
+        policy, now = in_force.state.policy, time.time()
+        # What did not hold once is looked at here to the end.
+        verdict = (
+            decide(request, policy, now) if request.unmet else decide_for_engine(request, policy, now, ways.STANDARD)
+        )
         decision = audit.record(request, verdict, time.perf_counter() - begun)
         if verdict.is_final:
             enforcement.admitted(request.connection_id, decision.expires)
         return verdict
 
-    def admitted(connections: Iterable[int]) -> None:
-        for decision in audit.admitted(connections):
+    def admitted(connections: Iterable[int], again: Iterable[Again]) -> None:
+        for decision in audit.admitted(connections, again):
             enforcement.admitted(decision.connection_id, decision.expires)
 
     def greeted(versions: Versions) -> None:

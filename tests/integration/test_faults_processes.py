@@ -25,6 +25,7 @@ from support.flooding import login
 from support.leaks import leaks
 from support.nats_socket import ClosedError, Wire, wire
 from support.stalls import NOT_IN, PATIENT, gone, let_in, megabytes, scraped, slowed, stopped
+from support.streaming import until
 from support.testbed import Authority, client, configuration, free_port
 from support.topology import Node, configure
 
@@ -204,8 +205,8 @@ async def test_a_slow_broker_refuses_some_lets_nobody_in_unasked_and_recovers(pl
         await let_in(place.node.client, place.context)
         for each in members:
             await each.flush()
-        accepted = [line for line in program.lines() if line["msg"] == "Connection accepted"]
-        assert len(accepted) >= len(members) + sum(each.result() for each in newcomers)
+        logins = len(members) + sum(each.result() for each in newcomers)
+        await until(lambda: len([line for line in program.lines() if line["msg"] == "Connection accepted"]) >= logins)
         assert megabytes(program.pid) < MOST_MEGABYTES
         assert megabytes(engine.pid) - before < 40
         program.send(signal.SIGTERM)

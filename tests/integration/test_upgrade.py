@@ -15,6 +15,7 @@ import pytest
 from choria_broker.engine.binary import locate
 from support.busy import busy
 from support.command import Program, started
+from support.streaming import until
 from support.testbed import Authority, free_port
 from support.upgrading import Place, connected, install, placed, running
 
@@ -29,10 +30,16 @@ def place(tmp_path: Path, authority: Authority) -> Place:
     return placed(tmp_path, authority)
 
 
+def accepted_by(program: Program) -> list[object]:
+    """Read from the log which connections were let in, of which the engine tells a moment later."""
+    return [line["cid"] for line in program.lines() if line["msg"] == "Connection accepted"]
+
+
 async def test_nobody_is_dropped_or_refused_and_everything_lives_on(place: Place, authority: Authority) -> None:
     async with running(place) as program:
         bob = authority.context(authority.issue("bob.mcollective"))
         async with busy(place.client, bob, connections=CONNECTIONS, rate=RATE) as crowd:
+            await until(lambda: len(accepted_by(program)) >= CONNECTIONS)
             before = await place.status()
             code, out, error = await place.command("upgrade", "--json")
             assert (code, error) == (0, "")
@@ -49,8 +56,9 @@ async def test_nobody_is_dropped_or_refused_and_everything_lives_on(place: Place
         assert after["upgrade"]["begun"] == report["begun"]
         (rule,) = before["accepted"]
         assert before["accepted"][rule] >= CONNECTIONS
+        await until(lambda: len(set(accepted_by(program))) == CONNECTIONS + crowd.logins)
         final = (await place.status())["accepted"][rule]
-        accepted = [line["cid"] for line in program.lines() if line["msg"] == "Connection accepted"]
+        accepted = accepted_by(program)
         # A question that is under way when the new program's policy counts is asked once more.
         assert (len(accepted), len(set(accepted))) == (final, CONNECTIONS + crowd.logins)
         counted = sum(value for name, value in decided.items() if name.startswith("choria_broker_decisions_total{"))

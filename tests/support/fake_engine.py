@@ -7,9 +7,10 @@ import contextlib
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from choria_broker.access.request import ConnectRequest
+from choria_broker.access.session import Again
 from choria_broker.access.verdict import Verdict
 from choria_broker.engine.events import Refusal, Told, Versions
 from choria_broker.engine.gate import frames
@@ -73,8 +74,13 @@ class Broker:
         self.hellos: list[Versions] = []
         self.verdict = Verdict(allowed=True, rule="r", reason="", account="choria", username="bob")
         self.admitted: list[int] = []
-        told = Told(self.refusals.append, self.admitted.extend, self.hellos.append)
+        self.again: list[Again] = []
+        told = Told(self.refusals.append, self._admitted, self.hellos.append)
         self.gate = Gate(sock, HELLO, self._decide, told, clock=lambda: NOW)
+
+    def _admitted(self, connections: Iterable[int], again: Iterable[Again]) -> None:
+        self.admitted += connections
+        self.again += again
 
     def _decide(self, request: ConnectRequest) -> Verdict:
         self.requests.append(request)

@@ -80,6 +80,12 @@ class Case:
         return self.request.tls is TlsState.MTLS and not self.in_process
 
     @property
+    def inside_client_hosts(self) -> bool:
+        """Whether the address may make requests of the fleet; without a list it is not looked at."""
+        allowed = self.policy.client_hosts
+        return not allowed or allowed.contain(self.request.address)
+
+    @property
     def reads_tokens(self) -> bool:
         """Whether this kind of connection can be known by a token; nothing of any other is looked at."""
         return self.request.kind in (ConnectionKind.CLIENT, ConnectionKind.IN_PROCESS)

@@ -14,10 +14,13 @@ from choria_broker.access.holder import holder_of
 from choria_broker.access.policy import OWN_ACCOUNT, Policy
 from choria_broker.access.provisioning import PROVISIONER_USER, provisionee, provisioner
 from choria_broker.access.quoted import name_sent, quoted
+from choria_broker.access.reach import reach_of
+from choria_broker.access.reading import Watched, unwatched
 from choria_broker.access.request import ConnectionKind, ConnectRequest, TlsState
 from choria_broker.access.rule_path import RulePath
 from choria_broker.access.rules import Rule
 from choria_broker.access.verdict import Permissions, Verdict
+from choria_broker.access.ways import Ways
 from choria_broker.security.conditions import Conditions
 from choria_broker.security.token_permissions import ClientPermission
 from choria_broker.security.tokens import Envelope, Rejection
@@ -67,22 +70,30 @@ def decide(request: ConnectRequest, policy: Policy, now: float) -> Verdict:
     return conclude(Case(request, policy, now, RulePath(policy.accounts)))
 
 
-def decide_under_conditions(request: ConnectRequest, policy: Policy, now: float) -> Verdict:
-    """Decide as :func:`decide` does, and leave checks of signatures to whoever admits the connection.
+def decide_for_engine(request: ConnectRequest, policy: Policy, now: float, ways: Ways) -> Verdict:
+    """Decide as :func:`decide` does, and leave to the engine what it can do as well.
 
-    Whoever carries out the verdict checks what its ``conditions`` and its ``proof`` say. If one does not hold, the
-    verdict is void, and :func:`decide` has to be asked.
+    The engine checks what ``conditions`` and ``proof`` of the verdict say. If one does not hold, the verdict is void,
+    and :func:`decide` has to be asked. It may use the verdict for other connections as far as its ``reach`` goes.
 
     A refusal is always one of :func:`decide`: with signatures taken for granted another rule could come to it.
+
+    Args:
+        request: what is known of the connection.
+        policy: what the broker was told.
+        now: the moment of the decision in Unix seconds.
+        ways: what is left to the engine.
     """
-    case = Case(request, policy, now, RulePath(policy.accounts), Conditions())
+    asked = Watched(request) if ways.memory else request
+    case = Case(asked, policy, now, RulePath(policy.accounts), Conditions() if ways.conditions else None)
     verdict = conclude(case)
-    noted = () if case.conditions is None else tuple(case.conditions.noted)
-    if not (noted or case.proof):
-        return verdict
-    if not verdict.allowed or case.claims is None:
+    noted = tuple(case.conditions.noted) if case.conditions else ()
+    if (noted or case.proof) and not (verdict.allowed and case.claims):
         return decide(request, policy, now)
-    return dataclasses.replace(verdict, conditions=noted, proof=case.proof)
+    if noted or case.proof:
+        verdict = dataclasses.replace(verdict, conditions=noted, proof=case.proof)
+    reach = reach_of(asked, verdict, policy, now) if isinstance(asked, Watched) else None
+    return dataclasses.replace(verdict, reach=reach) if reach else verdict
 
 
 def conclude(case: Case) -> Verdict:
@@ -102,11 +113,14 @@ def _admitted(case: Case, verdict: Verdict) -> Verdict:
     """
     if not verdict.allowed:
         return verdict
-    most = case.policy.max_subscriptions
+    policy = case.policy
+    most = policy.max_subscriptions
     if verdict.permissions is permissions.PROVISIONEE:
         most = min(most, _SUBSCRIPTIONS_OF_PROVISIONEES)
-    holder = holder_of(case.request, case.claims, signer=case.signer, method=verdict.method, rule=verdict.rule)
-    revoked = case.policy.revocations.refusal(holder, case.now)
+    # Where nobody is revoked, whose the connection is does not decide anything.
+    asked = case.request if policy.revocations else unwatched(case.request)
+    holder = holder_of(asked, case.claims, signer=case.signer, method=verdict.method, rule=verdict.rule)
+    revoked = policy.revocations.refusal(holder, case.now)
     if revoked is not None:
         return case.trail.refuse(revoked.rule, revoked.reason, method=verdict.method, remedy=revoked.remedy)
     return dataclasses.replace(verdict, max_subscriptions=most, holder=holder)
@@ -227,7 +241,7 @@ def _client(case: Case) -> Verdict:
     claims = case.proven(ClientClaims, case.policy.client_signers, "token")
     if isinstance(claims, Verdict):
         return claims
-    inside = case.policy.client_hosts.contain(case.request.address)
+    inside = case.inside_client_hosts
     granted = permissions.of_client(claims, inside_client_hosts=inside)
     rule = rules.CLIENT_TOKEN if inside else rules.CLIENT_TOKEN_OUTSIDE_CLIENT_HOSTS
     _note_left_out(case, rule, claims, granted)
@@ -309,7 +323,7 @@ def _accept_untokened(
 
 def _by_client_hosts(case: Case, inside: Rule, outside: Rule, denied: Rule) -> tuple[Rule, Permissions | None]:
     """Tell how a connection known only by its address counts, and the permissions it has for that."""
-    if case.policy.client_hosts.contain(case.request.address):
+    if case.inside_client_hosts:
         return inside, None
     if case.policy.deny_server_connections:
         return denied, permissions.NOTHING

@@ -41,6 +41,28 @@ class Holder(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     expires: int | None = None
 
 
+class Again(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection that the engine let in by itself, by a verdict that it was given about another one.
+
+    Attributes:
+        connection: the engine's number for it.
+        by: number of the connection that the verdict was about.
+        address: of the peer, without port.
+        holder: whose it is.
+        name, language, version: as CONNECT claims; nobody has checked them.
+        seconds: that it took to be let in.
+    """
+
+    connection: int
+    by: int
+    address: str = ""
+    holder: Holder = Holder()
+    name: str = ""
+    language: str = ""
+    version: str = ""
+    seconds: float = 0.0
+
+
 class Traffic(msgspec.Struct, frozen=True):
     """What went over a connection since it was made.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from choria_broker.access.session import Holder
 
 if TYPE_CHECKING:
@@ -50,6 +52,19 @@ class Step:
     outcome: str
 
 
+class Reach(msgspec.Struct, frozen=True):
+    """For which other connections a verdict may be used without asking again.
+
+    Attributes:
+        until: until when, Unix milliseconds.
+        of_class: for all of the same kind and class of TLS that send nothing to be known by; otherwise for those that
+            agree in everything that can be known of them, and have shown that they hold the same key.
+    """
+
+    until: int
+    of_class: bool = False
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
     """One answer.
@@ -69,6 +84,7 @@ class Verdict:
         holder: whose the connection is, None on refusal.
         conditions: signatures that have to hold before anybody is let in; nobody has looked at them.
         proof: ed25519 key with which the peer has to have signed the nonce, which nobody has looked at; empty for none.
+        reach: for which other connections it is good, None for none.
     """
 
     allowed: bool
@@ -84,6 +100,7 @@ class Verdict:
     holder: Holder | None = None
     conditions: tuple[Condition, ...] = ()
     proof: bytes = b""
+    reach: Reach | None = None
 
     @property
     def is_final(self) -> bool:

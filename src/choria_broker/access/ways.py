@@ -11,12 +11,14 @@ class Ways:
 
     Attributes:
         conditions: the engine checks signatures of tokens, in parallel, before it lets anybody in.
+        memory: the engine uses a verdict again for connections that would get the same.
     """
 
     conditions: bool = True
+    memory: bool = True
 
 
-NONE = Ways(conditions=False)
+NONE = Ways(conditions=False, memory=False)
 """None of them."""
 
 STANDARD = Ways()

@@ -9,7 +9,7 @@ import sys
 from choria_broker.access.permissions import size_of
 from choria_broker.access.quoted import claimed
 from choria_broker.access.request import Certificate, ConnectRequest
-from choria_broker.access.session import Holder
+from choria_broker.access.session import Again, Holder
 from choria_broker.access.verdict import Permissions, Step, Verdict
 
 _LONGEST_NAME = 256
@@ -61,6 +61,28 @@ class Decision:
     expires: int | None = None
 
 
+_UNKNOWN = Decision(
+    time=0.0,
+    connection_id=0,
+    address="",
+    kind="",
+    tls="",
+    common_name="",
+    serial="",
+    fingerprint="",
+    allowed=True,
+    method="",
+    rule="",
+    reason="A verdict about another connection holds for it, of which no more is known.",
+    remedy="",
+    account="",
+    username="",
+    permissions=None,
+    trail=(),
+    seconds=0.0,
+)
+
+
 def decision_of(request: ConnectRequest, verdict: Verdict, seconds: float, now: float) -> Decision:
     """Return what is kept of a decision: no secret.
 
@@ -93,6 +115,39 @@ def decision_of(request: ConnectRequest, verdict: Verdict, seconds: float, now: 
         claimed=claimed(request.name, request.language, request.version),
         token_id=holder.token_id,
         issuer=holder.signer,
+        expires=holder.expires,
+    )
+
+
+def decision_again(again: Again, before: Decision | None, now: float) -> Decision:
+    """Return what is kept of a decision that was made once more: for another connection, by the same verdict.
+
+    Args:
+        again: the connection.
+        before: the decision about the first one, None when it is not known any more.
+        now: when the connection was let in, Unix seconds.
+    """
+    holder = again.holder
+    if before is None:
+        before = dataclasses.replace(
+            _UNKNOWN,
+            method=holder.method,
+            rule=holder.rule,
+            username=holder.caller or holder.identity,
+            token_id=holder.token_id,
+            issuer=holder.signer,
+        )
+    certificate = holder.certificate
+    return dataclasses.replace(
+        before,
+        time=now,
+        connection_id=again.connection,
+        address=again.address,
+        common_name=before.common_name if certificate is None else certificate.common_name,
+        serial=before.serial if certificate is None else certificate.serial,
+        fingerprint=before.fingerprint if certificate is None else certificate.fingerprint,
+        seconds=again.seconds,
+        claimed=claimed(again.name, again.language, again.version),
         expires=holder.expires,
     )
 

@@ -6,7 +6,6 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
-import itertools
 import logging
 import re
 import time
@@ -14,11 +13,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.rules import INTERNAL_ERROR
+from choria_broker.access.session import Again
 from choria_broker.access.verdict import Verdict
 from choria_broker.audit.decided import Decision, cut, decision_of, fields_of, room_of
 from choria_broker.audit.denials import Noted
 from choria_broker.audit.denied import Denied
 from choria_broker.audit.engine_lines import EngineLine, read
+from choria_broker.audit.lasting import Lasting
 from choria_broker.audit.throttle import Bounds, Counted, RefusalThrottle, Refused
 from choria_broker.background import beside
 from choria_broker.histogram import Histogram
@@ -88,7 +89,8 @@ class _Left:
     recent: list[Decision] = dataclasses.field(default_factory=list)
     throttled: list[Counted] = dataclasses.field(default_factory=list)
     denied: list[Noted] = dataclasses.field(default_factory=list)
-    awaited: list[Decision] = dataclasses.field(default_factory=list)
+    awaited: list[tuple[Decision, bool]] = dataclasses.field(default_factory=list)
+    lasting: list[Decision] = dataclasses.field(default_factory=list)
 
 
 _LEFT = "audit"
@@ -133,7 +135,8 @@ class Audit:
         self._most_recent = recent
         self._sizes: collections.deque[int] = collections.deque()
         self._size = 0
-        self._awaited: collections.OrderedDict[int, Decision] = collections.OrderedDict()
+        self._awaited: collections.OrderedDict[int, tuple[Decision, bool]] = collections.OrderedDict()
+        self._again = Lasting()
 
     @property
     def _throttles(self) -> tuple[RefusalThrottle, ...]:
@@ -142,8 +145,9 @@ class Audit:
     def remember(self, succession: Succession) -> None:
         """Tell the next program everything that is recorded."""
         throttled = [each.counted for each in self._throttles]
-        awaited = list(self._awaited.values())
-        succession.tell(_LEFT, _Left(self.counts, list(self.recent), throttled, self.denied.remember(), awaited))
+        left = _Left(self.counts, list(self.recent), throttled, self.denied.remember())
+        left.awaited, left.lasting = list(self._awaited.values()), self._again.remember()
+        succession.tell(_LEFT, left)
 
     def recall(self, succession: Succession) -> None:
         """Go on with what the program before has recorded."""
@@ -157,8 +161,10 @@ class Audit:
         for throttle, counted in zip(self._throttles, left.throttled, strict=False):
             throttle.go_on(counted)
         self.denied.recall(left.denied, self.counts.denied)
-        for decision in left.awaited:
-            self._await(decision)
+        for decision, lasting in left.awaited:
+            self._await(decision, lasting=lasting)
+        for decision in left.lasting:
+            self._again.learn(decision)
 
     def record(self, request: ConnectRequest, verdict: Verdict, seconds: float) -> Decision:
         """Record one decision of the policy and the seconds it took.
@@ -168,22 +174,36 @@ class Audit:
         decision = decision_of(request, verdict, seconds, self._clock())
         # Whatever was decided about the connection before does not count any more.
         self._awaited.pop(decision.connection_id, None)
-        if verdict.is_final:
-            self.enter(decision)
-        else:
-            self._await(decision)
+        if not verdict.is_final:
+            self._await(decision, lasting=verdict.reach is not None)
+            return decision
+        self.enter(decision)
+        if verdict.reach is not None:
+            self._again.learn(decision)
         return decision
 
-    def _await(self, decision: Decision) -> None:
-        self._awaited[decision.connection_id] = decision
+    def _await(self, decision: Decision, *, lasting: bool) -> None:
+        self._awaited[decision.connection_id] = (decision, lasting)
         if len(self._awaited) > _MOST_AWAITED:
             self._awaited.popitem(last=False)
         # The engine's lines come another way, and may tell of the connection first.
         self.denied.admitted(decision.connection_id, decision.username, decision.rule)
 
-    def admitted(self, connections: Iterable[int]) -> list[Decision]:
-        """Record the decisions that waited for the engine to let these connections in, and return them."""
-        found = [each for each in map(self._awaited.pop, connections, itertools.repeat(None)) if each is not None]
+    def admitted(self, connections: Iterable[int], again: Iterable[Again] = ()) -> list[Decision]:
+        """Record the decisions about connections that the engine has let in, and return them.
+
+        Args:
+            connections: those whose decisions waited for that.
+            again: those that were let in by verdicts about others.
+        """
+        found = []
+        for connection in connections:
+            decision, lasting = self._awaited.pop(connection, (None, False))
+            if decision is not None:
+                found.append(decision)
+                if lasting:
+                    self._again.learn(decision)
+        found += (self._again.decision(each, self._clock()) for each in again)
         for each in found:
             self.enter(each)
         return found
@@ -264,7 +284,7 @@ class Audit:
 
     def find(self, connection_id: int) -> Decision | None:
         """Return the latest decision about a connection, None when it is not among the recent ones."""
-        awaited = self._awaited.get(connection_id)
+        awaited, _ = self._awaited.get(connection_id, (None, False))
         return awaited or next((each for each in reversed(self.recent) if each.connection_id == connection_id), None)
 
     def decided(self, *, allowed: bool) -> Mapping[str, int]:
@@ -293,6 +313,7 @@ class Audit:
         while True:
             await asyncio.sleep(self._refusals.bounds.window)
             self._sum_up()
+            self._again.forget_old(self._clock())
 
     def _worth_a_line(self, address: str, rule: str) -> bool:
         worth = self._refusals.note(address, rule, self._clock())

@@ -6,6 +6,8 @@ import dataclasses
 import types
 from collections.abc import Callable, Iterable, Mapping
 
+from choria_broker.access.session import Again
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Versions:
@@ -120,10 +122,11 @@ class Told:
 
     Attributes:
         refused: told of each refusal the engine decided itself.
-        admitted: told of connections that were let in by verdicts that had left something open.
+        admitted: told of connections that were let in by verdicts that had left something open, and of those that were
+            let in by verdicts about others.
         greeted: told once what the engine says of itself.
     """
 
     refused: Callable[[Refusal], None]
-    admitted: Callable[[Iterable[int]], None]
+    admitted: Callable[[Iterable[int], Iterable[Again]], None]
     greeted: Callable[[Versions], None]

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from pathlib import Path
 from typing import Any
 
-from choria_broker.access.session import Departed, Session
+from choria_broker.access.session import Again, Departed, Session
 from choria_broker.background import beside
 from choria_broker.engine.authorities import Count
 from choria_broker.engine.conf.render import Rendered
@@ -120,7 +120,7 @@ class EngineHandlers:
         decide: answers its questions.
         greeted: told once what the engine says of itself.
         refused: told of each refusal the engine decided itself.
-        admitted: told of connections that were let in by verdicts that had left something open.
+        admitted: told who is in where the verdict alone does not tell, as in ``events.Told``.
         said: given level and text of each line of its log, returns what is logged of it; None for nothing.
         ending: called when the engine is asked to end.
         killing: called before an engine that did not end in time is killed.
@@ -129,7 +129,7 @@ class EngineHandlers:
     decide: Decide
     greeted: Callable[[Versions], None]
     refused: Callable[[Refusal], None]
-    admitted: Callable[[Iterable[int]], None]
+    admitted: Callable[[Iterable[int], Iterable[Again]], None]
     said: Callable[[int, str], str | None]
     ending: Callable[[], None]
     killing: Callable[[], None]

@@ -9,12 +9,14 @@ import signal
 import socket
 import time
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 
 import uvloop
 
 from choria_broker import __version__
 from choria_broker.access.request import ConnectRequest
+from choria_broker.access.session import Again
 from choria_broker.access.verdict import Verdict
 from choria_broker.audit.decided import Decision, decision_of
 from choria_broker.broker import NetworkBroker
@@ -95,7 +97,9 @@ async def _stand_in(broker: NetworkBroker, held: HeldGate, gate: socket.socket, 
     decisions: collections.deque[Decision] = collections.deque()
     counted: collections.Counter[tuple[bool, str]] = collections.Counter()
     refusals: list[Refusal] = []
-    admitted: list[int] = []  # By verdicts of the program before, which this one has not seen.
+    # By verdicts of the program before, which this one has not seen.
+    admitted: list[int] = []
+    again: list[Again] = []
     policy = broker.policy
 
     def decided(request: ConnectRequest) -> Verdict:
@@ -119,7 +123,11 @@ async def _stand_in(broker: NetworkBroker, held: HeldGate, gate: socket.socket, 
         await readable.wait()
         loop.remove_reader(channel)
 
-    told = Told(refused, admitted.extend, lambda _versions: None)
+    def let_in(connections: Iterable[int], others: Iterable[Again]) -> None:
+        admitted.extend(connections)
+        again.extend(others)
+
+    told = Told(refused, let_in, lambda _versions: None)
     held = await answering(gate, held, broker.hand_over.rendered, decided, told, relief)
     receive(channel, Relieve)
-    return Work(held, list(decisions), counted, refusals, admitted)
+    return Work(held, list(decisions), counted, refusals, admitted, again)

@@ -118,7 +118,7 @@ class HandOver:
         async with self._engine.running(*self.rendered, told, stop, work.held if work else None):
             if work:
                 audit.take_in(work.decisions, work.counted)
-                told.admitted(work.admitted)
+                told.admitted(work.admitted, work.again)
                 for refusal in work.refusals:
                     told.refused(refusal)
             yield

@@ -11,6 +11,7 @@ import socket
 
 import msgspec
 
+from choria_broker.access.session import Again
 from choria_broker.audit.decided import Decision
 from choria_broker.engine.events import Refusal
 from choria_broker.engine.held import HeldGate
@@ -37,7 +38,7 @@ class Work:
         decisions: what it decided, in order.
         counted: decisions that it had no room to keep, by whether they let in and the rule.
         refusals: of the engine.
-        admitted: connections that were let in by verdicts of the program before.
+        admitted, again: connections that were let in by verdicts of the program before.
     """
 
     held: HeldGate
@@ -45,6 +46,7 @@ class Work:
     counted: collections.Counter[tuple[bool, str]] = dataclasses.field(default_factory=collections.Counter)
     refusals: list[Refusal] = dataclasses.field(default_factory=list)
     admitted: list[int] = dataclasses.field(default_factory=list)
+    again: list[Again] = dataclasses.field(default_factory=list)
 
 
 def packed(work: Work) -> bytes:

@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from choria_broker.access.decision import decide, decide_under_conditions
+from choria_broker.access.decision import decide, decide_for_engine
 from choria_broker.access.policy import Policy
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Verdict
+from choria_broker.access.ways import Ways
 from choria_broker.security.conditions import Condition
 from choria_broker.security.keys import ed25519_verifies
 from choria_broker.security.nonce import proof_fault
@@ -53,10 +54,10 @@ def met(verdict: Verdict, request: ConnectRequest) -> bool:
 
 def carried_out(request: ConnectRequest, rules: Policy, now: float) -> Verdict:
     """Return what comes of a question that the engine puts, and once more where conditions do not hold."""
-    verdict = decide_under_conditions(request, rules, now)
+    verdict = decide_for_engine(request, rules, now, Ways())
     if not met(verdict, request):
         return decide(request, rules, now)
-    return dataclasses.replace(verdict, conditions=(), proof=b"")
+    return dataclasses.replace(verdict, conditions=(), proof=b"", reach=None)
 
 
 def check(request: ConnectRequest, rules: Policy, now: float) -> None:
@@ -115,7 +116,7 @@ def presented(draw: st.DrawFn) -> tuple[ConnectRequest, Policy]:
 def test_both_ways_agree_on_anything(case: tuple[ConnectRequest, Policy]) -> None:
     request, rules = case
     check(request, rules, NOW)
-    verdict = decide_under_conditions(request, rules, NOW)
+    verdict = decide_for_engine(request, rules, NOW, Ways())
     if not verdict.allowed:
         assert verdict.is_final
         assert verdict == decide(request, rules, NOW)
@@ -127,7 +128,7 @@ def test_a_token_costs_no_check_of_the_broker(claims: dict[str, Any]) -> None:
         raise AssertionError("checked")
 
     rules = policy(ISSUERS, signed_by=never)
-    verdict = decide_under_conditions(presenting(ANON, claims), rules, NOW)
+    verdict = decide_for_engine(presenting(ANON, claims), rules, NOW, Ways())
     assert verdict.allowed
     assert verdict.proof == HOLDER.public_key().public_bytes_raw()
     assert len(verdict.conditions) == 1
@@ -143,8 +144,8 @@ def test_the_voucher_of_a_chain_issuer_is_looked_at_once() -> None:
     memory = SignatureMemory(lambda: 0.0, check=counting)
     rules = policy(ISSUERS, signed_by=memory.signed_by)
     for _ in range(3):
-        verdict = decide_under_conditions(
-            presenting(ANON, {**chained(client()), "ou": "choria"}, CHAIN_ISSUER), rules, NOW
+        verdict = decide_for_engine(
+            presenting(ANON, {**chained(client()), "ou": "choria"}, CHAIN_ISSUER), rules, NOW, Ways()
         )
         assert (verdict.allowed, len(verdict.conditions)) == (True, 2)
     assert len(asked) == 1
@@ -162,7 +163,7 @@ def test_the_voucher_of_a_chain_issuer_is_looked_at_once() -> None:
 def test_logins_with_passwords_and_nodes_without_keys_leave_nothing_open(
     request_: ConnectRequest, rules: Policy
 ) -> None:
-    verdict = decide_under_conditions(request_, rules, NOW)
+    verdict = decide_for_engine(request_, rules, NOW, Ways())
     assert not verdict.allowed
     assert verdict.is_final
 
@@ -170,7 +171,7 @@ def test_logins_with_passwords_and_nodes_without_keys_leave_nothing_open(
 def test_a_token_of_which_more_is_wrong_is_refused_for_what_comes_first() -> None:
     # Its signature is no good, and with that taken for granted it would be its time.
     request = presenting(ANON, client(exp=NOW - 1), STRANGER)
-    assert decide_under_conditions(request, ISSUERS, NOW).rule == "token-signature"
+    assert decide_for_engine(request, ISSUERS, NOW, Ways()).rule == "token-signature"
 
 
 def test_what_was_asked_for_on_another_way_counts_too() -> None:

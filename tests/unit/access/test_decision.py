@@ -259,7 +259,7 @@ def test_orders_to_stop_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(ClientHosts, "contain", stop)
     with pytest.raises(KeyboardInterrupt):
-        decide(CERTIFIED, PLAIN, NOW)
+        decide(CERTIFIED, policy(PLAIN, client_hosts=INSIDE), NOW)
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)

@@ -13,8 +13,8 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from choria_broker.access.request import ConnectRequest
-from choria_broker.access.session import Departed, Holder, Session
-from choria_broker.access.verdict import Permissions, Verdict
+from choria_broker.access.session import Again, Departed, Holder, Session
+from choria_broker.access.verdict import Permissions, Reach, Verdict
 from choria_broker.engine.authorities import Count
 from choria_broker.security.conditions import Condition
 
@@ -173,9 +173,11 @@ class Admitted(msgspec.Struct, tag="admitted", frozen=True):
 
     Attributes:
         connections: the engine's numbers of them.
+        again: further ones, which were let in by verdicts about others.
     """
 
     connections: tuple[int, ...] = ()
+    again: tuple[Again, ...] = ()
 
 
 class Losses(msgspec.Struct, tag="losses", frozen=True):
@@ -288,6 +290,7 @@ class WireVerdict(msgspec.Struct, tag="verdict", frozen=True):
     holder: Holder | None = None
     conditions: tuple[Condition, ...] = ()
     proof: bytes = b""
+    reach: Reach | None = None
 
 
 BrokerFrame = Hello | WireVerdict | Generation | Reload | AskAuthorities | Drain | Revoked | Sessions | End
@@ -358,4 +361,5 @@ def wire_verdict(verdict: Verdict, *, question_id: int, generation: int) -> Wire
         holder=verdict.holder or Holder(),
         conditions=verdict.conditions,
         proof=verdict.proof,
+        reach=verdict.reach,
     )

@@ -288,7 +288,7 @@ class Gate:
             case frames.Question():
                 return self._answer(frame)
             case frames.Admitted():
-                self._told.admitted(frame.connections)
+                self._told.admitted(frame.connections, frame.again)
             case frames.Refusal():
                 self.counters.refused[frame.cause] = self.counters.refused.get(frame.cause, 0) + 1
                 self._told.refused(Refusal(frame.cause, frame.connection_id, frame.address))

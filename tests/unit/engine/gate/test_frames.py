@@ -110,6 +110,7 @@ def test_a_refusal_carries_nothing_but_itself() -> None:
         "holder": None,
         "conditions": [],
         "proof": "",
+        "reach": None,
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from choria_broker.access.session import Again
 from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
 from choria_broker.engine.counters import LISTENERS
 from choria_broker.engine.events import Ports, Refusal, Versions
@@ -250,8 +251,13 @@ async def test_who_is_in_is_told_on() -> None:
     async with connected() as (broker, engine, _):
         engine.greet()
         engine.send_raw(
-            framed(READY, b'{"type":"admitted","connections":[4,5]}', b'{"type":"admitted","connections":[6]}')
+            framed(
+                READY,
+                b'{"type":"admitted","connections":[4,5]}',
+                b'{"type":"admitted","again":[{"connection":6,"by":4}]}',
+            )
         )
         engine.ask(1)
         await engine.receive()
-        assert broker.admitted == [4, 5, 6]
+        assert broker.admitted == [4, 5]
+        assert broker.again == [Again(connection=6, by=4)]

@@ -34,7 +34,7 @@ class Next:
         self.requests: list[ConnectRequest] = []
         self.refusals: list[Refusal] = []
         self.admitted: list[int] = []
-        told = Told(self.refusals.append, self.admitted.extend, self._greeted)
+        told = Told(self.refusals.append, lambda new, _: self.admitted.extend(new), self._greeted)
         self.gate = Gate(sock, HELLO, self._decide, told, clock=lambda: NOW, held=held)
 
     def _decide(self, request: ConnectRequest) -> Verdict:
