@@ -322,6 +322,7 @@ class NetworkBroker:
                 self.statistics.live(),
                 statistics_port(self.http_app, self.settings, succession),
                 self.streams.kept(ready=self.ports.listening),
+                self._parts.companions.kept(),
                 self._parts.neighbours.answering(),
                 self.census.counted(),
                 self.departures.told(lambda: succession.leaving),
@@ -348,7 +349,7 @@ class NetworkBroker:
                 self.hand_over.remember()
             else:
                 self.streams.engine_ended()
-                _log.warning("Choria Network Broker shut down")
+                _log.warning(f"Choria {'Network ' if self.settings.network_enabled else ''}Broker shut down")
 
     async def _begin(self) -> None:
         """Look whether there is anything in the way, and say what is about to start."""
@@ -356,6 +357,8 @@ class NetworkBroker:
         if taken:
             raise ConfigurationError(taken)
         self._in_force.add(await self.streams.before_engine(self._in_force.state.findings))
+        if not self.settings.network_enabled:
+            return
         _log.info("Starting Network Broker")
         for line in announcements(self.settings):
             _log.log(line.level, line.text)

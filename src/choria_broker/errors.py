@@ -71,6 +71,10 @@ class ForcedShutdownError(BrokerError):
     """The engine did not stop in the time it was given and was killed."""
 
 
+class CompanionsGivenUpError(BrokerError):
+    """Everything that the process was there for beside a network broker ended again and again."""
+
+
 def root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return, of errors that came together, the one that explains the others: a death before what it caused."""
     leaves: list[BaseException] = []
@@ -83,5 +87,5 @@ def root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
             leaves.append(error)
 
     collect(group)
-    ranked = (EngineDiedError, GateError, NotReadyError, ForcedShutdownError)
+    ranked = (EngineDiedError, GateError, NotReadyError, ForcedShutdownError, CompanionsGivenUpError)
     return next((leaf for kind in ranked for leaf in leaves if isinstance(leaf, kind)), leaves[0])

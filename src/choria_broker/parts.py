@@ -8,10 +8,14 @@ from typing import Any
 from nats.aio.client import Client
 
 from choria_broker.audit.trail import Audit
+from choria_broker.companions.spec import specs
+from choria_broker.companions.troop import Companions
 from choria_broker.config.load import Loaded
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.drains import Drains
 from choria_broker.enforcement.keeper import Enforcement
+from choria_broker.engine.absent import NoEngine
+from choria_broker.engine.bridge import WayIn
 from choria_broker.engine.life import EngineLife
 from choria_broker.engine.running import EngineHandlers, Limits
 from choria_broker.engine_handlers import handlers
@@ -26,6 +30,7 @@ from choria_broker.sessions.departures import Departures
 from choria_broker.sessions.desk import SessionDesk
 from choria_broker.sessions.followup import Followup
 from choria_broker.sessions.neighbours import Neighbours
+from choria_broker.settings.accounts import CHORIA_ACCOUNT
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.findings import Finding
 from choria_broker.stats.poller import INTERVAL
@@ -68,6 +73,7 @@ class BrokerParts:
         census: counts of sessions.
         followup: looks at sessions after reloads.
         departures: tells of the end of each connection.
+        companions: adapters and the federation broker.
         hand_over: how the broker goes on with what another program has left, and leaves its own.
     """
 
@@ -88,7 +94,7 @@ class BrokerParts:
         """
         self._engine_waits: tuple[PendingRestart, ...] = ()
         self.in_force = InForce(settings, findings, overrides, self._tell, loaded, succession=succession)
-        self.engine = EngineLife(pace.limits, succession=succession)
+        self.engine = EngineLife(pace.limits, succession=succession) if settings.network_enabled else NoEngine()
         self.reloads = Reloads(self.in_force, self.engine, self._reloaded)
         self.watcher = FileWatcher(self.in_force, self.reloads)
         self.drains = Drains(self.engine)
@@ -100,6 +106,9 @@ class BrokerParts:
         self.neighbours = Neighbours(self.desk.look, self.connect, self._settings)
         self.census = Census(self.engine.sessions, self.neighbours.find, self._settings, pace.poll_interval)
         self.departures = Departures(self.engine.departed)
+        self.companions = Companions(
+            self._way_in, lambda: self._settings().network.soft_shutdown_timeout, alone=not settings.network_enabled
+        )
         self.statistics = self._measuring(settings, loaded.srv_lookups if loaded else 0, pace.poll_interval)
         self.reporter = StatusReporter(
             settings,
@@ -131,6 +140,7 @@ class BrokerParts:
             health_changes=lambda: self.reporter.watch.book,
             ended=self.enforcement.ended,
             sessions=self.census,
+            companions=self.companions,
         )
         return BrokerStatistics(settings, counting, srv_lookups=srv_lookups, interval=interval)
 
@@ -141,6 +151,13 @@ class BrokerParts:
     def engine_handlers(self) -> EngineHandlers:
         """Make what is told what the engine has to say."""
         return handlers(self.in_force, self.audit, self.streams, self.enforcement, self.statistics)
+
+    def _way_in(self) -> WayIn | None:
+        """Tell companions the way into the engine, None without one."""
+        state = self.in_force.state
+        if not state.settings.network_enabled:
+            return None
+        return self.engine.way_in(CHORIA_ACCOUNT, state.settings.network.operator, state.policy.accounts)
 
     async def connect(self, account: str, **options: Any) -> Client:
         """Connect a NATS client to the broker; see ``NetworkBroker.connect``."""
@@ -156,6 +173,7 @@ class BrokerParts:
     def _tell(self, state: Desired) -> None:
         """Tell the parts of a state that comes into force."""
         self.streams.apply(state.standard_streams)
+        self.companions.apply(specs(state.settings))
         self.followup.apply(state.policy, state.generation, state.settings.network.reload_sessions)
         waiting = (*pending_restarts(pending(state)), *self._engine_waits)
         self.statistics.apply(state.settings, state.findings, tuple(each.key for each in waiting), state.files)

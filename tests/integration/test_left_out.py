@@ -1,4 +1,4 @@
-"""Features that are configured and not in this version: the rest runs, and the operator is told."""
+"""Adapters and a federation broker that cannot run: the rest runs, and the operator is told."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from support.testbed import Authority, client, configuration
 
 FEATURES: dict[str, str | bool] = {
     "plugin__choria__broker_federation": True,
-    "plugin__choria__federation_middleware_hosts": "hub.example.net:4222",
+    "plugin__choria__federation_middleware_hosts": "hub.example.net",
     "plugin__choria__adapters": "discovery",
-    "plugin__choria__adapter__discovery__type": "choria_streams",
+    "plugin__choria__adapter__discovery__type": "kafka",
     "plugin__choria__adapter__discovery__ingest__topic": "mcollective.broadcast.agent.discovery",
 }
 
@@ -26,21 +26,10 @@ async def test_the_network_broker_runs_without_them_and_counts_them(tmp_path: Pa
             await bob.flush()
         labels = {"identity": "broker.example.net"}
         assert broker.registry.get_sample_value("choria_broker_config_errors", labels) == 2
-
-
-async def test_faults_in_their_settings_do_not_stop_it(tmp_path: Path, authority: Authority) -> None:
-    faults: dict[str, str | bool] = {
-        "plugin__choria__federation_middleware_hosts": "hub.example.net",
-        "plugin__choria__adapter__discovery__type": "kafka",
-        "plugin__choria__adapter__discovery__queue_len": "many",
-    }
-    context = authority.context(authority.issue("bob.mcollective"))
-    path = configuration(tmp_path, authority, **(FEATURES | faults))
-    async with NetworkBroker.from_file(path) as broker, client(broker, context) as bob:
-        await bob.flush()
+        assert broker.statistics.companions == ()
 
 
 def test_alone_they_are_refused(tmp_path: Path, authority: Authority) -> None:
     path = configuration(tmp_path, authority, **FEATURES, plugin__choria__broker_network=False)
-    with pytest.raises(ConfigurationError, match="federation broker is not available in this version"):
+    with pytest.raises(ConfigurationError, match="no such type of adapter"):
         NetworkBroker.from_file(path)

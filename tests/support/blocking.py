@@ -15,6 +15,7 @@ _MAY_WAIT = (
     ("choria_broker/config/load.py", {"load"}),
     ("choria_broker/demo.py", {"lay_out"}),
     # The program that is started is there at once.
+    ("choria_broker/companions/process.py", {"start"}),
     ("choria_broker/engine/process.py", {"start"}),
     # Nothing is served any more, and files that the broker made itself go away.
     ("choria_broker/control/place.py", {"claim"}),

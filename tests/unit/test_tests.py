@@ -27,6 +27,10 @@ TESTED_BY = {
     "access/trust.py": "access/test_decision.py",
     "engine/tls_causes.py": "engine/test_loglines.py",
     # Steps of reading a configuration, told by what a whole one comes to.
+    "companions/metrics.py": "stats/test_companion_metrics.py",
+    "companions/reports.py": "stats/test_companion_metrics.py",
+    "companions/work.py": "adapters/test_work.py",
+    "settings/companions.py": "config/resolve/test_adapters.py",
     "config/resolve/context.py": "config/resolve/test_whole.py",
     "config/resolve/peers.py": "config/resolve/test_links.py",
     "config/resolve/remotes.py": "config/resolve/test_links.py",

@@ -18,7 +18,7 @@ from choria_broker.upgrade import VARIABLE
 _SHARED = frozenset({"answers", "at_start", "explanation", "options"})
 """Modules that are no commands."""
 
-_HIDDEN = frozenset({"standin"})
+_HIDDEN = frozenset({"companion", "standin"})
 """Commands that are started by the broker itself."""
 
 _SHOWN_FIRST = ("run", "check", "explain", "status", "reload", "drain", "jwt", "settings", "demo")

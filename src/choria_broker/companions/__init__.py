@@ -1,1 +1,1 @@
-"""What runs beside the network broker, or without one."""
+"""Companions: adapters and the federation broker, each in processes of its own that the broker starts and watches."""

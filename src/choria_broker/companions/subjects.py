@@ -14,4 +14,9 @@ def may_publish(subject: str) -> bool:
     Not where a token is empty or holds white space, a wildcard or something that does not print: that could be a
     command of its own. Not to what begins with ``$`` either, which belongs to the engine.
     """
-    return not subject.startswith("$") and len(subject.encode()) <= LONGEST and is_literal(subject)
+    return not subject.startswith("$") and may_stand_in(subject)
+
+
+def may_stand_in(text: str) -> bool:
+    """Tell whether a text that somebody else chose may stand inside of a subject, as one token of it or several."""
+    return is_literal(text) and len(text.encode()) <= LONGEST

@@ -24,6 +24,7 @@ from choria_broker.config.surroundings.needs import (
     configured_identity,
     known_domain,
     named_files,
+    needs_domain,
     needs_peers,
     needs_ssldir,
     operator_store,
@@ -246,8 +247,8 @@ def _gather(source: Path, values: Values, environ: Mapping[str, str], search: Se
     bindable_asked = search.bindable_in_background(listen_addresses(values))
     identity = configured_identity(values) or search.identity()
     srv, no_domain = None, False
+    domain = (known_domain(values, identity) or search.domain()) if needs_domain(values) else ""
     if needs_peers(values):
-        domain = known_domain(values, identity) or search.domain()
         no_domain = not domain
         srv = search.srv(f"{PEERS_RECORD}.{domain}") if domain else None
     network = values.flag(NETWORK_ON)
@@ -264,6 +265,7 @@ def _gather(source: Path, values: Values, environ: Mapping[str, str], search: Se
         certname=certname,
         ssldir=ssldir,
         srv=srv,
+        domain=domain,
         no_domain=no_domain,
         addresses=addresses,
         local_addresses=search.local([address for found in addresses.values() for address in found]),

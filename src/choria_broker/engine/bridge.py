@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import nats.errors
 from nats.aio.client import Client
 
@@ -22,6 +23,23 @@ from choria_broker.settings.operator import Operator
 
 _SERVER = "nats://bridge"
 """What clients name as their server; the socket has one only."""
+
+
+class WayIn(msgspec.Struct, frozen=True):
+    """The way through the bridge, as another process of the broker is told it.
+
+    Attributes:
+        directory: where the socket is.
+        socket: its name there.
+        user, password: opens it; empty in operator mode.
+        credentials: path of the credentials file of the account in operator mode.
+    """
+
+    directory: str
+    socket: str
+    user: str = ""
+    password: str = ""
+    credentials: str = ""
 
 
 def credentials_file(operator: Operator, account: str) -> Path:
@@ -71,14 +89,15 @@ def login_to(account: str, operator: Operator | None, accounts: Collection[str],
     return {"user": OWN_ACCOUNT + account, "password": secret}
 
 
-async def connected(address: str, options: Mapping[str, Any]) -> Client:
+async def connected(address: str, options: Mapping[str, Any], client: Client | None = None) -> Client:
     """Connect a NATS client through the bridge.
 
     Args:
         address: of the bridge's socket.
         options: of the client, the login among them.
+        client: the client, of another class than the usual one.
     """
-    client = Client()
+    client = client or Client()
     # The client offers no other way to give it a transport.
     client._transport = OwnTransport(address)  # noqa: SLF001
     try:

@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from choria_broker.access.session import Departed, Session
 from choria_broker.engine import binary
 from choria_broker.engine.authorities import Count
-from choria_broker.engine.bridge import connected, login_to
+from choria_broker.engine.bridge import WayIn, connected, credentials_file, login_to
 from choria_broker.engine.conf.render import Rendered
 from choria_broker.engine.conf.revoked import render_revoked
 from choria_broker.engine.configuration import Configuration
@@ -76,7 +76,7 @@ class EngineLife:
         """
         self._succession = succession or Succession()
         self._left = self._succession.told(ENGINE, LeftEngine)
-        self._binary = binary.locate()
+        self._binary = self._executable()
         self._limits = limits or Limits()
         self.has_pages = True
         self.ports = Ports()
@@ -97,6 +97,10 @@ class EngineLife:
         self._begun = b""
         if self._left:
             self._recall(self._left)
+
+    @staticmethod
+    def _executable() -> Path:
+        return binary.locate()
 
     def _recall(self, left: LeftEngine) -> None:
         self.nats, self.pid, self.since = left.nats, left.pid, left.since
@@ -297,6 +301,24 @@ class EngineLife:
             raise NotReadyError("the broker is not running")
         login = login_to(account, operator, accounts, self.bridge_secret)
         return await connected(self._private[_BRIDGE].address, {**login, **options})
+
+    def way_in(self, account: str, operator: Operator | None, accounts: Collection[str]) -> WayIn:
+        """Tell the way through the bridge, for a process of the broker.
+
+        Args:
+            account: as for ``bridge.login_to``, as are operator and accounts.
+            operator: whose accounts there are, None when the broker has its own.
+            accounts: the broker's own accounts.
+
+        Raises:
+            NotReadyError: it is not ready, or there is no way into the account.
+        """
+        if not self.ports.listening or self._place is None:
+            raise NotReadyError("the broker is not running")
+        if operator:
+            return WayIn(str(self._place), _BRIDGE, credentials=str(credentials_file(operator, account)))
+        login = login_to(account, None, accounts, self.bridge_secret)
+        return WayIn(str(self._place), _BRIDGE, login["user"], login["password"])
 
     @contextlib.asynccontextmanager
     async def running(

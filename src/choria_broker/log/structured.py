@@ -165,6 +165,11 @@ def drain(patience: float = 1.0) -> bool:
     return all(each.stream.drain(patience) for each in handlers)
 
 
+def own_fields(record: logging.LogRecord) -> dict[str, object]:
+    """Return the fields that whoever logged has given a record."""
+    return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+
+
 class _Lines(logging.Formatter):
     """Writes a record as one line: time, level, message, component, then the record's own fields."""
 
@@ -179,7 +184,7 @@ class _Lines(logging.Formatter):
             "msg": record.getMessage(),
             "component": _ENGINE_COMPONENT if record.name == ENGINE else record.name.removeprefix(f"{ROOT}."),
         }
-        event |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+        event |= own_fields(record)
         if record.exc_info and record.exc_info[1]:
             event["exception"] = bounded_traceback(record.exc_info[1])
         return self._render(event)

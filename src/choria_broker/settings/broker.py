@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from choria_broker.settings.accounts import CHORIA_ACCOUNT, account_names
+from choria_broker.settings.companions import Adapter, Federation
 from choria_broker.settings.findings import DEFAULT, Origin
 from choria_broker.settings.listeners import Listener, engine_listeners
 from choria_broker.settings.network import Network
@@ -64,8 +65,9 @@ class Settings:
         logfile: ``stdout``, ``stderr``, ``discard`` or a path.
         loglevel: level of the log.
         collectives, main_collective: names.
-        network_enabled, federation_enabled: which brokers run.
-        adapters: names of data adapters to run.
+        network_enabled: the network broker runs.
+        adapters: the adapters to run.
+        federation: the federation broker to run, None without one.
         network: the network broker.
         security: who is trusted.
         tls: how TLS is used.
@@ -84,9 +86,8 @@ class Settings:
     collectives: tuple[str, ...] = ("mcollective",)
     main_collective: str = "mcollective"
     network_enabled: bool = False
-    federation_enabled: bool = False
-    federation_cluster: str = "mcollective"
-    adapters: tuple[str, ...] = ()
+    adapters: tuple[Adapter, ...] = ()
+    federation: Federation | None = None
     network: Network = Network()
     security: Security = Security()
     statistics: Statistics = Statistics()
@@ -97,7 +98,8 @@ class Settings:
     @property
     def listeners(self) -> tuple[Listener, ...]:
         """Every place with a port of its own where the broker listens."""
-        return (*engine_listeners(self.network), *self.statistics.listeners)
+        engine = engine_listeners(self.network) if self.network_enabled else ()
+        return (*engine, *self.statistics.listeners)
 
     def listener(self, key: str) -> Listener | None:
         """Return the engine's listener whose port is set with a key, None where there is none."""

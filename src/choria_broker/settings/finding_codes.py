@@ -42,7 +42,8 @@ class Code(enum.StrEnum):
 
     Attributes:
         severities: what findings of this class do. Beside these a refusal can be softened to a warning: by
-            ``--lenient-config``, about TLS files without TLS, and about features beside a network broker.
+            ``--lenient-config``, and about TLS files without TLS. About adapters and the federation broker beside a
+            network broker it leaves them out.
         meaning: what is wrong, in the words of the manual.
         remedy: what to do, unless a finding says it; empty where each does.
         lenient: when ``--lenient-config`` turns the refusal into a warning: empty is never.
@@ -99,8 +100,6 @@ class Code(enum.StrEnum):
         remedy="remove it from the broker's configuration and environment")
     INEFFECTIVE_ENVIRONMENT = _row("ineffective-environment", _WARN,
         "an environment variable that only client commands use")
-    NOT_IN_THIS_VERSION = _row("not-in-this-version", _REFUSE, _SKIP, "a setting whose feature is not available "
-                                                                      "in this version")
     UNLISTED_NAME = _row("unlisted-name", _WARN,
         "settings of a remote, mapping, issuer or adapter that its list does not name")
     BAD_VALUE = _row("bad-value", _REFUSE, _WARN,
@@ -421,11 +420,14 @@ class Code(enum.StrEnum):
     UNREACHABLE_MAPPING = _row("unreachable-mapping", _WARN, "an earlier mapping already matches all subjects "
                                                              "of a later one")
     ODD_MAPPING = _row("odd-mapping", _WARN, "a destination that works but is probably not what was meant")
-    ADAPTER_WITHOUT_TYPE = _row("adapter-without-type", _REFUSE, _WARN, "an adapter without type")
-    ADAPTER_TYPE = _row("adapter-type", _REFUSE, _WARN, "an unknown or retired type of adapter")
-    ADAPTER_WITHOUT_TOPIC = _row("adapter-without-topic", _REFUSE, _WARN, "an adapter without a subject to read")
-    BAD_ADDRESS = _row("bad-address", _REFUSE, _WARN, "an address of an adapter or of the federation cannot be read")
-    NO_FEDERATION_HOSTS = _row("no-federation-hosts", _WARN, "a federation broker with no broker to connect to")
+    ADAPTER_WITHOUT_TYPE = _row("adapter-without-type", _REFUSE, _SKIP, "an adapter without type")
+    ADAPTER_TYPE = _row("adapter-type", _REFUSE, _SKIP, "an unknown or retired type of adapter")
+    ADAPTER_WITHOUT_TOPIC = _row("adapter-without-topic", _REFUSE, _SKIP, "an adapter without a subject to read")
+    ADAPTER_SUBJECT = _row("adapter-subject", _REFUSE, _SKIP,
+        "a subject or the name of an adapter cannot be used as one")
+    BAD_ADDRESS = _row("bad-address", _REFUSE, _SKIP, "an address of an adapter or of the federation cannot be read")
+    NO_FEDERATION_HOSTS = _row("no-federation-hosts", _REFUSE, _SKIP,
+        "a federation broker with no broker to connect to")
 
 
 # fmt: on

@@ -10,6 +10,8 @@ from choria_broker import __version__
 from choria_broker.access.waiting import Waiting
 from choria_broker.audit.trail import AuditCounts
 from choria_broker.build_info import UNKNOWN
+from choria_broker.companions.reports import CompanionReport
+from choria_broker.companions.tally import Counts
 from choria_broker.engine.counters import GateCounters
 from choria_broker.engine.events import KeyProcessCounts
 from choria_broker.settings.findings import Finding
@@ -56,6 +58,8 @@ class Measured:
         links: links to other brokers.
         readings: what the engine's pages told, None while nobody reads them.
         store: where streams are stored, empty without them.
+        companions: adapters and the federation broker.
+        companion_counts: what they count.
         store_free: bytes that are left on its disk, None when that is not known.
     """
 
@@ -90,6 +94,8 @@ class Measured:
     readings: Readings | None = None
     store: str = ""
     store_free: int | None = None
+    companions: Sequence[CompanionReport] = ()
+    companion_counts: Counts = dataclasses.field(default_factory=dict)
 
 
 Take = Callable[[Measured], Values]

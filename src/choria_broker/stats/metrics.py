@@ -13,6 +13,7 @@ from choria_broker.access.waiting import Waiting
 from choria_broker.engine.counters import LISTENERS
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.stats.choria_metrics import CONNECTOR, NETWORK, PROTOCOL, SRV
+from choria_broker.stats.companion_metrics import PROCESSES, companion_families
 from choria_broker.stats.families import Family, Values
 from choria_broker.stats.links import LinkKind
 from choria_broker.stats.measured import Measured, Take, counter, gauge, histogram
@@ -428,6 +429,7 @@ def families(measured: Measured) -> tuple[Family, ...]:
     """Make the families of all metrics."""
     named = {"identity": measured.identity}
     return (
-        *(metric.family(measured, named) for metric in (*_BROKER, *SRV, *NETWORK)),
+        *(metric.family(measured, named) for metric in (*_BROKER, *PROCESSES, *SRV, *NETWORK)),
+        *companion_families(measured.companion_counts, named),
         *(metric.family(measured, {}) for metric in (*CONNECTOR, *PROTOCOL)),
     )

@@ -18,6 +18,8 @@ from choria_broker.access.waiting import Waiting
 from choria_broker.audit.trail import AuditCounts
 from choria_broker.background import beside
 from choria_broker.build_info import build
+from choria_broker.companions.reports import CompanionReport
+from choria_broker.companions.tally import Counts
 from choria_broker.engine.life import EngineLife
 from choria_broker.errors import NotReadyError
 from choria_broker.host.facts import FileFact, HostUse
@@ -78,6 +80,19 @@ class Reloads(Protocol):
         ...
 
 
+class Companions(Protocol):
+    """Knows of adapters and the federation broker."""
+
+    @property
+    def reports(self) -> tuple[CompanionReport, ...]:
+        """How they are."""
+        ...
+
+    def counts(self) -> Counts:
+        """Return everything that they count."""
+        ...
+
+
 class HealthChanges(Protocol):
     """Knows of changes of health.
 
@@ -116,6 +131,7 @@ class Parts:
         sessions: counts of sessions.
         ended: sessions that were ended because of revocation or expiry, by cause.
         health: gives the condition the broker is in, one of all it can be in.
+        companions: adapters and the federation broker.
         health_changes: gives how often it has changed, and since when it is what it is.
     """
 
@@ -124,6 +140,7 @@ class Parts:
     reloads: Reloads
     engine: EngineLife
     sessions: Sessions
+    companions: Companions
     health: Callable[[], enum.StrEnum]
     health_changes: Callable[[], HealthChanges]
     ended: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -212,6 +229,11 @@ class BrokerStatistics:
     def provisioning(self) -> Waiting | None:
         """Who waits for provisioning; None on a broker that has none."""
         return self._parts.sessions.provisioning
+
+    @property
+    def companions(self) -> tuple[CompanionReport, ...]:
+        """How adapters and the federation broker are."""
+        return self._parts.companions.reports
 
     @property
     def headroom(self) -> tuple[Headroom, ...]:
@@ -364,6 +386,8 @@ class BrokerStatistics:
             readings=self.poller.latest,
             store=str(settings.network.streams.store or ""),
             store_free=self.disk.free,
+            companions=parts.companions.reports,
+            companion_counts=parts.companions.counts(),
         )
         return families(measured)
 

@@ -8,6 +8,7 @@ import msgspec
 
 from choria_broker.audit.denials import Noted
 from choria_broker.audit.throttle import Refused
+from choria_broker.companions.reports import CompanionReport
 from choria_broker.stats.headroom import Headroom
 from choria_broker.stats.link_troubles import LinkTrouble
 from choria_broker.stats.links import Link
@@ -296,6 +297,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         last_success: when the last reload ended that was not refused, or the broker was started, Unix seconds.
         provisioning: who waits for provisioning; None on a broker that has none.
         expiring_tokens: sessions whose token ends within a day, or has ended, by organization and key of the issuer.
+        companions: adapters and the federation broker.
         headroom: how much of connections, descriptors, subscriptions, memory and store is used, and can be.
     """
 
@@ -336,6 +338,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     provisioning: ProvisioningReport | None = None
     expiring_tokens: Mapping[str, int] = {}
     headroom: tuple[Headroom, ...] = ()
+    companions: tuple[CompanionReport, ...] = ()
 
 
 class Status(Overview, frozen=True, kw_only=True):

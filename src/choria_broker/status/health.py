@@ -92,6 +92,8 @@ class Symptoms:
         nearly_used: what there is little left of, each a sentence without its full stop.
         keys_short: what key processes lack, a sentence without its full stop; empty when all are there.
         provisioning_stalled: nodes wait for provisioning for too long, and nobody provisions them.
+        companions_ailing: what is wrong with adapters and the federation broker, each a sentence without its full stop.
+        nothing_works: all of them are, and there is no network broker beside them.
     """
 
     engine: bool
@@ -110,6 +112,8 @@ class Symptoms:
     keys_short: str = ""
     provisioning_stalled: bool = False
     nearly_used: Sequence[str] = ()
+    companions_ailing: Sequence[str] = ()
+    nothing_works: bool = False
 
 
 def assess(symptoms: Symptoms, now: float) -> Health:
@@ -146,12 +150,15 @@ def _failing(symptoms: Symptoms, now: float) -> Iterable[str]:
     for each in symptoms.certificates:
         if each.vital and each.end <= now:
             yield _expired(each)
+    if symptoms.nothing_works:
+        yield from symptoms.companions_ailing
 
 
 def _degraded(symptoms: Symptoms, now: float) -> Iterable[str]:
     yield from symptoms.links_down
     yield from _peers(symptoms)
     yield from symptoms.streams_degraded
+    yield from symptoms.companions_ailing
     yield from symptoms.nearly_used
     if symptoms.keys_short:
         yield symptoms.keys_short

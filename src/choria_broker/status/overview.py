@@ -183,6 +183,7 @@ class StatusReporter:
             key_processes=engine.keys.counts,
             provisioning=statistics.provisioning,
             headroom=statistics.headroom,
+            companions=statistics.companions,
         )
         return assess(symptoms(settings, self._findings, observed, self._clock()), self._clock())
 
@@ -252,6 +253,7 @@ class StatusReporter:
             },
             "headroom": statistics.headroom,
             "provisioning": _provisioning(statistics.provisioning),
+            "companions": statistics.companions,
             "left_out": tuple(_left_out(each) for each in self._findings if each.severity is Severity.SKIP),
         }
 

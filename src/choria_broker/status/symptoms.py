@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from choria_broker.access.waiting import Waiting
+from choria_broker.companions.reports import CompanionReport, State
 from choria_broker.engine.events import KeyProcessCounts
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
@@ -22,6 +23,8 @@ from choria_broker.status.health import Symptoms, Validity
 from choria_broker.status.reloads import FileProblem
 from choria_broker.status.streams_now import StoreRoom, concerns
 from choria_broker.streams.report import Report
+
+_AILING = frozenset({State.WAITING, State.RESTARTING, State.GIVEN_UP})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Observations:
         key_processes: the processes that hold private keys.
         provisioning: who waits for provisioning; None on a broker that has none.
         headroom: how much of everything that is limited is used.
+        companions: adapters and the federation broker.
     """
 
     engine: bool
@@ -63,6 +67,7 @@ class Observations:
     key_processes: KeyProcessCounts = KeyProcessCounts()
     provisioning: Waiting | None = None
     headroom: Sequence[Headroom] = ()
+    companions: Sequence[CompanionReport] = ()
 
 
 def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observations, now: float) -> Symptoms:
@@ -100,6 +105,8 @@ def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observat
         reload_refused=observed.reload_refused,
         files_not_used=tuple(each.why for each in observed.file_problems),
         draining=observed.draining,
+        companions_ailing=tuple(each.sentence for each in observed.companions if each.state in _AILING),
+        nothing_works=not settings.network_enabled and _none_works(observed.companions),
         nearly_used=tuple(each.warning for each in observed.headroom if each.warning),
         keys_short=_keys_short(observed.key_processes),
         provisioning_stalled=observed.provisioning is not None and observed.provisioning.stalled,
@@ -118,6 +125,10 @@ def _keys_short(keys: KeyProcessCounts) -> str:
     if not keys.failing:
         return ""
     return f"{keys.failing} of {keys.wanted} key processes, which sign for TLS, end again and again; see the log"
+
+
+def _none_works(companions: Sequence[CompanionReport]) -> bool:
+    return bool(companions) and all(each.state in _AILING for each in companions)
 
 
 def validities(certificates: Sequence[Certificate], authorities: Uses | None = None) -> tuple[Validity, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _FIRST = (0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)
 
@@ -15,15 +15,19 @@ def _later(start: float) -> tuple[float, ...]:
 STEPS = (*_FIRST, *_later(5.5), *_later(10.5), *_later(15.5))
 """Seconds of the policy ``twenty seconds``, before chance has its say."""
 
+FIVE_SECONDS = STEPS[1:11]
+"""Seconds of the policy ``five seconds``."""
 
-def pause(attempt: int, random: Callable[[], float]) -> float:
+
+def pause(attempt: int, random: Callable[[], float], steps: Sequence[float] = STEPS) -> float:
     """Return the seconds to wait after a failed attempt.
 
     Args:
         attempt: how many attempts have failed, 1 or more; after the last step it stays there.
         random: gives numbers from 0 up to, and without, 1.
+        steps: of another policy than the one of twenty seconds; the first is not used.
 
     Returns:
         The step, times something from 0.5 up to 1.5.
     """
-    return STEPS[min(attempt, len(STEPS) - 1)] * (0.5 + random())
+    return steps[min(attempt, len(steps) - 1)] * (0.5 + random())

@@ -25,9 +25,12 @@ def test_all_samples_are_here() -> None:
 def test_samples_start(path: Path) -> None:
     found = scenario(path.read_text(), facts=FACTS)
     assert found.codes(Severity.REFUSE) == []
-    skipped = [finding.key for finding in found.findings if finding.severity is Severity.SKIP]
-    unbuilt = ["plugin.choria.broker_federation", "plugin.choria.adapters"]
-    assert skipped == (unbuilt if path.name == "puppet-full.choria.conf" else [])
+    assert found.codes(Severity.SKIP) == []
+    full = path.name == "puppet-full.choria.conf"
+    assert ([each.name for each in found.ok.adapters], found.ok.federation is not None) == (
+        ["discovery"] if full else [],
+        full,
+    )
     assert found.ok.network_enabled
 
 
@@ -46,7 +49,6 @@ def test_the_full_puppet_file_only_draws_remarks_that_help() -> None:
     assert sorted(set(found.codes())) == [
         "common-cluster-name",
         "ignored-key",
-        "not-in-this-version",
         "peer-unresolvable",
         "remote-not-verified",
         "streams-around-limits",

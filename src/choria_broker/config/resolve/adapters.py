@@ -1,134 +1,157 @@
-"""Settings of data adapters and of the federation broker that can be judged before they run."""
+"""Adapters: what each reads, where it publishes, and what keeps one out."""
 
 from __future__ import annotations
 
+from choria_broker.access.subjects import is_literal, is_subject
+from choria_broker.config.resolve.companion_sides import Sides, bridge, check_addresses, endpoints
 from choria_broker.config.resolve.context import Context
-from choria_broker.config.resolve.plain import check_bounds
-from choria_broker.config.text.addresses import parse_endpoint
-from choria_broker.config.text.collector import Collector
+from choria_broker.config.table.rows import BROKER_SETTINGS
+from choria_broker.config.text.collector import Collector, SettingRef
 from choria_broker.config.text.shown_values import shown_name
-from choria_broker.config.text.values import BadValueError
-from choria_broker.settings.finding_codes import Code
+from choria_broker.settings.companions import Adapter
+from choria_broker.settings.finding_codes import Code, Severity
+from choria_broker.settings.findings import Finding
 
 _TYPES = ("choria_streams", "jetstream")
-_ADAPTERS = "plugin.choria.adapters"
-_FEDERATION = "plugin.choria.broker_federation"
-_FEDERATION_HOSTS = "plugin.choria.federation_middleware_hosts"
-_LEFT_OUT = frozenset({_ADAPTERS, _FEDERATION, _FEDERATION_HOSTS, "plugin.choria.middleware_hosts"})
-_FAMILIES_LEFT_OUT = ("plugin.choria.adapter.", "plugin.choria.federation.", "plugin.nats.")
+_LIST = "plugin.choria.adapters"
+_FAMILY = "plugin.choria.adapter."
+_NUMBERS = ("queue_len", "ingest.workers", "stream.workers")
+_ROWS = {row.key: row for row in BROKER_SETTINGS}
+_MOST = {name: _ROWS[f"{_FAMILY}NAME.{name}"].most for name in _NUMBERS}
+_CODES = frozenset({Code.ADAPTER_TYPE, Code.ADAPTER_WITHOUT_TYPE, Code.ADAPTER_WITHOUT_TOPIC, Code.ADAPTER_SUBJECT})
+_KEYS = frozenset(
+    {
+        _LIST,
+        "plugin.choria.broker_federation",
+        "plugin.choria.federation_middleware_hosts",
+        "plugin.choria.middleware_hosts",
+    }
+)
+_FAMILIES = (_FAMILY, "plugin.choria.federation.", "plugin.nats.")
 
 
-def resolve_adapters(context: Context) -> tuple[str, ...]:
-    """Return the names of the adapters, after a look at the settings of each."""
-    names = context.distinct(_ADAPTERS)
-    for name in names:
-        prefix = f"plugin.choria.adapter.{name}."
-        _check_type(context, prefix)
-        if not context.values.text(prefix + "ingest.topic"):
-            key = prefix + "ingest.topic"
-            remedy = f"set {key} to the subject to read"
-            at = context.values.absent(key, _ADAPTERS)
-            context.collector.refuse(Code.ADAPTER_WITHOUT_TOPIC, problem="not set", remedy=remedy, at=at)
-        check_bounds(context, "plugin.choria.adapter.", name)
-        check_addresses(context, prefix + "stream.servers")
-    if names:
-        check_addresses(context, "plugin.choria.middleware_hosts")
-    return names
-
-
-def _check_type(context: Context, prefix: str) -> None:
-    values, collector = context.values, context.collector
-    key = prefix + "type"
-    if not values.given(key) and values.given(prefix + "stream.type"):
-        older = prefix + "stream.type"
-        effect = "it is used, although go-choria does not read it"
-        collector.warn(
-            Code.ALIAS_KEY,
-            problem=f"an older place of {key}",
-            effect=effect,
-            remedy=f"write {key}",
-            at=values.subject(older),
-        )
-        key = older
-    kind, at = values.text(key), values.subject(key)
-    remedy = f"write {_TYPES[0]}"
-    if not kind:
-        collector.refuse(
-            Code.ADAPTER_WITHOUT_TYPE,
-            problem="not set",
-            remedy=f"set {key} = {_TYPES[0]}",
-            at=values.absent(key, _ADAPTERS),
-        )
-    elif kind == "nats_stream":
-        collector.refuse(Code.ADAPTER_TYPE, problem="NATS Streaming Server is retired", remedy=remedy, at=at)
-    elif kind not in _TYPES:
-        collector.refuse(Code.ADAPTER_TYPE, problem="no such type of adapter", remedy=remedy, at=at)
-
-
-def check_federation(context: Context) -> None:
-    """Look at the settings of a federation broker that is about to run."""
-    values = context.values
-    check_addresses(context, "plugin.choria.middleware_hosts")
-    check_addresses(context, _FEDERATION_HOSTS)
-    if not values.items(_FEDERATION_HOSTS) and not values.flag("plugin.choria.use_srv"):
-        context.collector.warn(
-            Code.NO_FEDERATION_HOSTS,
-            problem="no federation brokers are known, and SRV records are off",
-            effect="the federation side cannot connect",
-            remedy=f"set {_FEDERATION_HOSTS}",
-            at=values.subject(_FEDERATION_HOSTS),
-        )
-
-
-def leave_out(context: Context, adapters: tuple[str, ...], *, federation: bool, network: bool) -> None:
-    """Report the features that are on and not in this version; alone they are nothing to start a broker for.
+def resolve_adapters(context: Context, sides: Sides, *, network: bool) -> tuple[Adapter, ...]:
+    """Return the adapters that are to run; a finding keeps the others out.
 
     Args:
         context: inputs.
-        adapters: names of adapters to run.
-        federation: the federation broker is on.
-        network: the network broker is on.
+        sides: makes the sides.
+        network: the network broker runs in the process, and they are connected to it.
     """
-    values, collector = context.values, context.collector
-    unbuilt = [("the federation broker", values.subject(_FEDERATION))] if federation else []
-    unbuilt += [(f"adapter {shown_name(name)}", values.subject(_ADAPTERS, name)) for name in adapters]
-    for what, at in unbuilt:
-        problem = f"{what} is not available in this version"
-        if network:
-            remedy = f"remove it from {at.key}, or use go-choria for it"
-            collector.skip(
-                Code.NOT_IN_THIS_VERSION,
-                problem=problem,
-                effect="it does not run; everything else does",
-                remedy=remedy,
-                at=at,
-            )
-        else:
-            remedy = "use go-choria for it, or set plugin.choria.broker_network = true and run without it"
-            collector.refuse(
-                Code.NOT_IN_THIS_VERSION, problem=f"{problem}, and nothing else is enabled", remedy=remedy, at=at
-            )
+    made = (_Reading(context, sides, name, network=network).adapter() for name in context.distinct(_LIST))
+    return tuple(adapter for adapter in made if adapter)
 
 
-def spare_the_rest(collector: Collector) -> None:
-    """Turn refusals about features that are not in this version into warnings, for a network broker that runs anyway.
+class _Reading:
+    """Reads one adapter."""
+
+    def __init__(self, context: Context, sides: Sides, name: str, *, network: bool) -> None:
+        self._context, self._sides, self._name, self._network = context, sides, name, network
+        self._prefix = f"{_FAMILY}{name}."
+        self._good = True
+
+    def adapter(self) -> Adapter | None:
+        """Return it, None when a finding keeps it out."""
+        values, prefix = self._context.values, self._prefix
+        self._check_name()
+        self._check_type()
+        topic, target = self._topic(), self._target()
+        queue, ingest_workers, output_workers = map(self._number, _NUMBERS)
+        servers = prefix + "stream.servers"
+        self._good = check_addresses(self._context, servers) and self._good
+        if not self._network:
+            self._good = check_addresses(self._context, "plugin.choria.middleware_hosts") and self._good
+        if not self._good:
+            return None
+        hosts = endpoints(self._context, servers)
+        inside = bridge if self._network else self._sides.middleware
+        return Adapter(
+            name=self._name,
+            topic=topic,
+            request=values.text(prefix + "ingest.protocol") == "request",
+            ingest_workers=ingest_workers,
+            output_workers=output_workers,
+            queue=queue,
+            target=target,
+            ingest=inside("ingest"),
+            output=self._sides.outside("output", hosts) if hosts else inside("output"),
+        )
+
+    def _refuse(self, code: Code, problem: str, remedy: str, at: SettingRef) -> None:
+        self._good = False
+        self._context.collector.refuse(code, problem=problem, remedy=remedy, at=at)
+
+    def _check_name(self) -> None:
+        if not is_literal(self._name):
+            at = self._context.values.subject(_LIST, self._name)
+            problem = f"the name {shown_name(self._name)} cannot stand in a subject"
+            self._refuse(Code.ADAPTER_SUBJECT, problem, "name it with letters, digits, - and _", at)
+
+    def _topic(self) -> str:
+        key, values = self._prefix + "ingest.topic", self._context.values
+        topic = values.text(key)
+        if not topic:
+            at = values.absent(key, _LIST)
+            self._refuse(Code.ADAPTER_WITHOUT_TOPIC, "not set", f"set {key} to the subject to read", at)
+        elif not is_subject(topic):
+            remedy = "write one subject, such as mcollective.broadcast.agent.registration"
+            self._refuse(Code.ADAPTER_SUBJECT, "not a subject", remedy, values.subject(key))
+        return topic
+
+    def _target(self) -> str:
+        key, values = self._prefix + "stream.topic", self._context.values
+        target = values.text(key) or self._name
+        if values.text(key) and not is_literal(target.replace("%s", "sender")):
+            remedy = "write one subject without wildcards, with %s where the sender's name is to stand"
+            self._refuse(Code.ADAPTER_SUBJECT, "not a subject to publish to", remedy, values.subject(key))
+        return target
+
+    def _number(self, name: str) -> int:
+        key, values = self._prefix + name, self._context.values
+        number, most = values.number(key), _MOST[name]
+        if values.is_bad(key):
+            self._good = False
+        elif not 0 < number <= most:
+            problem, remedy = (
+                ("not above zero", "write 1 or more") if number <= 0 else (f"above {most}", f"write {most} or less")
+            )
+            self._refuse(Code.BAD_VALUE, problem, remedy, values.subject(key))
+        return number
+
+    def _check_type(self) -> None:
+        values, key = self._context.values, self._prefix + "type"
+        if not values.given(key) and values.given(self._prefix + "stream.type"):
+            older = self._prefix + "stream.type"
+            self._context.collector.warn(
+                Code.ALIAS_KEY,
+                problem=f"an older place of {key}",
+                effect="it is used, although go-choria does not read it",
+                remedy=f"write {key}",
+                at=values.subject(older),
+            )
+            key = older
+        kind, at, remedy = values.text(key), values.subject(key), f"write {_TYPES[0]}"
+        if not kind:
+            absent = values.absent(key, _LIST)
+            self._refuse(Code.ADAPTER_WITHOUT_TYPE, "not set", f"set {key} = {_TYPES[0]}", absent)
+        elif kind == "nats_stream":
+            self._refuse(Code.ADAPTER_TYPE, "NATS Streaming Server is retired", remedy, at)
+        elif kind not in _TYPES:
+            self._refuse(Code.ADAPTER_TYPE, "no such type of adapter", remedy, at)
+
+
+def spare_the_rest(collector: Collector, *, companions: bool) -> None:
+    """Have what keeps out an adapter or the federation broker leave out that one, for a network broker runs anyway.
 
     Args:
         collector: holds the findings of reading and resolving.
+        companions: there are to be adapters or a federation broker; else nobody misses anything.
     """
-    collector.soften(_is_left_out, "this version does not have the feature; everything else runs")
+    if companions:
+        collector.soften(_is_theirs, Severity.SKIP, "what needs it does not run; everything else does")
+    else:
+        collector.soften(_is_theirs, Severity.WARN, "it has no effect: there are no adapters and no federation broker")
 
 
-def _is_left_out(key: str) -> bool:
-    return key in _LEFT_OUT or key.startswith(_FAMILIES_LEFT_OUT)
-
-
-def check_addresses(context: Context, key: str) -> None:
-    """Refuse addresses of a list that cannot be read."""
-    for text in context.values.items(key):
-        try:
-            parse_endpoint(text)
-        except BadValueError as error:
-            context.collector.refuse(
-                Code.BAD_ADDRESS, problem=error.problem, remedy=error.remedy, at=context.values.subject(key, text)
-            )
+def _is_theirs(finding: Finding) -> bool:
+    return finding.code in _CODES or finding.key in _KEYS or finding.key.startswith(_FAMILIES)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import types
 
-from choria_broker.config.resolve.adapters import check_federation, leave_out, resolve_adapters, spare_the_rest
+from choria_broker.config.resolve.adapters import resolve_adapters, spare_the_rest
 from choria_broker.config.resolve.certificates import check_certificate
+from choria_broker.config.resolve.companion_sides import Sides
 from choria_broker.config.resolve.context import Context
+from choria_broker.config.resolve.federation import resolve_federation
 from choria_broker.config.resolve.key_processes import check_length, keys_outside
 from choria_broker.config.resolve.listeners import check_ports, resolve_statistics
 from choria_broker.config.resolve.network import resolve_network, soft_shutdown
@@ -38,6 +40,7 @@ _LISTS = {
 }
 """For each keyed family, the list that says which of its members exist."""
 _FEATURES = ("plugin.choria.broker_network", "plugin.choria.broker_federation")
+_ADAPTERS = "plugin.choria.adapters"
 _LOG_WORDS = frozenset({"stdout", "stderr", "discard"})
 
 
@@ -69,14 +72,11 @@ def resolve(
 def _settings(context: Context) -> Settings:
     values = context.values
     network_on, federation_on = (values.flag(key) for key in _FEATURES)
-    adapters = resolve_adapters(context)
-    if not (network_on or federation_on or adapters):
+    companions = federation_on or bool(values.items(_ADAPTERS))
+    if not (network_on or companions):
         _refuse_nothing_to_do(context)
-    if federation_on:
-        check_federation(context)
     # A misspelt word counts as off, but the operator wants to hear about everything else at once.
     network_meant = network_on or values.is_bad(_FEATURES[0])
-    leave_out(context, adapters, federation=federation_on, network=network_meant)
     tls, security = resolve_tls(context), resolve_security(context)
     if network_meant:
         network = resolve_network(context, tls, security)
@@ -89,6 +89,8 @@ def _settings(context: Context) -> Settings:
     collectives = values.items("collectives")
     if not collectives:
         collectives = ("choria" if security.provider is Provider.CHORIA else "mcollective",)
+    main_collective = values.text("main_collective") or collectives[0]
+    sides = Sides(context, tls, security, main_collective)
     settings = Settings(
         **plain(context, Settings),
         source=context.facts.source,
@@ -97,8 +99,9 @@ def _settings(context: Context) -> Settings:
         logfile=_logfile(context),
         loglevel=LogLevel.DEBUG if context.overrides.debug else LogLevel(values.text("loglevel")),
         collectives=collectives,
-        main_collective=values.text("main_collective") or collectives[0],
-        adapters=adapters,
+        main_collective=main_collective,
+        adapters=resolve_adapters(context, sides, network=network_meant),
+        federation=resolve_federation(context, sides, network=network_meant) if federation_on else None,
         network=network,
         security=security,
         statistics=statistics,
@@ -108,7 +111,7 @@ def _settings(context: Context) -> Settings:
     check_ports(context, settings)
     report_void(context, settings)
     if network_meant:
-        spare_the_rest(context.collector)
+        spare_the_rest(context.collector, companions=companions)
     return settings
 
 

@@ -68,6 +68,7 @@ class Facts:
         certname: certificate name given by the environment, empty when there is none.
         ssldir: directory of puppet's TLS files, used when none is configured; None when it was not found.
         srv: answer about cluster peers, None when it was not asked.
+        domain: where SRV records are asked for, empty when it is not known or nobody asks for any.
         no_domain: True when SRV records were wanted and no domain to ask in was known.
         addresses: IP addresses of peers by host name; a missing or empty entry is an unknown name.
         local_addresses: which of these addresses belong to this machine.
@@ -84,6 +85,7 @@ class Facts:
     certname: str = ""
     ssldir: Path | None = None
     srv: SrvAnswer | None = None
+    domain: str = ""
     no_domain: bool = False
     addresses: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     local_addresses: frozenset[str] = frozenset()

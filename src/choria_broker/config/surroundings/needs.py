@@ -46,6 +46,12 @@ def needs_peers(values: Values) -> bool:
     return values.flag(NETWORK_ON) and values.flag("plugin.choria.use_srv")
 
 
+def needs_domain(values: Values) -> bool:
+    """Tell whether SRV records are asked for, of peers or of brokers that companions connect to."""
+    companions = values.flag("plugin.choria.broker_federation") or bool(values.items("plugin.choria.adapters"))
+    return needs_peers(values) or (companions and values.flag("plugin.choria.use_srv"))
+
+
 def known_domain(values: Values, identity: str) -> str:
     """Return the domain of SRV records as far as the configuration and the identity tell it, else an empty text."""
     configured = values.text("plugin.choria.srv_domain").strip(".")

@@ -92,17 +92,18 @@ class Collector:
             begin = rest.place
         return (*found, *self._findings[begin:])
 
-    def soften(self, about: Callable[[str], bool], effect: str) -> None:
-        """Turn refusals into warnings.
+    def soften(self, about: Callable[[Finding], bool], severity: Severity, effect: str) -> None:
+        """Turn refusals into something milder.
 
         Args:
-            about: tells by the key of a finding whether it is one of them.
+            about: tells whether a finding is one of them.
+            severity: what they become.
             effect: what the findings say happens instead.
         """
 
         def softened(finding: Finding) -> Finding:
-            if finding.severity is Severity.REFUSE and about(finding.key):
-                return dataclasses.replace(finding, severity=Severity.WARN, effect=effect, lenient=False)
+            if finding.severity is Severity.REFUSE and about(finding):
+                return dataclasses.replace(finding, severity=severity, effect=effect, lenient=False)
             return finding
 
         self._findings = [softened(finding) for finding in self._findings]

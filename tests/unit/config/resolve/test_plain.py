@@ -30,7 +30,10 @@ PLAIN = [row for row in BROKER_SETTINGS if row.field]
 
 EVERYTHING = f"""{BASE}
 plugin.choria.broker_federation = true
+plugin.choria.federation_middleware_hosts = f.example.net:4222
 plugin.choria.adapters = discovery
+plugin.choria.adapter.discovery.type = choria_streams
+plugin.choria.adapter.discovery.ingest.topic = discovery
 {NET}peers = a.example.net, b.example.net
 {NET}gateway_port = 7222
 {NET}gateway_remotes = other
@@ -46,16 +49,12 @@ WORLDS = (
     "plugin.security.provider = puppet\nplugin.choria.broker_network = true",
     f"plugin.security.provider = choria\nplugin.security.issuer.names = acme\n{NET}client_anon_tls = true",
     f"{BASE}{NET}operator_account = OPS",
+    f"{BASE}plugin.choria.adapters = x\nplugin.choria.adapter.x.stream.type = x\nplugin.choria.broker_network = false",
 )
 """Between them they have resolution ask for every setting that it takes."""
 
 UNREAD = {
-    "plugin.nats.user": "adapters are not in this version",
-    "plugin.nats.pass": "adapters are not in this version",
-    "plugin.nats.credentials": "adapters are not in this version",
-    "plugin.choria.adapter.NAME.ingest.protocol": "adapters are not in this version",
-    "plugin.choria.adapter.NAME.stream.topic": "adapters are not in this version",
-    "plugin.security.support_legacy_certificates": "adapters are not in this version",
+    "plugin.security.support_legacy_certificates": "no connection of this program needs it",
     "plugin.security.pkcs11.driver_file": "the provider is refused",
     "plugin.security.pkcs11.slot": "the provider is refused",
 }

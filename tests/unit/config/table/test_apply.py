@@ -10,6 +10,16 @@ from choria_broker.config.table.rows import BROKER_SETTINGS, SETTINGS
 from choria_broker.config.table.schema import Apply, Owner, Status
 
 LIVE = {
+    "federation, adapters and their connections": """
+        plugin.choria.middleware_hosts plugin.choria.federation_middleware_hosts plugin.choria.federation.cluster
+        plugin.nats.user plugin.nats.pass plugin.nats.credentials
+        plugin.choria.broker_federation plugin.choria.adapters plugin.choria.adapter.NAME.type
+        plugin.choria.adapter.NAME.queue_len
+        plugin.choria.adapter.NAME.ingest.topic plugin.choria.adapter.NAME.ingest.protocol
+        plugin.choria.adapter.NAME.ingest.workers plugin.choria.adapter.NAME.stream.servers
+        plugin.choria.adapter.NAME.stream.topic plugin.choria.adapter.NAME.stream.workers
+        plugin.choria.adapter.NAME.stream.type
+    """,
     "log level": "loglevel",
     "time for an orderly stop": "plugin.choria.network.soft_shutdown_timeout plugin.choria.network.drain_on_stop",
     "signers": """
@@ -107,18 +117,9 @@ RESTART = {
     """,
     "identity": "identity plugin.choria.use_srv plugin.choria.srv_domain",
     "the process": """
-        logfile collectives main_collective plugin.choria.broker_network plugin.choria.broker_federation
-        plugin.choria.adapters
+        logfile collectives main_collective plugin.choria.broker_network
     """,
-    "federation, adapters and their connections": """
-        plugin.choria.middleware_hosts plugin.choria.federation_middleware_hosts plugin.choria.federation.cluster
-        plugin.nats.user plugin.nats.pass plugin.nats.credentials plugin.security.choria.token_file
-        plugin.security.choria.seed_file plugin.choria.adapter.NAME.type plugin.choria.adapter.NAME.queue_len
-        plugin.choria.adapter.NAME.ingest.topic plugin.choria.adapter.NAME.ingest.protocol
-        plugin.choria.adapter.NAME.ingest.workers plugin.choria.adapter.NAME.stream.servers
-        plugin.choria.adapter.NAME.stream.topic plugin.choria.adapter.NAME.stream.workers
-        plugin.choria.adapter.NAME.stream.type
-    """,
+    "tokens of outgoing connections": "plugin.security.choria.token_file plugin.security.choria.seed_file",
 }
 
 EXPECTED = [

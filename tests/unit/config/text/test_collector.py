@@ -78,7 +78,7 @@ def test_classes_severities_and_keys_are_told_apart() -> None:
 def test_what_is_softened_is_softened_in_the_sum() -> None:
     collector = Collector()
     hosts(collector, 100)
-    collector.soften(lambda key: key == "k", "left out")
+    collector.soften(lambda finding: finding.key == "k", Severity.WARN, "left out")
     *_, rest = found = collector.findings()
     assert {(each.severity, each.effect) for each in found} == {(Severity.WARN, "left out")}
     assert (len(found), rest.times) == (TOLD_APART + 1, 95)

@@ -1,0 +1,1 @@
+"""Adapters: messages of the Choria protocol become small documents, for streams."""

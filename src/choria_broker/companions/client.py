@@ -1,0 +1,113 @@
+"""A NATS connection of a companion: the library's handshake, and a lean way for messages in both directions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from nats.aio.client import Client
+from nats.errors import ProtocolError
+
+from choria_broker.companions.wire import Feed, Message, WireError
+
+_CONNECT = b"CONNECT "
+
+Heard = Callable[[list[Message]], None]
+"""Takes the messages of one read; it must not wait."""
+
+
+class LeanClient(Client):
+    """The library's client, but for how messages are read, and what it logs in with.
+
+    Attributes:
+        heard: who takes the messages of which subscription.
+    """
+
+    def __init__(self, login: Mapping[str, str | Callable[[str], str]]) -> None:
+        """Prepare.
+
+        Args:
+            login: what CONNECT has beside what the library puts there; what can be called is given the nonce.
+        """
+        super().__init__()
+        self._login = login
+        self.heard: dict[int, Heard] = {}
+        self._ps = _LeanParser(self)  # type: ignore[assignment] # it has all that is used of the library's
+
+    def _connect_command(self) -> bytes:
+        command: bytes = super()._connect_command()
+        if not self._login:
+            return command
+        nonce = self._server_info.get("nonce", "")
+        options: dict[str, Any] = msgspec.json.decode(command.removeprefix(_CONNECT))
+        options |= {name: given(nonce) if callable(given) else given for name, given in self._login.items()}
+        return _CONNECT + msgspec.json.encode(options) + b"\r\n"
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait to be sent."""
+        transport = self._transport
+        writer = getattr(transport, "_writer", None) or getattr(transport, "_io_writer", None)
+        return 0 if writer is None else int(writer.transport.get_write_buffer_size())
+
+    def send(self, data: bytes) -> None:
+        """Send bytes of the protocol; they are whole commands."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    async def sent(self) -> None:
+        """Wait until there is room for more to send.
+
+        Raises:
+            OSError: the connection has ended.
+        """
+        if self._transport is not None:
+            await self._transport.drain()  # type: ignore[no-untyped-call] # of a library without types
+
+
+class _LeanParser:
+    """Stands where the library has its parser."""
+
+    def __init__(self, client: LeanClient) -> None:
+        self._client = client
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was begun, for another connection."""
+        self._feed = Feed()
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Take what was read.
+
+        Raises:
+            ProtocolError: it is not the protocol.
+        """
+        try:
+            messages, lines = self._feed.take(data)
+        except WireError as error:
+            raise ProtocolError(str(error)) from error
+        heard = self._client.heard
+        for number, batch in messages.items():
+            if take := heard.get(number):
+                take(batch)
+        for line in lines:
+            await self._control(line)
+        # What is read already is given out without a pause; others have work to do as well.
+        await asyncio.sleep(0)
+
+    async def _control(self, line: bytes) -> None:
+        client, upper = self._client, line[:5].upper()
+        if upper == b"PING":
+            client.send(b"PONG\r\n")
+        elif upper == b"PONG":
+            await client._process_pong()  # noqa: SLF001 - what the library's parser calls too
+        elif upper.startswith(b"-ERR"):
+            await client._process_err(line[5:].decode(errors="replace").lower())  # noqa: SLF001
+        elif upper.startswith(b"INFO"):
+            with contextlib.suppress(msgspec.DecodeError):
+                await client._process_info(msgspec.json.decode(line[5:]))  # noqa: SLF001
+        elif not upper.startswith(b"+OK"):
+            raise ProtocolError("nats: unknown protocol")

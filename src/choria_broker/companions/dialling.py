@@ -1,0 +1,177 @@
+"""How a companion process gets a connection: which brokers there are, TLS, and what it logs in with."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import random
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nats.errors
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from choria_broker.client_end import heeding_cancellation, let_go
+from choria_broker.companions.client import LeanClient
+from choria_broker.engine.bridge import WayIn, connected, login_with
+from choria_broker.host.files import read_token_file
+from choria_broker.settings.companions import Side, SideTls
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds for each step of a connection."""
+
+_LONGEST_TOKEN = 65_536
+
+
+class DialError(Exception):
+    """No connection came about; the message is one sentence without its full stop, and holds no secret."""
+
+
+LookUp = Callable[[str], Awaitable[Sequence[str]]]
+"""Asks for an SRV record, and returns ``host:port`` of its targets; none when there is no usable answer."""
+
+
+class Dial:
+    """Connects to the network of one side.
+
+    Args:
+        side: the side.
+        way_in: into the engine, for a side that is its; None without an engine.
+        look_up: asks for SRV records.
+    """
+
+    def __init__(self, side: Side, way_in: WayIn | None, look_up: LookUp) -> None:
+        """Nothing is connected yet."""
+        self._side = side
+        self._way_in = way_in
+        self._look_up = look_up
+        # ``connect`` takes 107 bytes at most, which the path of the directory may exceed.
+        self._directory = os.open(way_in.directory, os.O_PATH | os.O_DIRECTORY) if way_in and side.bridge else -1
+
+    async def __call__(self, name: str, closed: Callable[[], Awaitable[None]]) -> tuple[LeanClient, str]:
+        """Connect.
+
+        Args:
+            name: of the connection.
+            closed: called when it has ended.
+
+        Returns:
+            The client, and the URL of the broker.
+
+        Raises:
+            DialError: it did not come about.
+        """
+        options = {
+            "name": name,
+            "allow_reconnect": False,
+            "connect_timeout": CONNECT_TIMEOUT,
+            "error_cb": _nothing,
+            "closed_cb": closed,
+        }
+        if self._side.bridge:
+            return await self._inside(options)
+        places = await self._places()
+        random.shuffle(places)
+        problem = ""
+        for place in places:
+            try:
+                return await self._outside(place, options), f"nats://{place}"
+            except (OSError, nats.errors.Error, ValueError) as error:
+                problem = f"{place}: {_words(error)}"
+        raise DialError(problem or "no broker is known")
+
+    async def _inside(self, options: dict[str, Any]) -> tuple[LeanClient, str]:
+        way = self._way_in
+        if way is None:
+            raise DialError("this process has no network broker")
+        login = login_with(Path(way.credentials)) if way.credentials else {"user": way.user, "password": way.password}
+        address = f"/proc/self/fd/{self._directory}/{way.socket}"
+        client = LeanClient({})
+        try:
+            await connected(address, {**login, **options}, client)
+        except (OSError, nats.errors.Error) as error:
+            raise DialError(_words(error)) from None
+        return client, "nats://bridge"
+
+    async def _places(self) -> list[str]:
+        side = self._side
+        if side.servers:
+            return list(side.servers)
+        for record in side.srv:
+            if found := await self._look_up(record):
+                return list(found)
+        return list(side.last_resort)
+
+    async def _outside(self, place: str, options: dict[str, Any]) -> LeanClient:
+        side = self._side
+        login = await asyncio.to_thread(_login, side)
+        files = login_with(Path(side.credentials)) if side.credentials else {}
+        tls = await asyncio.to_thread(_context, side.tls) if side.tls else None
+        scheme = "tls" if side.tls else "nats"
+        client = LeanClient(login)
+        try:
+            with heeding_cancellation():
+                await client.connect(f"{scheme}://{place}", tls=tls, **options, **files)
+        except BaseException:
+            await let_go(client)
+            raise
+        return client
+
+
+def _login(side: Side) -> Mapping[str, str | Callable[[str], str]]:
+    """Return what Choria programs log in with beside a certificate.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: it is none.
+    """
+    login: dict[str, str | Callable[[str], str]] = {}
+    if side.user:
+        login |= {"user": side.user, "pass": side.password.reveal() if side.password else ""}
+    if side.token:
+        token = _text(side.token)
+        try:
+            key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(_text(side.seed)))
+        except ValueError:
+            raise ValueError(f"{side.seed} holds no seed") from None
+
+        def signed(nonce: str) -> str:
+            return base64.urlsafe_b64encode(key.sign(nonce.encode())).rstrip(b"=").decode()
+
+        login |= {"auth_token": token, "jwt": token, "sig": signed}
+    return login
+
+
+def _text(path: str) -> str:
+    content = read_token_file(Path(path)).content
+    if not content or len(content) > _LONGEST_TOKEN:
+        raise ValueError(f"{path} cannot be read")
+    return content.decode(errors="replace").strip()
+
+
+def _context(tls: SideTls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=tls.ca or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not tls.verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if tls.certificate:
+        context.load_cert_chain(tls.certificate, tls.key)
+    return context
+
+
+def _words(error: BaseException) -> str:
+    """Say what was wrong in a few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error).removeprefix("nats: ").strip() or type(error).__name__
+
+
+async def _nothing(*_: object) -> None:
+    """Take errors that the end of the connection tells as well."""

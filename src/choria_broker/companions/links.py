@@ -1,0 +1,311 @@
+"""The connections of a companion process: each is kept, with one back-off for all that lead to the same network."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from choria_broker.client_end import let_go
+from choria_broker.companions.client import Heard, LeanClient
+from choria_broker.companions.dialling import DialError
+from choria_broker.companions.reports import SideReport
+from choria_broker.companions.wire import published, published_to, subscribed, unsubscribed
+from choria_broker.log.structured import component
+from choria_broker.streams.backoff import FIVE_SECONDS, STEPS, pause
+
+MOST_WAITING = 8 * 1024 * 1024
+"""Bytes that may wait to be sent on a connection; what is beyond that is an error of who publishes it."""
+
+_ENOUGH = 1024 * 1024
+"""Bytes that may wait before who asks for room has to wait."""
+
+_FLUSH = 2
+_TELL_EVERY = 60.0
+
+_log = component("companion")
+
+
+class PublishError(Exception):
+    """Nothing was sent; the message says why."""
+
+
+class LinkDownError(PublishError):
+    """There is no connection, or too much waits for it."""
+
+
+class TooLargeError(PublishError):
+    """The broker does not take a message of that size, and would end the connection."""
+
+
+class Dials(Protocol):
+    """Connects; as ``dialling.Dial``."""
+
+    async def __call__(self, name: str, closed: Callable[[], Awaitable[None]]) -> tuple[LeanClient, str]:
+        """Connect, or raise ``DialError``."""
+        ...
+
+
+@dataclasses.dataclass(slots=True)
+class _Subscription:
+    subject: str
+    queue: str
+    heard: Heard
+
+
+class _Network:
+    """What the connections to one network share: attempts are made one after the other, with pauses between."""
+
+    def __init__(self, name: str, dial: Dials) -> None:
+        self.name = name
+        self.dial = dial
+        self.turn = asyncio.Lock()
+        self.links: list[Link] = []
+        self.problem = ""
+        self.failures = 0
+        self._was_up = False
+        self._told = -_TELL_EVERY
+
+    async def connected(self, name: str, closed: Callable[[], Awaitable[None]]) -> tuple[LeanClient, str]:
+        """Connect, however long that takes."""
+        async with self.turn:
+            while True:
+                if self.failures:
+                    steps = STEPS if self._was_up else FIVE_SECONDS
+                    await asyncio.sleep(pause(self.failures, random.random, steps))
+                try:
+                    found = await self.dial(name, closed)
+                except DialError as error:
+                    self.failures += 1
+                    self._tell(str(error))
+                else:
+                    if self.failures:
+                        _log.info("Connected", side=self.name, broker=found[1], attempts=self.failures + 1)
+                    self.failures, self.problem, self._was_up = 0, "", True
+                    return found
+
+    def _tell(self, problem: str) -> None:
+        now = time.monotonic()
+        if problem != self.problem or now - self._told >= _TELL_EVERY:
+            self._told = now
+            _log.warning("Could not connect, trying again", side=self.name, attempt=self.failures, why=problem)
+        self.problem = problem
+
+    @property
+    def report(self) -> SideReport:
+        up = [each for each in self.links if each.up]
+        brokers = tuple(dict.fromkeys(each.url for each in up))
+        return SideReport(len(self.links), len(up), brokers, self.problem)
+
+
+class Link:
+    """A connection that comes back by itself, with its subscriptions.
+
+    Attributes:
+        name: as the broker sees it.
+        url: ``nats://host:port`` of the broker it is connected to, without a login; empty while it is not.
+        lost: how often it has ended by itself.
+    """
+
+    def __init__(self, name: str, network: _Network) -> None:
+        """Nothing is connected yet; use ``Links.link``."""
+        self.name = name
+        self.url = ""
+        self.lost = 0
+        self._network = network
+        self._client: LeanClient | None = None
+        self._subscriptions: dict[int, _Subscription] = {}
+        self._out: list[bytes] = []
+        self._size = 0
+        self._scheduled = False
+        self._up = asyncio.Event()
+
+    @property
+    def up(self) -> bool:
+        """It is connected."""
+        return self._client is not None
+
+    async def wait_up(self) -> None:
+        """Wait until it is connected."""
+        await self._up.wait()
+
+    def subscribe(self, subject: str, queue: str, heard: Heard) -> int:
+        """Subscribe to a subject, from now on and after each time it comes back.
+
+        Args:
+            subject: with wildcards or without.
+            queue: name of the queue group, empty for none.
+            heard: takes the messages of one read, in their order; it must not wait, nor raise.
+
+        Returns:
+            The number of the subscription.
+        """
+        number = len(self._subscriptions) + 1
+        self._subscriptions[number] = _Subscription(subject, queue, heard)
+        if self._client is not None:
+            self._send_subscription(self._client, number)
+        return number
+
+    def close_ingest(self) -> None:
+        """End all subscriptions, for good; what arrives after that is dropped."""
+        if self._client is not None:
+            self._client.heard.clear()
+            self._send(b"".join(map(unsubscribed, self._subscriptions)))
+        self._subscriptions.clear()
+
+    def publish(self, subject: bytes, data: bytes, reply: bytes = b"") -> None:
+        """Publish; what is published in one turn of the loop is sent together.
+
+        Args:
+            subject: where to; the caller has checked it.
+            data: what.
+            reply: where answers go.
+
+        Raises:
+            LinkDownError: there is no connection, or too much waits to be sent.
+            TooLargeError: the broker takes no message of that size.
+        """
+        self._check_size(data)
+        self._send(published(subject, data, reply))
+
+    def publish_to(self, subjects: Sequence[bytes], data: bytes) -> None:
+        """Publish the same to many subjects; raises before anything is sent.
+
+        Raises:
+            LinkDownError: there is no connection, or too much waits to be sent.
+            TooLargeError: the broker takes no message of that size.
+        """
+        self._check_size(data)
+        self._send(published_to(subjects, data))
+
+    async def room(self) -> None:
+        """Wait until it is connected and little waits to be sent."""
+        while True:
+            await self._up.wait()
+            client = self._client
+            if client is not None:
+                if self._size + client.waiting <= _ENOUGH:
+                    return
+                self._flush()
+                with contextlib.suppress(OSError):
+                    await client.sent()
+            await asyncio.sleep(0)
+
+    async def kept(self) -> None:
+        """Connect, and again whenever the connection has ended."""
+        ended = asyncio.Event()
+
+        async def closed() -> None:
+            ended.set()
+
+        while True:
+            ended.clear()
+            client, url = await self._network.connected(self.name, closed)
+            try:
+                for number in self._subscriptions:
+                    self._send_subscription(client, number)
+                self._client, self.url = client, url
+                self._up.set()
+                await ended.wait()
+                self.lost += 1
+                self._network.failures = max(1, self._network.failures)
+                self._network.problem = "the connection ended"
+                _log.warning("Disconnected", side=self._network.name, connection=self.name, broker=url)
+            finally:
+                self._up.clear()
+                self._client, self.url = None, ""
+                self._out.clear()
+                self._size = 0
+                await let_go(client)
+
+    async def flushed(self) -> None:
+        """Wait until the broker has taken everything that was published, for a bounded time."""
+        client = self._client
+        if client is None:
+            return
+        self._flush()
+        with contextlib.suppress(Exception):  # It ends; what it cannot take is lost.
+            await client.flush(_FLUSH)
+
+    def _send_subscription(self, client: LeanClient, number: int) -> None:
+        subscription = self._subscriptions[number]
+        client.heard[number] = subscription.heard
+        client.send(subscribed(subscription.subject, subscription.queue, number))
+
+    def _check_size(self, data: bytes) -> None:
+        client = self._client
+        if client is not None and len(data) > client.max_payload:
+            raise TooLargeError(f"{len(data)} bytes are more than the {client.max_payload} that the broker takes")
+
+    def _send(self, commands: bytes) -> None:
+        client = self._client
+        if client is None:
+            raise LinkDownError("not connected")
+        if self._size > _ENOUGH:
+            self._flush()
+        if self._size + client.waiting > MOST_WAITING:
+            raise LinkDownError("too much waits to be sent")
+        self._out.append(commands)
+        self._size += len(commands)
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if self._client is not None and self._out:
+            self._client.send(b"".join(self._out))
+        self._out.clear()
+        self._size = 0
+
+
+class Links:
+    """All connections of a companion process.
+
+    Args:
+        dials: connects to the networks, by name of the side.
+    """
+
+    def __init__(self, dials: Mapping[str, Dials]) -> None:
+        """There are none yet."""
+        self._networks = {name: _Network(name, dial) for name, dial in dials.items()}
+        self._links: list[Link] = []
+        self._tasks: asyncio.TaskGroup | None = None
+        self._kept: list[asyncio.Task[None]] = []
+
+    def link(self, side: str, name: str) -> Link:
+        """Make one more connection; it comes about by itself, and returns when it has ended.
+
+        Args:
+            side: which network.
+            name: of the connection, as brokers show it.
+        """
+        network = self._networks[side]
+        link = Link(name, network)
+        network.links.append(link)
+        self._links.append(link)
+        if self._tasks is None:
+            raise RuntimeError("links are made while they are kept")
+        self._kept.append(self._tasks.create_task(link.kept(), name=f"link {name}"))
+        return link
+
+    @property
+    def reports(self) -> dict[str, SideReport]:
+        """How they are, by side."""
+        return {name: network.report for name, network in self._networks.items()}
+
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Keep all connections as long as the context lasts; then what was published is sent, and they are closed."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                yield
+                await asyncio.gather(*(link.flushed() for link in self._links))
+            finally:
+                for task in self._kept:
+                    task.cancel()

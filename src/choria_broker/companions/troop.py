@@ -1,0 +1,264 @@
+"""All companions of a broker: started and stopped as the settings say, and started anew when one of them fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from choria_broker.companions.channel import Report
+from choria_broker.companions.metrics import GAUGES, totals
+from choria_broker.companions.process import CompanionProcess
+from choria_broker.companions.reports import CompanionReport, SideReport, State
+from choria_broker.companions.spec import Key, Share, Spec
+from choria_broker.companions.tally import Labels, Totals
+from choria_broker.engine.bridge import WayIn
+from choria_broker.errors import CompanionsGivenUpError, NotReadyError
+from choria_broker.log.structured import component
+from choria_broker.streams.backoff import pause
+
+DRAIN = 5.0
+"""Seconds that a companion has for what it has in hand when it stops."""
+
+MOST_ENDS = 10
+"""How often in a row a process may end within ``SETTLED`` of its start before it is not started any more."""
+
+SETTLED = 60.0
+"""Seconds after which a process counts as started well."""
+
+_BEYOND_DRAIN = 5.0
+"""Seconds for the way out of a process beside those for what it has in hand."""
+
+_log = component("companion")
+
+
+class Companion:
+    """One companion, with all its processes.
+
+    Attributes:
+        spec: what it is to be.
+        restarts: how often a process was started anew because it had ended by itself.
+        lost: messages that were in hand when a process ended.
+    """
+
+    def __init__(self, spec: Spec, way_in: Callable[[], WayIn | None], totals: Totals) -> None:
+        """Nothing runs yet."""
+        self.spec = spec
+        self.totals = totals
+        self.restarts = 0
+        self.lost = 0
+        self._way_in = way_in
+        self._processes: dict[int, CompanionProcess] = {}
+        self._given_up: set[int] = set()
+        self._problem = ""
+        self._stopping = asyncio.Event()
+
+    @property
+    def given_up(self) -> bool:
+        """One of its processes is not started any more."""
+        return bool(self._given_up)
+
+    async def live(self) -> None:
+        """Run it until it is stopped."""
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(self.spec.processes):
+                name = f"{self.spec.key.words}, process {number}"
+                tasks.create_task(self._kept(Share(number, self.spec.processes)), name=name)
+
+    def stop(self, patience: float) -> None:
+        """Have all its processes finish what they have in hand, and end; ``live`` returns then."""
+        self._stopping.set()
+        for process in self._processes.values():
+            process.stop(patience)
+
+    def kill(self) -> None:
+        """End its processes at once."""
+        for process in self._processes.values():
+            process.kill()
+
+    async def _kept(self, share: Share) -> None:
+        """Keep one process running, until it is stopped or given up."""
+        failures = 0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            why = await self._lived(share)
+            if self._stopping.is_set():
+                return
+            failures = 1 if time.monotonic() - began >= SETTLED else failures + 1
+            self._problem = why
+            if failures >= MOST_ENDS:
+                self._given_up.add(share.number)
+                _log.error("Given up: it ends again and again", companion=self.spec.key.words, why=why)
+                return
+            self.restarts += 1
+            wait = pause(failures, random.random)
+            _log.error("It ended by itself and is started anew", companion=self.spec.key.words, why=why, after=wait)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._stopping.wait()
+
+    async def _lived(self, share: Share) -> str:
+        """Run one process to its end, and tell what that was."""
+        try:
+            process = CompanionProcess.start(self.spec, share, self._way_in())
+        except (OSError, NotReadyError) as error:
+            return f"it cannot be started: {error}"
+        self._processes[share.number] = process
+
+        def told(report: Report) -> None:
+            self.totals.tell(share.number, report.counts)
+
+        try:
+            status = await process.ended(told)
+        finally:
+            del self._processes[share.number]
+            self.totals.over(share.number, GAUGES)
+            self.lost += process.lost
+        if process.lost:
+            _log.warning("Messages are lost", companion=self.spec.key.words, messages=process.lost)
+        how = f"exit status {status}" if status >= 0 else f"signal {-status}"
+        last = process.last_words.splitlines()[-1:]
+        return f"{how}: {last[0]}" if last else how
+
+    @property
+    def sides(self) -> dict[str, SideReport]:
+        """Its connections, by the network they lead to."""
+        found: dict[str, SideReport] = {}
+        for process in self._processes.values():
+            if process.report:
+                for name, side in process.report.sides.items():
+                    found[name] = found.get(name, SideReport()) + side
+        return found
+
+    @property
+    def report(self) -> CompanionReport:
+        """How it is."""
+        sides, key = self.sides, self.spec.key
+        state, sentence = self._state(sides)
+        received, published, errors = totals(key, self.totals.counts())
+        return CompanionReport(
+            kind=key.kind,
+            name=key.name,
+            state=state.value,
+            sentence=sentence,
+            processes=tuple(sorted(each.pid for each in self._processes.values())),
+            restarts=self.restarts,
+            sides=sides,
+            received=received,
+            published=published,
+            errors=errors,
+            lost=self.lost,
+        )
+
+    def _state(self, sides: Mapping[str, SideReport]) -> tuple[State, str]:
+        words = self.spec.key.words
+        if self._stopping.is_set():
+            return State.STOPPING, f"{words} finishes what it has in hand"
+        if self._given_up:
+            return State.GIVEN_UP, f"{words} ends again and again and is not started any more: {self._problem}"
+        if len(self._processes) < self.spec.processes and self._problem:
+            return State.RESTARTING, f"{words} has ended by itself and is started anew: {self._problem}"
+        for name, side in sides.items():
+            if side.connected < side.wanted and side.problem:
+                return State.WAITING, f"{words} is not connected to its {name} side: {side.problem}"
+        if not sides or any(side.connected < side.wanted for side in sides.values()):
+            return State.STARTING, f"{words} starts"
+        return State.RUNNING, f"{words} runs"
+
+
+class Companions:
+    """All companions of one broker.
+
+    Args:
+        way_in: tells the way into the engine; it raises ``NotReadyError`` while there is none.
+        grace: tells how many seconds an orderly stop may take.
+        alone: there is nothing else that the process is for; it ends when all of them were given up.
+    """
+
+    def __init__(self, way_in: Callable[[], WayIn | None], grace: Callable[[], float], *, alone: bool) -> None:
+        """There are none yet."""
+        self._way_in = way_in
+        self._grace = grace
+        self._alone = alone
+        self._wanted: tuple[Spec, ...] = ()
+        self._living: dict[Key, tuple[Companion, asyncio.Task[None]]] = {}
+        self._totals: dict[Key, Totals] = {}
+        self._gone: dict[Key, tuple[int, int]] = {}
+        self._news = asyncio.Event()
+
+    def apply(self, wanted: tuple[Spec, ...]) -> None:
+        """Take over which there are to be; those that stay as they are go on undisturbed."""
+        self._wanted = wanted
+        self._news.set()
+
+    @property
+    def reports(self) -> tuple[CompanionReport, ...]:
+        """How they are."""
+        return tuple(companion.report for companion, _ in self._living.values())
+
+    def counts(self) -> dict[str, dict[Labels, float]]:
+        """Return everything that they count, by family and labels."""
+        found: dict[str, dict[Labels, float]] = {}
+        for totals_ in self._totals.values():
+            for family, counts in totals_.counts().items():
+                found.setdefault(family, {}).update(counts)
+        return found
+
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Have them run as long as the context lasts; on exit they are stopped in order.
+
+        Raises:
+            CompanionsGivenUpError: the process is there for them alone, and all were given up.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            keeping = tasks.create_task(self._keep(tasks), name="companions")
+            try:
+                yield
+            finally:
+                keeping.cancel()
+                await self._stopped(tuple(self._living))
+
+    async def _keep(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            self._news.clear()
+            wanted = {spec.key: spec for spec in self._wanted}
+            await self._stopped(tuple(key for key, (each, _) in self._living.items() if wanted.get(key) != each.spec))
+            for key, spec in wanted.items():
+                if key not in self._living:
+                    totals_ = self._totals.setdefault(key, Totals())
+                    companion = Companion(spec, self._way_in, totals_)
+                    companion.restarts, companion.lost = self._gone.pop(key, (0, 0))
+                    self._living[key] = companion, tasks.create_task(self._lived(companion), name=key.words)
+                    _log.info(f"Starting {key.words}")
+            await self._news.wait()
+            if self._alone and self._living and all(each.given_up for each, _ in self._living.values()):
+                raise CompanionsGivenUpError(
+                    "every adapter and the federation broker ended again and again; see the log"
+                )
+
+    async def _lived(self, companion: Companion) -> None:
+        await companion.live()
+        self._news.set()
+
+    async def _stopped(self, keys: tuple[Key, ...]) -> None:
+        """Stop some in order, together, within the grace; what they cannot finish by then is lost."""
+        grace = self._grace()
+        leaving = [self._living[key] for key in keys]
+        for companion, _ in leaving:
+            companion.stop(min(DRAIN, max(0.5, grace - _BEYOND_DRAIN)))
+        if leaving:
+            tasks = {task for _, task in leaving}
+            _, late = await asyncio.wait(tasks, timeout=min(DRAIN + _BEYOND_DRAIN, grace))
+            for companion, task in leaving:
+                if task in late:
+                    _log.error("Killed, for it did not stop in time", companion=companion.spec.key.words)
+                    companion.kill()
+            if late:
+                await asyncio.wait(late)
+        for key, (companion, _) in zip(keys, leaving, strict=True):
+            self._gone[key] = companion.restarts, companion.lost
+            del self._living[key]
+            _log.info(f"Stopped {key.words}")

@@ -1,0 +1,59 @@
+"""What companion processes are told to be."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from choria_broker.companions.spec import ADAPTER, FEDERATION, Key, Share, Spec, packed, specs
+from choria_broker.settings.companions import Adapter, Federation
+from support.scenario import base
+
+ALL = """plugin.choria.adapters = x
+plugin.choria.adapter.x.type = choria_streams
+plugin.choria.adapter.x.ingest.topic = t
+plugin.choria.adapter.x.stream.servers = b:4222
+plugin.nats.user = u
+plugin.nats.pass = hunter2
+plugin.choria.broker_federation = true
+plugin.choria.federation_middleware_hosts = f:4222"""
+
+
+def test_settings_come_out_as_they_went_in_and_no_secret_is_shown() -> None:
+    settings = base(ALL).ok
+    adapter, federation = specs(settings)
+    assert (adapter.key, federation.key) == (Key(ADAPTER, "x"), Key(FEDERATION, "mcollective"))
+    assert adapter.settings(Adapter) == settings.adapters[0]
+    assert federation.settings(Federation) == settings.federation
+    assert settings.adapters[0].output.password
+    assert "hunter2" not in repr(adapter) + repr(settings)
+    assert specs(base(ALL).ok) == (adapter, federation)
+    assert specs(base(ALL + "\nloglevel = debug").ok)[0] != adapter
+    assert specs(base("").ok) == ()
+
+
+def test_another_version_is_an_error() -> None:
+    with pytest.raises(msgspec.DecodeError):
+        Spec(Key(ADAPTER, "x"), "b", b"\x80").settings(Adapter)
+
+
+def test_only_settings_are_packed() -> None:
+    (adapter,) = base(*ALL.splitlines()[:3]).ok.adapters
+    with pytest.raises(NotImplementedError):
+        packed(dataclasses.replace(adapter, name=object()))  # type: ignore[arg-type]
+
+
+def test_names() -> None:
+    assert Key(ADAPTER, "x").words == "adapter x"
+    assert Key(FEDERATION, "london").words == "the federation broker of cluster london"
+
+
+@given(st.integers(1, 20), st.integers(1, 20))
+def test_shares_are_all_workers_once(count: int, of: int) -> None:
+    shares = [Share(number, of) for number in range(of)]
+    assert sorted(worker for share in shares for worker in share.workers(count)) == list(range(count))
+    assert all(share.part(count) >= 1 for share in shares)
