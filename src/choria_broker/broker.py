@@ -349,7 +349,8 @@ class NetworkBroker:
                 self.hand_over.remember()
             else:
                 self.streams.engine_ended()
-                _log.warning(f"Choria {'Network ' if self.settings.network_enabled else ''}Broker shut down")
+                alone = not self.settings.network_enabled
+                _log.warning("Choria Broker shut down" if alone else "Choria Network Broker shut down")
 
     async def _begin(self) -> None:
         """Look whether there is anything in the way, and say what is about to start."""

@@ -16,6 +16,7 @@ from aiohttp import web
 from choria_broker.access.rules import RULES
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
+from choria_broker.companions.metrics import ROWS
 from choria_broker.config.load import Loaded
 from support.leaflinks import hub, remote, spoke
 from support.pages import ROOT, names, rows
@@ -114,7 +115,8 @@ def families(broker: NetworkBroker, text: str) -> dict[str, str]:
     found = dict(re.findall(r"^# TYPE (choria_\S+) (\S+)$", text, re.MULTILINE))
     for metric in broker.registry.collect():
         if not metric.samples:
-            found[metric.name + "_total" * (metric.type == "counter")] = metric.type
+            of_the_original = metric.name in {row.name for row in ROWS}
+            found[metric.name + "_total" * (metric.type == "counter" and not of_the_original)] = metric.type
     return found
 
 

@@ -96,3 +96,30 @@ async def test_registration_data_arrive_in_a_stream(tmp_path: Path, authority: A
         assert counted(broker, "choria_adapter_received_msgs", role="input") == 300
         assert counted(broker, "choria_adapter_queue_capacity", name="nodes") == 1000
         assert broker.statistics.companions[0].lost == 0
+
+
+async def test_without_a_network_broker_of_its_own(tmp_path: Path, authority: Authority) -> None:
+    hub, alone = tmp_path / "hub", tmp_path / "alone"
+    hub.mkdir()
+    alone.mkdir()
+    async with NetworkBroker.from_file(configuration(hub, authority, network__stream__store=tmp_path / "s")) as broker:
+        connection = await broker.connect()
+        reader = await stream(connection, "nodes")
+        path = configuration(
+            alone,
+            authority,
+            plugin__choria__broker_network=False,
+            plugin__choria__adapters="nodes",
+            plugin__choria__middleware_hosts=f"localhost:{broker.ports.client}",
+            **adapter("nodes"),
+        )
+        async with NetworkBroker.from_file(path) as other:
+            report = await runs(other)
+            assert report.sides["ingest"].brokers == (f"nats://localhost:{broker.ports.client}",)
+            await connection.publish(TOPIC, message())
+            (one,) = await reader.fetch(1, timeout=DEADLINE)
+            assert json.loads(one.data)["requestid"] == REQUEST
+            assert (other.ports.listening, other.started) == (False, True)
+            status = other._reporter.status()
+            assert (status.health.condition, status.companions[0].state) == ("ok", "running")
+            assert await other.reload() == ()

@@ -3,7 +3,7 @@
 One row for each class. What cannot be a row:
 
 * adapters and the federation broker: their classes are tested where they are resolved
-  (``tests/unit/config/test_resolve_adapters.py``);
+  (``tests/unit/config/resolve/test_adapters.py``);
 * making streams at run time: that is not a matter of the configuration;
 * an engine that is never ready, or dies: ``test_life.py`` and ``test_command.py``.
 """

@@ -304,7 +304,7 @@ async def test_streams_and_features_left_out_are_told(tmp_path: Path, authority:
         "network__stream__store": tmp_path / "store",
         "network__stream__event_retention": "0",
         "plugin__choria__adapters": "discovery",
-        "plugin__choria__adapter__discovery__type": "choria_streams",
+        "plugin__choria__adapter__discovery__type": "kafka",
         "plugin__choria__adapter__discovery__ingest__topic": "mcollective.broadcast.agent.discovery",
     }
     async with served(tmp_path, authority, **settings) as (one, port):
@@ -318,7 +318,7 @@ async def test_streams_and_features_left_out_are_told(tmp_path: Path, authority:
     assert found["store"]["enabled"] is True
     assert found["store"]["bytes_most"] > 0
     (left_out,) = found["left_out"]
-    assert (left_out["code"], left_out["key"]) == ("not-in-this-version", "plugin.choria.adapters")
+    assert (left_out["code"], left_out["key"]) == ("adapter-type", "plugin.choria.adapter.discovery.type")
     assert left_out["place"].startswith(f"{one.settings.source}:")
 
 

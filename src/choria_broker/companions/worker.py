@@ -141,4 +141,6 @@ def _lines_to(channel: Channel, *, debug: bool) -> _Lines:
     root.propagate = False
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     adopt(lines, root.level)
+    # At the end of each connection with TLS the loop remarks on how the library's streams are made.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     return lines

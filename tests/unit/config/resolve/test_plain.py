@@ -49,7 +49,10 @@ WORLDS = (
     "plugin.security.provider = puppet\nplugin.choria.broker_network = true",
     f"plugin.security.provider = choria\nplugin.security.issuer.names = acme\n{NET}client_anon_tls = true",
     f"{BASE}{NET}operator_account = OPS",
-    f"{BASE}plugin.choria.adapters = x\nplugin.choria.adapter.x.stream.type = x\nplugin.choria.broker_network = false",
+    (
+        f"{BASE}plugin.choria.adapters = x\nplugin.choria.adapter.x.stream.type = jetstream\n"
+        "plugin.choria.adapter.x.ingest.topic = t\nplugin.choria.broker_network = false"
+    ),
 )
 """Between them they have resolution ask for every setting that it takes."""
 
