@@ -30,6 +30,7 @@ _KINDS = {"r": "route", "g": "gateway", "l": "leafnode"}
 _NO_TROUBLE = (
     "Client Closed",
     "TLS Handshake Failure",
+    "Authentication Failure",
     "Duplicate",
     "Server Shutdown",
     "Route Removed",
