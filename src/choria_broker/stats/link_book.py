@@ -17,7 +17,7 @@ STEADY = 60.0
 
 _KINDS = {LinkKind.MEMBER: "route", LinkKind.GATEWAY: "gateway", LinkKind.LEAFNODE: "leafnode"}
 _STAGES = (
-    frozenset({"x509", "tls", "login"}),
+    frozenset({"x509", "revoked", "tls", "login"}),
     frozenset({"refused", "timeout", "unknown-host", "unreachable"}),
 )
 """Causes by how far a link has come; others have ended one that stood."""
