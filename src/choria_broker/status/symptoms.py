@@ -154,7 +154,7 @@ def _streams_now(settings: Settings, observed: Observations) -> Iterable[str]:
     if not store or _streams_problem(settings, observed):
         return
     standard = {(each.account, each.stream) for each in observed.streams}
-    yield from concerns(readings.standings if readings else None, standard)
+    yield from concerns(readings.standings if readings else None, standard, observed.membership.connected)
     if shortage := StoreRoom(store, observed.store_free, readings.streams if readings else None).shortage:
         yield shortage
 
