@@ -14,7 +14,6 @@ from bench import (
     connections,
     decisions,
     failover,
-    federation,
     gate,
     links,
     long_key,
@@ -53,7 +52,6 @@ _MEASUREMENTS = {
     "reloads": reloads.measure,
     "upgrades": upgrades.measure,
     "oncall": oncall.measure,
-    "federation": federation.measure,
 }
 
 

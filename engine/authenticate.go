@@ -54,6 +54,7 @@ type authenticator struct {
 	guesses  *throttle
 	sessions *sessions
 	secret   [sha256.Size]byte
+	rest     func(peer net.Addr) // nobody waits for that connection
 	account  func(name string) (*server.Account, error)
 	errorf   func(format string, args ...any)
 }
@@ -104,6 +105,7 @@ func (a *authenticator) decide(c server.ClientAuthentication, q *question, start
 		return why, err
 	}
 	if q.Password != "" && q.Kind != kindInProcess {
+		a.rest(conn.RemoteAddress())
 		if why := holdBack(a.guesses, a.gate, conn, q.Address); why != causeNone {
 			return why, nil
 		}

@@ -42,20 +42,11 @@ func (d *door) affordable(number uintptr, newcomer netip.Addr, now time.Time) bo
 		all.tooMany(1)
 	}
 	for all.strangers >= all.most {
-		crowded := d
-		for _, each := range all.listeners {
-			if each.room.waiting.Len() > crowded.room.waiting.Len() {
-				crowded = each
-			}
-		}
-		victim := d.room.victim(newcomer, now)
-		if victim == nil {
-			victim = crowded.room.victim(newcomer, now)
-		}
+		victim := all.victim(d, newcomer, now)
 		if victim == nil {
 			break
 		}
-		victim.visitor.door.turnedAway.Add(1)
+		victim.visitor.door.turnedAway++
 		d.turnOut(victim)
 	}
 	switch {
@@ -67,6 +58,26 @@ func (d *door) affordable(number uintptr, newcomer netip.Addr, now time.Time) bo
 	return false
 }
 
+// victim returns who is to go so that a newcomer can have a descriptor: of those that wait before those that were begun,
+// of its own listener before the one that has most. It wants the lock.
+func (d *doors) victim(own *door, newcomer netip.Addr, now time.Time) *stranger {
+	crowded := own
+	for _, each := range d.listeners {
+		if each.strangers() > crowded.strangers() {
+			crowded = each
+		}
+	}
+	for _, each := range []*room{own.queue, own.room, crowded.queue, crowded.room} {
+		if victim := each.victim(newcomer, now); victim != nil {
+			return victim
+		}
+	}
+	return nil
+}
+
+// strangers is how many of them can be turned out. It wants the lock.
+func (d *door) strangers() int { return d.queue.waiting.Len() + d.room.waiting.Len() }
+
 // tooMany lowers what strangers may be, since there are too many by so much. It wants the lock.
 func (d *doors) tooMany(by int) {
 	d.most, d.scarcity = max(min(d.most, d.strangers-by), 1), time.Now()
@@ -77,9 +88,12 @@ func (d *door) recover() {
 	d.doors.mu.Lock()
 	defer d.doors.mu.Unlock()
 	d.doors.tooMany(1)
-	d.turnedAway.Add(1)
-	if oldest := d.room.oldest(); oldest != nil {
-		d.turnOut(oldest)
+	d.turnedAway++
+	for _, each := range []*room{d.queue, d.room} {
+		if oldest := each.oldest(); oldest != nil {
+			d.turnOut(oldest)
+			return
+		}
 	}
 }
 
@@ -87,7 +101,7 @@ func (d *door) recover() {
 func (d *doors) relax(now time.Time) {
 	switch {
 	case d.most == math.MaxInt || now.Sub(d.scarcity) < relaxAfter:
-	case d.most >= d.places*len(d.listeners):
+	case d.most >= (1+queueTimes)*d.places*len(d.listeners):
 		d.most = math.MaxInt
 	default:
 		d.most += 1 + d.most/16

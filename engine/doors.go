@@ -1,12 +1,13 @@
 package main
 
 import (
+	"container/list"
 	"errors"
 	"math"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,6 +19,10 @@ const (
 	sweepEvery = 250 * time.Millisecond
 	// spareTime lets the library end a late connection first, since it tells the peer why.
 	spareTime = 250 * time.Millisecond
+	// queueTimes is how many times as many connections may wait for a place as there are places.
+	queueTimes = 10
+	// mostHanded is how many connections the library may be behind.
+	mostHanded = 256
 	// noDescriptorsPause is how long a listener rests that could not even accept.
 	noDescriptorsPause = 20 * time.Millisecond
 )
@@ -39,6 +44,10 @@ type doors struct {
 	listeners   []*door
 	paused      chan struct{}          // closed when who comes from outside the cluster is let in again; nil while that is so
 	byEndpoints map[endpoints]*visitor // that have not logged in
+	rush        rush
+	pace        pace
+	working     list.List // of *visitor, those that count among the logins worked on at once, in the order they were begun
+	unpaced     bool      // nobody waits for others
 }
 
 // endpoints name a connection whatever is wrapped around it.
@@ -48,6 +57,7 @@ type endpoints struct{ local, remote netip.AddrPort }
 func (d *doors) open(opts *server.Options, hello brokerHello) {
 	d.answering = time.Duration(hello.AnswerWithinMS) * time.Millisecond
 	d.most, d.byEndpoints, d.tally = math.MaxInt, map[endpoints]*visitor{}, tally{}
+	d.pace = newPace(runtime.GOMAXPROCS(0), d.places)
 	d.renew(opts, hello)
 }
 
@@ -57,8 +67,10 @@ func (d *doors) renew(opts *server.Options, hello brokerHello) {
 	defer d.mu.Unlock()
 	d.opts, d.places, d.descriptors = opts, hello.MaxUnauthenticated, countDescriptors()
 	for _, each := range d.listeners {
-		each.patience, each.room.places = d.patience(each.name), d.places
+		each.patience, each.room.places, each.queue.places = d.patience(each.name), d.places, queueTimes*d.places
 	}
+	d.unpaced = hello.MaxHandshakes == 0
+	d.pace.bound(runtime.GOMAXPROCS(0), min(hello.MaxHandshakes, d.places))
 }
 
 // Listener is the library's hook.
@@ -69,7 +81,10 @@ func (d *doors) Listener(name string, l net.Listener) net.Listener {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	opened := &door{TCPListener: tcp, doors: d, name: name, patience: d.patience(name), room: newRoom(d.places), left: make(chan struct{}, 1), closed: make(chan struct{})}
+	opened := &door{
+		TCPListener: tcp, doors: d, name: name, patience: d.patience(name), room: newRoom(d.places), queue: newRoom(queueTimes * d.places),
+		handed: make(chan *visitor, mostHanded), failed: make(chan error), closed: make(chan struct{}),
+	}
 	d.listeners = append(d.listeners, opened)
 	return opened
 }
@@ -122,7 +137,13 @@ func (d *doors) Admitted(kind int, conn net.Conn) error {
 	if err := d.full(kind); err != nil {
 		return err
 	}
+	now := time.Now()
+	if v.working != nil {
+		v.stops()
+		d.pace.finish(time.Duration(v.worked.Load()), now.Sub(v.begun))
+	}
 	v.leaves()
+	d.letIn(now)
 	if kind == server.CLIENT {
 		d.clients++
 		v.counted = true
@@ -166,6 +187,7 @@ func (d *doors) watch(ended <-chan struct{}) {
 					each.turnOut(s)
 				}
 			}
+			d.letIn(now)
 			d.mu.Unlock()
 		}
 	}
@@ -187,7 +209,7 @@ func (d *doors) crowd() crowd {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, each := range d.listeners {
-		*counts[each.name] = each.turnedAway.Load()
+		*counts[each.name] = each.turnedAway
 	}
 	return c
 }
@@ -198,33 +220,53 @@ type door struct {
 	doors      *doors
 	name       string
 	patience   time.Duration
-	room       *room
-	turnedAway atomic.Uint64
-	left       chan struct{} // holds one: somebody has left since
+	room       *room // of those the library has
+	queue      *room // of those it does not have yet; they have been told nothing
+	turnedAway uint64
+	receiving  sync.Once
+	handed     chan *visitor
+	failed     chan error // of the listener
 	closed     chan struct{}
 	closeOnce  sync.Once
 }
 
-// Close also ends an Accept that waits for a place.
+// Close also ends an Accept that waits.
 func (d *door) Close() error {
 	d.closeOnce.Do(func() { close(d.closed) })
-	return d.TCPListener.Close()
+	err := d.TCPListener.Close()
+	d.doors.mu.Lock()
+	defer d.doors.mu.Unlock()
+	d.clear()
+	return err
 }
 
-// Accept returns the next connection there is a place for.
+// Accept returns the next connection whose turn it is.
 func (d *door) Accept() (net.Conn, error) {
+	d.receiving.Do(func() { go d.receive() })
+	select {
+	case v := <-d.handed:
+		return v, nil
+	case err := <-d.failed:
+		return nil, err
+	case <-d.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// receive takes connections from the kernel as they come: only so can it be seen who waits.
+func (d *door) receive() {
 	for {
 		conn, err := d.TCPListener.AcceptTCP()
 		if resumed := d.resumed(); resumed != nil {
 			if err == nil {
-				d.refuse(conn)
+				refuse(conn)
 				continue
 			}
 			select {
 			case <-resumed:
 				continue
 			case <-d.closed:
-				return nil, net.ErrClosed
+				return
 			}
 		}
 		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
@@ -232,78 +274,66 @@ func (d *door) Accept() (net.Conn, error) {
 			time.Sleep(noDescriptorsPause)
 			continue
 		}
-		if err != nil {
-			return nil, err
+		if err == nil {
+			d.arrive(conn)
+			continue
 		}
-		if v := d.receive(conn); v != nil {
-			return v, nil
-		}
-	}
-}
-
-// receive takes a connection in, waits for a place where that is fair, or closes it and returns nil.
-func (d *door) receive(conn *net.TCPConn) *visitor {
-	local, remote := conn.LocalAddr().(*net.TCPAddr).AddrPort(), conn.RemoteAddr().(*net.TCPAddr).AddrPort()
-	number := descriptor(conn)
-	for {
-		v, again := d.admit(conn, number, endpoints{local, remote})
-		if v != nil {
-			return v
-		}
-		if again <= 0 {
-			d.turnAway(conn)
-			return nil
-		}
-		timer := time.NewTimer(again)
 		select {
-		case <-d.left:
-		case <-timer.C:
+		case d.failed <- err:
 		case <-d.closed:
-			timer.Stop()
-			conn.Close()
-			return nil
+			return
 		}
-		timer.Stop()
 	}
 }
 
-// admit takes a connection in, in the place of another where there is none free. Without success it returns after
-// what time it is worth another try, 0 for never.
-func (d *door) admit(conn *net.TCPConn, number uintptr, at endpoints) (*visitor, time.Duration) {
+// arrive has a connection wait for its turn, which may come at once, or closes it.
+func (d *door) arrive(conn *net.TCPConn) {
+	at := endpoints{conn.LocalAddr().(*net.TCPAddr).AddrPort(), conn.RemoteAddr().(*net.TCPAddr).AddrPort()}
+	number := descriptor(conn)
 	d.doors.mu.Lock()
 	defer d.doors.mu.Unlock()
 	now := time.Now()
-	if !d.affordable(number, at.remote.Addr(), now) {
-		return nil, 0
+	select {
+	case <-d.closed:
+		refuse(conn)
+		return
+	default:
 	}
-	if d.room.full() {
-		victim := d.room.victim(at.remote.Addr(), now)
-		switch oldest := d.room.oldest(); {
-		case victim != nil:
-			d.turnOut(victim)
-			d.turnedAway.Add(1)
-		case d.room.share(at.remote.Addr()) >= max(d.room.places/2, 1):
-			return nil, 0 // Those that wait behind it may be others.
-		case oldest != nil:
-			return nil, max(min(fairTime-now.Sub(oldest.since), silentTime), time.Millisecond)
-		default:
-			return nil, fairTime
-		}
+	if d.hopeless(at.remote.Addr()) || !d.affordable(number, at.remote.Addr(), now) || !d.makeRoom(d.queue, at.remote.Addr(), now) {
+		d.turnedAway++
+		refuse(conn)
+		return
 	}
 	v := &visitor{TCPConn: conn, door: d, at: at}
-	v.stranger = &stranger{visitor: v, since: now, until: now.Add(d.patience)}
-	d.room.enter(v.stranger, at.remote.Addr())
+	v.stranger = &stranger{visitor: v, since: now}
+	d.queue.enter(v.stranger, at.remote.Addr())
+	d.queue.speaks(v.stranger) // It has not been asked to say anything.
 	d.doors.strangers++
 	d.doors.byEndpoints[at] = v
-	return v, 0
+	d.doors.letIn(now)
 }
 
-func (d *door) turnAway(conn *net.TCPConn) {
-	d.turnedAway.Add(1)
-	d.refuse(conn)
+// hopeless tells of an address that holds half of all places, where there is none left and nobody is told to go soon. It
+// wants the lock.
+func (d *door) hopeless(newcomer netip.Addr) bool {
+	return !d.paced() && d.room.full() && d.room.share(newcomer) >= max(d.room.places/2, 1)
 }
 
-func (d *door) refuse(conn *net.TCPConn) {
+// makeRoom turns somebody out where a room is full; false where nobody is to go. It wants the lock.
+func (d *door) makeRoom(of *room, newcomer netip.Addr, now time.Time) bool {
+	if !of.full() {
+		return true
+	}
+	victim := of.victim(newcomer, now)
+	if victim == nil {
+		return false
+	}
+	d.turnOut(victim)
+	d.turnedAway++
+	return true
+}
+
+func refuse(conn *net.TCPConn) {
 	conn.SetLinger(0) // No trace is kept of it.
 	conn.Close()
 }
@@ -311,6 +341,14 @@ func (d *door) refuse(conn *net.TCPConn) {
 // turnOut closes a stranger's connection under the library, which notices. It wants the lock.
 func (d *door) turnOut(s *stranger) {
 	s.visitor.leaves()
-	s.visitor.TCPConn.SetLinger(0)
-	s.visitor.TCPConn.Close()
+	refuse(s.visitor.TCPConn)
+}
+
+// clear turns out all that have not sent CONNECT. It wants the lock.
+func (d *door) clear() {
+	for _, each := range []*room{d.queue, d.room} {
+		for oldest := each.oldest(); oldest != nil; oldest = each.oldest() {
+			d.turnOut(oldest)
+		}
+	}
 }

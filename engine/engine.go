@@ -53,6 +53,7 @@ func newEngine(file string, conn net.Conn, hello brokerHello, keys *keyProcesses
 	g.renewed = known.clear
 	a := &authenticator{gate: g, memory: known, sessions: table, guesses: newThrottle(), secret: sha256.Sum256([]byte(hello.BridgeSecret))}
 	visitors, revoked := &doors{}, &revocations{}
+	a.rest = visitors.rest
 	opts, origins, err := readOptions(file, hello, a, visitors)
 	if err != nil {
 		return nil, err
@@ -155,6 +156,7 @@ func (e *engine) start() error {
 	if e.keys != nil {
 		go tellChanges(e.gate, lossesEvery, signings{Type: "signings"}, e.keys.counts)
 	}
+	go tellChanges(e.gate, lossesEvery, e.doors.queue(), e.doors.queue)
 	go tellChanges(e.gate, movesEvery, e.drain.progress(), e.drain.progress)
 	e.srv.Start()
 	if !e.srv.ReadyForConnections(readyTimeout) {

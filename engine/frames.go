@@ -115,6 +115,8 @@ type brokerHello struct {
 	MaxQuestions               int    `json:"max_questions"`
 	// MaxUnauthenticated is the most connections of each listener that have not logged in.
 	MaxUnauthenticated int `json:"max_unauthenticated"`
+	// MaxHandshakes is the most logins that are worked on at once; 0 for no bound.
+	MaxHandshakes int `json:"max_handshakes"`
 	// Mappings are those of the file, source and destination of each, in the order in which they are to be tried.
 	Mappings [][2]string `json:"mappings"`
 	// WebsocketOrigins are origins of pages that may open websockets, besides this server's own; "any" for all.
@@ -153,6 +155,8 @@ func parseHello(body []byte) (brokerHello, error) {
 		return brokerHello{}, protocolErrorf("field 'max_questions' of the broker's hello must be 1 to 65536")
 	case hello.MaxUnauthenticated < 1:
 		return brokerHello{}, protocolErrorf("field 'max_unauthenticated' of the broker's hello must be 1 or more")
+	case hello.MaxHandshakes < 0:
+		return brokerHello{}, protocolErrorf("field 'max_handshakes' of the broker's hello must be 0 or more")
 	}
 	return hello, nil
 }

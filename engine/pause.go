@@ -37,9 +37,7 @@ func (d *doors) pause() {
 			continue
 		}
 		each.control(each.deafen)
-		for stranger := each.room.oldest(); stranger != nil; stranger = each.room.oldest() {
-			each.turnOut(stranger)
-		}
+		each.clear()
 	}
 }
 

@@ -16,6 +16,7 @@ const (
 // stranger is a connection that has not logged in yet.
 type stranger struct {
 	visitor *visitor // whose it is; a room does not look at it
+	room    *room    // that it is in
 	since   time.Time
 	until   time.Time // when it is closed, unless it has logged in
 	group   *group    // nil once it has said who it is
@@ -28,6 +29,7 @@ type stranger struct {
 type group struct {
 	address netip.Addr
 	members *list.List // of *stranger, oldest first
+	inTurn  *list.Element
 }
 
 // room holds the strangers of one listener. It knows nothing of sockets and clocks, and its owner has a lock.
@@ -40,11 +42,12 @@ type room struct {
 	silent  *list.List // those that wait and have said nothing, the same
 	asking  *list.List // the same
 	groups  map[netip.Addr]*group
+	turns   *list.List            // of *group, whose turn is next first
 	bySize  []map[*group]struct{} // groups by their number of members; the last is not empty
 }
 
 func newRoom(places int) *room {
-	return &room{places: places, waiting: list.New(), silent: list.New(), asking: list.New(), groups: map[netip.Addr]*group{}, bySize: make([]map[*group]struct{}, 1)}
+	return &room{places: places, waiting: list.New(), silent: list.New(), asking: list.New(), groups: map[netip.Addr]*group{}, turns: list.New(), bySize: make([]map[*group]struct{}, 1)}
 }
 
 func (r *room) held() int { return r.waiting.Len() + r.asking.Len() }
@@ -65,9 +68,11 @@ func (r *room) enter(s *stranger, address netip.Addr) {
 	key := groupOf(address)
 	s.group = r.groups[key]
 	if s.group == nil {
-		s.group = &group{key, list.New()}
+		s.group = &group{address: key, members: list.New()}
+		s.group.inTurn = r.turns.PushBack(s.group)
 		r.groups[key] = s.group
 	}
+	s.room = r
 	s.inOrder, s.silent = r.waiting.PushBack(s), r.silent.PushBack(s)
 	r.resize(s.group, func() { s.inGroup = s.group.members.PushBack(s) })
 }
@@ -103,7 +108,19 @@ func (r *room) leave(s *stranger) {
 	s.group = nil
 	if g.members.Len() == 0 {
 		delete(r.groups, g.address)
+		r.turns.Remove(g.inTurn)
 	}
+}
+
+// next returns who is first of the address whose turn it is, nil for nobody, and makes it the turn of the next address: so
+// who comes alone does not wait for a crowd of one address, and many who come alone go in the order of arrival.
+func (r *room) next() *stranger {
+	first := r.turns.Front()
+	if first == nil {
+		return nil
+	}
+	r.turns.MoveToBack(first)
+	return first.Value.(*group).oldest()
 }
 
 // resize changes the number of a group's members and keeps bySize true.

@@ -152,3 +152,18 @@ func TestRoomsKeepCount(t *testing.T) {
 		}
 	}
 }
+
+func TestAddressesTakeTurns(t *testing.T) {
+	t.Parallel()
+	r, all := crowdOf(10, time.Unix(1000, 0), "10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.1")
+	for i, want := range []int{0, 3, 4, 1, 2, 5} {
+		s := r.next()
+		if s != all[want] {
+			t.Fatalf("turn %d is not that of stranger %d", i, want)
+		}
+		r.leave(s)
+	}
+	if r.next() != nil || r.turns.Len() != 0 {
+		t.Error("somebody is left")
+	}
+}

@@ -60,7 +60,7 @@ func TestVectorsOfTheEngine(t *testing.T) {
 		"hello": func() any { return &engineHello{} }, "ready": func() any { return &ready{} },
 		"admitted": func() any { return &admittedOnes{} },
 		"question": func() any { return &question{} }, "refusal": func() any { return &refusal{} },
-		"losses": func() any { return &losses{} }, "crowd": func() any { return &crowd{} },
+		"losses": func() any { return &losses{} }, "crowd": func() any { return &crowd{} }, "waiting": func() any { return &waiting{} },
 		"reloaded": func() any { return &reloaded{} }, "authorities": func() any { return &authorities{} },
 		"drained": func() any { return &drainAnswer{} }, "moving": func() any { return &moving{} },
 		"listed": func() any { return &listedSessions{} },

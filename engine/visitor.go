@@ -1,8 +1,10 @@
 package main
 
 import (
+	"container/list"
 	"net"
 	"sync/atomic"
+	"time"
 )
 
 // visitor is a connection that came through a door. All else is the TCP connection's: the library writes many buffers at
@@ -15,6 +17,12 @@ type visitor struct {
 	counted  bool      // among the clients that are in
 	standing *counted  // nil before it has logged in
 	spoken   atomic.Bool
+
+	begun   time.Time     // when the library got it; this and the next are guarded by the doors' lock too
+	working *list.Element // among those that are worked on; nil for one that does not count
+	settled atomic.Bool   // nobody measures it any more
+	since   atomic.Int64  // nanoseconds from the start of this program until it became this machine's turn
+	worked  atomic.Int64  // nanoseconds it was
 }
 
 // leaves takes it out of the strangers. It wants the lock.
@@ -22,29 +30,49 @@ func (v *visitor) leaves() {
 	if v.stranger == nil {
 		return
 	}
-	v.door.room.leave(v.stranger)
+	v.stranger.room.leave(v.stranger)
 	v.door.doors.strangers--
+	v.rests()
 	v.stranger = nil
+	v.settled.Store(true)
 	delete(v.door.doors.byEndpoints, v.at)
-	select {
-	case v.door.left <- struct{}{}:
-	default:
+}
+
+// rests has it count no more among those that are worked on. It wants the lock.
+func (v *visitor) rests() {
+	if v.working != nil {
+		v.door.doors.working.Remove(v.working)
+		v.working = nil
 	}
 }
 
-// Read notes the first thing that a stranger says.
+// Read notes the first thing that a stranger says, and how long it had to wait for this machine before it was asked to say
+// more.
 func (v *visitor) Read(b []byte) (int, error) {
+	if v.settled.Load() {
+		return v.TCPConn.Read(b)
+	}
+	v.stops()
 	n, err := v.TCPConn.Read(b)
+	v.goesOn()
 	if n > 0 && !v.spoken.Load() {
 		v.spoken.Store(true)
 		v.door.doors.mu.Lock()
 		defer v.door.doors.mu.Unlock()
 		if v.stranger != nil {
-			v.door.room.speaks(v.stranger)
+			v.stranger.room.speaks(v.stranger)
 		}
 	}
 	return n, err
 }
+
+var start = time.Now()
+
+// goesOn notes that it is this machine's turn.
+func (v *visitor) goesOn() { v.since.Store(int64(time.Since(start))) }
+
+// stops notes that it is the peer's turn.
+func (v *visitor) stops() { v.worked.Add(int64(time.Since(start)) - v.since.Load()) }
 
 // Close is told to the door first: its descriptor is free from then on.
 func (v *visitor) Close() error {
@@ -60,5 +88,6 @@ func (v *visitor) Close() error {
 		v.door.doors.tally.leave(v.standing)
 		v.standing = nil
 	}
+	v.door.doors.letIn(time.Now())
 	return err
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from choria_broker.engine.events import Moving, Signings
+from choria_broker.engine.events import Moving, Queue, Signings
 from choria_broker.histogram import Histogram
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5)
@@ -27,6 +27,7 @@ class GateCounters:
             refusals, ``engine_log_lines``.
         turned_away: connections without login that a listener had no place for, by listener.
         signings: what came of signatures that key processes made.
+        queue: what comes of clients that wait for their turn, as the engine told last.
         moving: how far a drain is, as the engine told last.
         latency: time from the engine's question to its verdict.
     """
@@ -40,5 +41,6 @@ class GateCounters:
     )
     turned_away: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(LISTENERS, 0))
     signings: Signings = dataclasses.field(default_factory=Signings)
+    queue: Queue = dataclasses.field(default_factory=Queue)
     moving: Moving = dataclasses.field(default_factory=Moving)
     latency: Histogram = dataclasses.field(default_factory=lambda: Histogram(BOUNDS))

@@ -45,6 +45,30 @@ class Ports(types.SimpleNamespace):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Queue:
+    """What comes of clients that wait until this machine has time for their login; the last three since the start.
+
+    Attributes:
+        waiting: how many do.
+        at_once: how many logins are worked on at once, at most.
+        waited: their login was begun in the end.
+        left: they had gone by then.
+        dropped: they were closed, since they would have given up before the end of a login.
+    """
+
+    waiting: int = 0
+    at_once: int = 0
+    waited: int = 0
+    left: int = 0
+    dropped: int = 0
+
+    @property
+    def in_vain(self) -> int:
+        """How many waited for nothing."""
+        return self.left + self.dropped
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Refusal:
     """The engine refused a connection by its own decision.
 

@@ -75,6 +75,7 @@ def hello_for(settings: Settings, rendered: Rendered, secret: str, limits: Limit
         answer_within_ms=limits.answer_ms,
         max_questions=limits.questions,
         max_unauthenticated=settings.network.max_unauthenticated,
+        max_handshakes=max(settings.network.max_handshakes, 0),
         mappings=tuple((each.source, each.destination) for each in settings.network.mappings),
         websocket_origins=settings.network.websocket.origins,
         websocket_hosts=_own_hosts(settings),

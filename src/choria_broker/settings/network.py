@@ -71,6 +71,7 @@ class Network:
         auth_timeout: seconds until a client must have logged in.
         max_connections: most client connections at once that have logged in.
         max_unauthenticated: most connections of each listener that have not.
+        max_handshakes: most logins of clients that are worked on at once; 0 or less for no bound.
         max_subscriptions: most subscriptions of one connection.
         client_hosts: networks whose members may act as fleet clients; empty means all.
         deny_server_connections: fleet servers are denied everything.
@@ -93,6 +94,7 @@ class Network:
     auth_timeout: float = 2.0
     max_connections: int = 50000
     max_unauthenticated: int = 1000
+    max_handshakes: int = 1000
     max_subscriptions: int = 20000
     client_hosts: tuple[IPNetwork, ...] = ()
     deny_server_connections: bool = False

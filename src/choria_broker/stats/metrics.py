@@ -184,6 +184,22 @@ _BROKER = (
         },
         "result",
     ),
+    gauge(
+        "choria_broker_logins_waiting",
+        "Clients that wait until the broker has time for their login.",
+        lambda at: at.gate.queue.waiting,
+    ),
+    gauge(
+        "choria_broker_logins_at_once",
+        "Logins that are worked on at once, at most, before others wait.",
+        lambda at: at.gate.queue.at_once,
+    ),
+    counter(
+        "choria_broker_logins_waited_total",
+        "Clients that waited and were served, or went away (left), or were closed since it was too late (dropped).",
+        lambda at: {"served": at.gate.queue.waited, "left": at.gate.queue.left, "dropped": at.gate.queue.dropped},
+        "outcome",
+    ),
     gauge("choria_broker_config_findings", "Findings about the configuration, by severity.", _findings, "severity"),
     gauge(
         "choria_broker_config_errors",

@@ -137,6 +137,10 @@ def _network() -> tuple[Setting, ...]:
              "Most connections of each listener that have not logged in yet. When there are too many, the "
              "address with most of them loses one.", status=_NEW,
              field="Network.max_unauthenticated", above_zero=True, most=_HIGHEST_BOUND),
+        _row(g, n + "max_handshakes", _INTEGER, "1000", _ENGINE,
+             "Most logins of clients that are worked on at once. The broker begins fewer when the machine is not in "
+             "time with them; the others wait before the first word of the server, at no cost. 0 or less: nobody "
+             "waits.", status=_NEW, field="Network.max_handshakes", most=_HIGHEST_BOUND),
         _row(g, n + "max_subscriptions", _INTEGER, "20000", _ENGINE,
              "Most subscriptions of one connection; 1000 for a node waiting for provisioning. One with more "
              "than 8 parts or 256 bytes counts several times.", status=_NEW,

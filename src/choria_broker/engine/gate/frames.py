@@ -54,6 +54,7 @@ class Hello(msgspec.Struct, tag="hello", frozen=True):
     answer_within_ms: int
     max_questions: int
     max_unauthenticated: int
+    max_handshakes: int = 0
     authentication: Authentication = Authentication.QUESTIONS
     mappings: tuple[tuple[str, str], ...] = ()
     websocket_origins: tuple[str, ...] = ()
@@ -225,6 +226,16 @@ class Signings(msgspec.Struct, tag="signings", frozen=True):
     again: int = 0
 
 
+class Waiting(msgspec.Struct, tag="waiting", frozen=True):
+    """What comes of clients that wait for their turn, as in ``events.Queue``."""
+
+    waiting: int = 0
+    at_once: int = 0
+    waited: int = 0
+    left: int = 0
+    dropped: int = 0
+
+
 class Reloaded(msgspec.Struct, tag="reloaded", frozen=True):
     """What came of a reload; without a problem, what the file says is in force."""
 
@@ -296,7 +307,7 @@ class WireVerdict(msgspec.Struct, tag="verdict", frozen=True):
 BrokerFrame = Hello | WireVerdict | Generation | Reload | AskAuthorities | Drain | Revoked | Sessions | End
 """Frames the broker sends."""
 
-_Report = Ready | Question | Admitted | Refusal | Losses | Crowd | Moves | Signings
+_Report = Ready | Question | Admitted | Refusal | Losses | Crowd | Waiting | Moves | Signings
 _Answer = Reloaded | Authorities | Drained | Listed | Ended
 EngineFrame = EngineHello | _Report | _Answer
 """Frames the engine sends."""

@@ -49,7 +49,7 @@ from choria_broker.access.verdict import Verdict
 from choria_broker.engine.authorities import Count
 from choria_broker.engine.counters import GateCounters
 from choria_broker.engine.crowding import Crowding
-from choria_broker.engine.events import Moving, Ports, Refusal, Signings, Told, Versions
+from choria_broker.engine.events import Moving, Ports, Queue, Refusal, Signings, Told, Versions
 from choria_broker.engine.gate import frames
 from choria_broker.engine.gate.calls import Calls
 from choria_broker.engine.gate.sessions import SessionCalls
@@ -57,6 +57,7 @@ from choria_broker.engine.gate.wire import Wire
 from choria_broker.engine.held import HeldGate
 from choria_broker.engine.outside.notices import TEXT as UNSIGNED
 from choria_broker.engine.outside.notices import Unsigned
+from choria_broker.engine.storms import Storms
 from choria_broker.errors import GateError, NotReadyError
 from choria_broker.log.structured import component
 
@@ -106,6 +107,7 @@ class Gate:
         self.counters = GateCounters()
         self._crowding = Crowding()
         self._unsigned = Unsigned()
+        self._storms = Storms()
         self._greeted = False
         self._transport: asyncio.Transport | None = None
         self._reloads: Calls[str] = Calls()
@@ -292,7 +294,7 @@ class Gate:
             case frames.Refusal():
                 self.counters.refused[frame.cause] = self.counters.refused.get(frame.cause, 0) + 1
                 self._told.refused(Refusal(frame.cause, frame.connection_id, frame.address))
-            case frames.Losses() | frames.Crowd() | frames.Signings():
+            case frames.Losses() | frames.Crowd() | frames.Signings() | frames.Waiting():
                 self._count(frame)
             case frames.Ready() if not self.ready.done():
                 self.ready.set_result(Ports(**frame.ports))
@@ -304,7 +306,7 @@ class Gate:
                 raise GateError(f"the engine sent an unexpected {type(frame).__name__}")
         return b""
 
-    def _count(self, frame: frames.Losses | frames.Crowd | frames.Signings) -> None:
+    def _count(self, frame: frames.Losses | frames.Crowd | frames.Signings | frames.Waiting) -> None:
         """Take over what the engine has counted, and say what is to be said of it."""
         match frame:
             case frames.Losses():
@@ -321,6 +323,10 @@ class Gate:
                 self.counters.signings = Signings(**msgspec.structs.asdict(frame))
                 if unsigned := self._unsigned.notice(self.counters.signings, self._clock()):
                     _log.warning(UNSIGNED, **unsigned.fields)
+            case frames.Waiting():
+                self.counters.queue = Queue(**msgspec.structs.asdict(frame))
+                for storm in self._storms.notices(self.counters.queue, self._clock()):
+                    _log.warning(storm.text, **storm.fields)
 
     def _answered(self, frame: frames.EngineFrame) -> bool:
         """Hand an answer to its call; False when it is none, or nobody ever asked."""

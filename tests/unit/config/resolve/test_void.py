@@ -56,6 +56,7 @@ NEVER = {
     NET + "auth_timeout": "for all clients",
     NET + "max_connections": "for all clients",
     NET + "max_unauthenticated": "for all listeners",
+    NET + "max_handshakes": "for all clients",
     NET + "max_subscriptions": "for all clients",
     NET + "client_tls_force_required": "goes with an option of the command line",
     NET + "pprof_port": "stands for itself",

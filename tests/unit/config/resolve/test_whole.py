@@ -27,6 +27,7 @@ def test_the_smallest_configuration_is_enough() -> None:
     assert settings.network.listen_address == "::"
     assert settings.network.max_connections == 50000
     assert settings.network.max_unauthenticated == 1000
+    assert settings.network.max_handshakes == 1000
     assert settings.network.max_subscriptions == 20000
     assert settings.network.write_deadline == 5.0
     assert settings.network.gateway.name == "CHORIA"

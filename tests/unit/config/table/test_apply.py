@@ -67,7 +67,7 @@ ENGINE = {
     """,
     "limits": """
         plugin.choria.network.max_connections plugin.choria.network.max_unauthenticated
-        plugin.choria.network.max_subscriptions
+        plugin.choria.network.max_handshakes plugin.choria.network.max_subscriptions
     """,
     "deadlines": """
         plugin.choria.network.write_deadline plugin.choria.network.tls_timeout plugin.choria.network.auth_timeout

@@ -13,7 +13,7 @@ import pytest
 from choria_broker.access.session import Again
 from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
 from choria_broker.engine.counters import LISTENERS
-from choria_broker.engine.events import Ports, Refusal, Versions
+from choria_broker.engine.events import Ports, Queue, Refusal, Versions
 from choria_broker.engine.gate import frames
 from choria_broker.errors import GateError
 from support.fake_engine import DEADLINE, GREETING, NOW, READY, Broker, FakeEngine, connected, framed
@@ -36,6 +36,7 @@ async def test_the_handshake_tells_the_engine_what_its_file_cannot() -> None:
             "answer_within_ms": 1500,
             "max_questions": 9,
             "max_unauthenticated": 1000,
+            "max_handshakes": 0,
             "mappings": [],
             "websocket_origins": [],
             "websocket_hosts": [],
@@ -162,6 +163,21 @@ async def test_who_was_turned_away_is_counted_and_logged_at_times(caplog: pytest
         assert broker.gate.counters.turned_away == dict.fromkeys(LISTENERS, 0) | {"client": 9, "gateway": 1}
     said = [record for record in caplog.records if "were closed because" in record.getMessage()]
     assert len(said) == 2
+
+
+async def test_who_waits_is_counted_and_logged_once_somebody_has_to_come_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with connected() as (broker, engine, _):
+        engine.greet()
+        assert broker.gate.counters.queue == Queue()
+        for dropped in (0, 4, 9):
+            engine.send(type="waiting", waiting=7, at_once=32, waited=20, left=0, dropped=dropped)
+        engine.ask(1)
+        await engine.receive()
+        assert broker.gate.counters.queue == Queue(waiting=7, at_once=32, waited=20, dropped=9)
+    (said,) = [record for record in caplog.records if "some have to come again" in record.getMessage()]
+    assert said.__dict__["come_again"] == 4
 
 
 async def test_that_a_leafnode_presented_a_token_is_told_without_it() -> None:

@@ -1,0 +1,101 @@
+package main
+
+import "time"
+
+const (
+	// clientPatience is how long Choria programs wait for their login, from the moment they are connected.
+	clientPatience = 2 * time.Second
+	// inTime and tooLate are how long a login may occupy this machine, on average: with less there is room for more at
+	// once, with more there are too many. A handshake alone takes about a millisecond, with an RSA key of 4096 bits five.
+	inTime  = 40 * time.Millisecond
+	tooLate = 80 * time.Millisecond
+	// enough logins make an average; fewer do after longestLook.
+	enough      = 8
+	longestLook = 100 * time.Millisecond
+	// leastPerCore and firstPerCore are how many logins are worked on at once, at least and to begin with.
+	leastPerCore = 8
+	firstPerCore = 16
+	// leastSpare and mostSpare bound the part of the clients' patience that is kept for the login itself.
+	leastSpare = 100 * time.Millisecond
+	mostSpare  = time.Second
+)
+
+// pace decides how many logins are worked on at once, by what became of those before. It knows neither clock nor
+// sockets. Only logins that succeed count, so strangers have no say.
+//
+// Time that the machine needs tells whether there are too many, not time that a peer takes: a slow network leaves room
+// for more at once, and silence does not keep others out.
+type pace struct {
+	least, most int
+	limit       int
+	patience    time.Duration // of clients
+	late        bool          // it was too much since somebody began to wait: the limit grows slowly from then on
+
+	finished int           // since the last decision
+	worked   time.Duration // that they took of this machine
+	took     time.Duration // that they took in all
+	looked   time.Duration // since the last decision
+	reached  bool          // the limit kept somebody waiting since the last decision
+
+	usual time.Duration // that a login takes in all, lately
+}
+
+// newPace begins with what a machine with so many cores can be expected to do.
+func newPace(cores, most int) pace {
+	p := pace{limit: firstPerCore * cores, patience: clientPatience, usual: leastSpare / 2}
+	p.bound(cores, most)
+	return p
+}
+
+// bound sets the upper limit.
+func (p *pace) bound(cores, most int) {
+	p.most = max(most, 1)
+	p.least = min(leastPerCore*cores, p.most)
+	p.limit = min(max(p.limit, p.least), p.most)
+}
+
+// admits tells whether one more may be begun beside so many, and notes that somebody waits when not.
+func (p *pace) admits(working int) bool {
+	if working < p.limit {
+		return true
+	}
+	p.reached = true
+	return false
+}
+
+// finish counts a login that succeeded: how long this machine was busy with it or late for it, and how long it took in all.
+func (p *pace) finish(worked, took time.Duration) {
+	p.finished++
+	p.worked += worked
+	p.took += took
+}
+
+// look decides anew, where there is enough to decide by; so much time has passed since it was called last.
+func (p *pace) look(passed time.Duration) {
+	p.looked += passed
+	if p.finished == 0 || p.finished < enough && p.looked < longestLook {
+		return
+	}
+	count := time.Duration(p.finished)
+	switch mean := p.worked / count; {
+	case mean > tooLate:
+		p.limit, p.late = max(p.limit*4/5, p.least), true
+	case mean < inTime && p.reached && p.late:
+		p.limit = min(p.limit+max(p.finished/8, 1), p.most)
+	case mean < inTime && p.reached:
+		p.limit = min(p.limit+p.finished, p.most)
+	}
+	p.usual += (p.took/count - p.usual) / 4
+	p.finished, p.worked, p.took, p.looked, p.reached = 0, 0, 0, 0, false
+}
+
+// calm notes that nobody waits any more.
+func (p *pace) calm() {
+	p.late, p.reached = false, false
+	p.finished, p.worked, p.took, p.looked = 0, 0, 0, 0
+}
+
+// longestWait is how long a connection can wait and still be let in before its client gives up.
+func (p *pace) longestWait() time.Duration {
+	return p.patience - min(max(2*p.usual, leastSpare), mostSpare)
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// informed tells whether the server says its first word to a connection within a time.
+func informed(conn net.Conn, within time.Duration) bool {
+	conn.SetReadDeadline(time.Now().Add(within))
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	return err == nil && strings.HasPrefix(line, "INFO ")
+}
+
+// busyWith has connections take up all that may be worked on at once: they speak, and do not come to an end.
+func (e *testEngine) busyWith(count int, from string) {
+	e.t.Helper()
+	for _, conn := range silent(e.t, e.ports["client"], count, from) {
+		if !informed(conn, patience) {
+			e.t.Fatal("a connection there is room for is told nothing")
+		}
+		conn.Write([]byte("CONNECT {"))
+	}
+}
+
+// waiters reads how many wait.
+func (e *testEngine) waiters() int { return e.doors.queue().Waiting }
+
+// patientWith has clients wait for as long as it takes, since this machine may be slow.
+func (e *testEngine) patientWith() {
+	e.doors.mu.Lock()
+	defer e.doors.mu.Unlock()
+	e.doors.pace.patience = time.Hour
+}
+
+// atWork has something worked on that does not come to an end before it is told to.
+func (e *testEngine) atWork() (end func()) {
+	e.doors.mu.Lock()
+	defer e.doors.mu.Unlock()
+	one := e.doors.working.PushBack(&visitor{begun: time.Now().Add(time.Hour)})
+	return func() {
+		e.doors.mu.Lock()
+		defer e.doors.mu.Unlock()
+		e.doors.working.Remove(one)
+	}
+}
+
+const patient = plainConfig + "authorization { timeout: 30 }\n"
+
+func TestWhoWaitsIsToldNothing(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, patient, frame{"max_handshakes": 1})
+	e.patientWith()
+	end := e.atWork()
+	conn := silent(t, e.ports["client"], 1, "127.0.0.2")[0]
+	eventually(t, "it waits", func() bool { return e.waiters() == 1 })
+	if informed(conn, 50*time.Millisecond) {
+		t.Error("the server spoke before the connection's turn had come")
+	}
+	end()
+	if !informed(conn, patience) {
+		t.Error("whose turn has come is told nothing")
+	}
+	eventually(t, "that is counted", func() bool { return e.doors.queue().Waited == 1 })
+}
+
+// TestAFewAreWorkedOnAtOnce has more clients than may be worked on; all come in, one after the other.
+func TestAFewAreWorkedOnAtOnce(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, patient, frame{"max_handshakes": 1})
+	e.patientWith()
+	var clients []*connecting
+	for range 5 {
+		clients = append(clients, e.connect(e.url("client"), nats.Timeout(patience)))
+	}
+	for range clients {
+		e.send(allowing(e.expect("question")))
+	}
+	for _, each := range clients {
+		each.in()
+	}
+	if e.waiters() != 0 {
+		t.Error("somebody is said to wait")
+	}
+}
+
+// TestWhoIsSlowDoesNotKeepOthersOut has as many as may be worked on begin a login and stop.
+func TestWhoIsSlowDoesNotKeepOthersOut(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, patient, frame{"max_handshakes": 2})
+	e.patientWith()
+	for _, from := range []string{"127.0.0.2", "127.0.0.3"} {
+		e.busyWith(6, from)
+	}
+	for range 3 {
+		e.letIn("client")
+	}
+}
+
+// TestLinksDoNotWait has clients use up what may be worked on, and a route come beside them.
+func TestLinksDoNotWait(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, plainConfig+strings.ReplaceAll(everyListener(""), "timeout: 0.5", "timeout: 30"), frame{"max_handshakes": 1})
+	e.patientWith()
+	e.atWork()
+	silent(t, e.ports["client"], 3, "127.0.0.2")
+	eventually(t, "clients wait", func() bool { return e.waiters() == 3 })
+	for _, listener := range []string{"cluster", "gateway", "leafnode"} {
+		link := silent(t, e.ports[listener], 1, "127.0.0.2")[0]
+		eventually(t, "the library has it", func() bool {
+			e.doors.mu.Lock()
+			defer e.doors.mu.Unlock()
+			for at, v := range e.doors.byEndpoints {
+				if at.remote.String() == link.LocalAddr().String() {
+					return v.stranger.room == v.door.room
+				}
+			}
+			return false
+		})
+	}
+}
+
+// TestWhoWaitsTooLongIsLetGo has nobody come to an end, so that the time of those that wait is over.
+func TestWhoWaitsTooLongIsLetGo(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, patient, frame{"max_handshakes": 1})
+	e.atWork()
+	waiting := silent(t, e.ports["client"], 3, "127.0.0.2")
+	eventually(t, "they are closed", func() bool { return ended(waiting) == 3 })
+	eventually(t, "and counted", func() bool { return e.doors.queue().Dropped == 3 })
+	told := e.expect("waiting")
+	for told["dropped"] != 3.0 {
+		told = e.expect("waiting")
+	}
+}
+
+func TestWhoHasGoneIsNotBegun(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, patient, frame{"max_handshakes": 1})
+	e.patientWith()
+	end := e.atWork()
+	conn := silent(t, e.ports["client"], 1, "127.0.0.2")[0]
+	eventually(t, "it waits", func() bool { return e.waiters() == 1 })
+	conn.Close()
+	time.Sleep(2 * noticed) // Before that nobody is asked whether he is still there.
+	end()
+	eventually(t, "it is noticed", func() bool { return e.doors.queue().Left == 1 })
+}
+
+// TestWithoutABoundNobodyWaits has more at once than a pace begins with.
+func TestWithoutABoundNobodyWaits(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, patient, frame{"max_handshakes": 0})
+	for i, conn := range silent(t, e.ports["client"], 300, "127.0.0.2") {
+		if !informed(conn, patience) {
+			t.Fatalf("connection %d is told nothing", i)
+		}
+	}
+	if e.waiters() != 0 {
+		t.Error("somebody waits")
+	}
+}

@@ -1,0 +1,65 @@
+"""When to say that more clients come at once than this machine can log in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from choria_broker.engine.events import Queue
+
+EVERY = 60.0
+"""Seconds between two notices."""
+
+REMEDY = (
+    "they come back by themselves and are let in as fast as this machine can; where that takes too long, give the "
+    "broker a certificate with an EC key, give it more processors, or add a broker; docs/how-to/storms.md says more"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Notice:
+    """A line for the log.
+
+    Attributes:
+        in_vain: clients that waited for nothing since the last notice.
+        queue: how it is now.
+    """
+
+    in_vain: int
+    queue: Queue
+
+    @property
+    def text(self) -> str:
+        """The line."""
+        return "More clients come at once than this machine can log in: they wait, and some have to come again"
+
+    @property
+    def fields(self) -> dict[str, str | int]:
+        """What goes with it."""
+        return {
+            "waiting": self.queue.waiting,
+            "at_once": self.queue.at_once,
+            "come_again": self.in_vain,
+            "remedy": REMEDY,
+        }
+
+
+class Storms:
+    """Remembers what was said; at most one notice a minute, and none where all that waited were served."""
+
+    def __init__(self) -> None:
+        """Start with nothing said."""
+        self._last: float | None = None
+        self._said = 0
+
+    def notices(self, queue: Queue, now: float) -> Iterator[Notice]:
+        """Yield what is to be said.
+
+        Args:
+            queue: as the engine told.
+            now: in seconds, of any clock.
+        """
+        in_vain = queue.in_vain - self._said
+        if in_vain > 0 and (self._last is None or not 0 <= now - self._last < EVERY):
+            self._last, self._said = now, queue.in_vain
+            yield Notice(in_vain, queue)
