@@ -14,6 +14,7 @@ from bench import (
     connections,
     decisions,
     failover,
+    federation,
     gate,
     links,
     long_key,
@@ -52,6 +53,7 @@ _MEASUREMENTS = {
     "reloads": reloads.measure,
     "upgrades": upgrades.measure,
     "oncall": oncall.measure,
+    "federation": federation.measure,
 }
 
 

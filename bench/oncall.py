@@ -296,8 +296,9 @@ def _wait(looks: Mapping[str, Look], began: float | None = None) -> Mapping[str,
     seconds: dict[str, float] = {}
     while len(seconds) < len(looks):
         for name, look in looks.items():
-            if name not in seconds and look():
-                seconds[name] = time.monotonic() - began
+            with contextlib.suppress(OSError):  # It may not serve its pages yet.
+                if name not in seconds and look():
+                    seconds[name] = time.monotonic() - began
         if time.monotonic() - began > _DEADLINE:
             missing = ", ".join(set(looks) - set(seconds))
             raise MeasurementError(f"no word within {_DEADLINE:.0f} s: {missing}")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import structlog
-
+from choria_broker.log.structured import ComponentLog
 from choria_broker.wording import plain, without_credentials
 
 _MOST = 5
@@ -22,7 +21,7 @@ class Complaints:
         clock: seconds, never going back.
     """
 
-    def __init__(self, log: structlog.stdlib.BoundLogger, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, log: ComponentLog, clock: Callable[[], float] = time.monotonic) -> None:
         """Nothing was said yet."""
         self._log = log
         self._clock = clock

@@ -258,7 +258,7 @@ class Link:
     def _flush(self) -> None:
         self._scheduled = False
         if self._client is not None and self._out:
-            self._client.send(b"".join(self._out))
+            self._client.send(self._out[0] if len(self._out) == 1 else b"".join(self._out))
         self._out.clear()
         self._size = 0
 

@@ -44,7 +44,7 @@ class Spec:
         key: which one it is.
         identity: of the broker.
         detail: its settings, packed; they hold secrets, so they are not in the text form.
-        processes: how many processes share its work.
+        processes: how many processes share its work, if there are as many cores.
         debug: it logs at debug level.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -50,6 +51,7 @@ class Companion:
         self.restarts = 0
         self.lost = 0
         self._way_in = way_in
+        self._wanted = min(spec.processes, len(os.sched_getaffinity(0)))
         self._processes: dict[int, CompanionProcess] = {}
         self._given_up: set[int] = set()
         self._problem = ""
@@ -63,9 +65,9 @@ class Companion:
     async def live(self) -> None:
         """Run it until it is stopped."""
         async with asyncio.TaskGroup() as tasks:
-            for number in range(self.spec.processes):
+            for number in range(self._wanted):
                 name = f"{self.spec.key.words}, process {number}"
-                tasks.create_task(self._kept(Share(number, self.spec.processes)), name=name)
+                tasks.create_task(self._kept(Share(number, self._wanted)), name=name)
 
     def stop(self, patience: float) -> None:
         """Have all its processes finish what they have in hand, and end; ``live`` returns then."""
@@ -158,7 +160,7 @@ class Companion:
             return State.STOPPING, f"{words} finishes what it has in hand"
         if self._given_up:
             return State.GIVEN_UP, f"{words} ends again and again and is not started any more: {self._problem}"
-        if len(self._processes) < self.spec.processes and self._problem:
+        if len(self._processes) < self._wanted and self._problem:
             return State.RESTARTING, f"{words} has ended by itself and is started anew: {self._problem}"
         for name, side in sides.items():
             if side.connected < side.wanted and side.problem:

@@ -16,6 +16,7 @@ LONGEST = 64 * 1024 * 1024
 
 _LONGEST_LINE = 1024 * 1024
 _END = b"\r\n"
+_PUB = b"PUB "
 
 
 class WireError(Exception):
@@ -92,7 +93,8 @@ def published(subject: bytes, data: bytes, reply: bytes = b"") -> bytes:
 def published_to(subjects: Iterable[bytes], data: bytes) -> bytes:
     """Make what publishes the same to many subjects; the caller has checked them."""
     tail = b" %d\r\n%b\r\n" % (len(data), data)
-    return b"".join([part for subject in subjects for part in (b"PUB ", subject, tail)])
+    commands = (tail + _PUB).join(subjects)
+    return b"".join((_PUB, commands, tail)) if commands else b""
 
 
 def subscribed(subject: str, queue: str, number: int) -> bytes:

@@ -54,7 +54,7 @@ _ASK_AGAIN = 0.1
 _GONE_FOR = 1.0
 """Seconds without anybody at the socket, which a broker that is upgraded keeps open, after which it has ended."""
 
-_LOOK_AGAIN = 1.0
+_LOOK_AGAIN = 0.5
 """Seconds without an answer after which the broker's process is looked at."""
 
 _ROOT = 0

@@ -66,6 +66,13 @@ _ADVICE = (
         ),
     ),
     (
+        re.compile(r"TLS (?:route|gateway|leafnode) handshake error: .*i/o timeout"),
+        (
+            "the other side takes the connection and says nothing: it stands still or is overloaded, see choria-broker "
+            "status there, or a firewall is between"
+        ),
+    ),
+    (
         re.compile(r"TLS route handshake error: tls: first record"),
         "compare plugin.choria.network.peer_tls on both sides",
     ),

@@ -11,7 +11,7 @@ import dataclasses
 import msgspec
 from msgspec.structs import replace
 
-from choria_broker.companions.subjects import may_publish
+from choria_broker.companions.subjects import may_publish, may_publish_all
 from choria_broker.federation.transport import Cause, Transport
 
 
@@ -50,6 +50,12 @@ class Subjects:
         """Tell whether a message may be published to a subject that came with it; never to the broker's own."""
         return may_publish(subject) and subject not in (self.federation, self.collective)
 
+    def allowed(self, targets: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of many subjects that ``allow`` allows."""
+        if may_publish_all(targets) and self.federation not in targets and self.collective not in targets:
+            return targets
+        return tuple(target for target in targets if self.allow(target))
+
 
 def request(transport: Transport, subjects: Subjects) -> Outgoing | Cause:
     """Edit a request of a client.
@@ -70,7 +76,7 @@ def request(transport: Transport, subjects: Subjects) -> Outgoing | Cause:
         return Cause.NO_REPLY
     if not subjects.allow(transport.reply):
         return Cause.BAD_REPLY
-    allowed = tuple(target for target in federation.targets if subjects.allow(target))
+    allowed = subjects.allowed(federation.targets)
     if not allowed:
         return Cause.BAD_TARGETS
     kept = replace(federation, reply=transport.reply, targets=())

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from choria_broker.adapters.work import AdapterWork
 from choria_broker.companions import worker
-from choria_broker.companions.spec import ADAPTER, Spec
+from choria_broker.companions.spec import ADAPTER, FEDERATION, Spec
 from choria_broker.config.resolve.peers import srv_targets
 from choria_broker.config.surroundings.discovery import lookup_srv
+from choria_broker.federation.work import FederationWork
 from choria_broker.host.apart import apart
-from choria_broker.settings.companions import Adapter, Side
+from choria_broker.settings.companions import Adapter, Federation, Side
 
 _SRV_SECONDS = 3.0
 
@@ -20,7 +21,15 @@ def _sides_of_adapter(spec: Spec) -> tuple[Side, ...]:
     return adapter.ingest, adapter.output
 
 
-KINDS: dict[str, worker.Kind] = {ADAPTER: (AdapterWork, _sides_of_adapter)}
+def _sides_of_federation(spec: Spec) -> tuple[Side, ...]:
+    federation = spec.settings(Federation)
+    return federation.federation, federation.collective
+
+
+KINDS: dict[str, worker.Kind] = {
+    ADAPTER: (AdapterWork, _sides_of_adapter),
+    FEDERATION: (FederationWork, _sides_of_federation),
+}
 
 
 async def _look_up(record: str) -> Sequence[str]:

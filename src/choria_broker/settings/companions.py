@@ -87,10 +87,10 @@ class Federation:
         cluster: name under which federated clients address the collective.
         federation: where clients are.
         collective: where servers are.
-        processes: how many processes share the work.
+        processes: how many processes share the work, if there are as many cores.
     """
 
     cluster: str
     federation: Side
     collective: Side
-    processes: int = 1
+    processes: int = 4

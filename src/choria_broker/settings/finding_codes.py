@@ -426,6 +426,8 @@ class Code(enum.StrEnum):
     ADAPTER_SUBJECT = _row("adapter-subject", _REFUSE, _SKIP,
         "a subject or the name of an adapter cannot be used as one")
     BAD_ADDRESS = _row("bad-address", _REFUSE, _SKIP, "an address of an adapter or of the federation cannot be read")
+    FEDERATION_CLUSTER = _row("federation-cluster", _REFUSE, _SKIP,
+        "the name of a federation cluster cannot be a part of a subject")
     NO_FEDERATION_HOSTS = _row("no-federation-hosts", _REFUSE, _SKIP,
         "a federation broker with no broker to connect to")
 

@@ -13,11 +13,14 @@ BEFORE = 30.0
 """Seconds before an end was noticed in which its reason may have been told."""
 
 STEADY = 60.0
-"""Seconds without the reason that was told first until another takes its place: two that alternate are one story."""
+"""Seconds without a reason until another takes its place: two that alternate are one story."""
 
 _KINDS = {LinkKind.MEMBER: "route", LinkKind.GATEWAY: "gateway", LinkKind.LEAFNODE: "leafnode"}
-_ENDS = frozenset({"stale", "ended"})
-"""Causes that end a link once; what keeps it from coming back says more."""
+_STAGES = (
+    frozenset({"x509", "revoked", "tls", "login"}),
+    frozenset({"refused", "timeout", "unknown-host", "unreachable"}),
+)
+"""Causes by how far a link has come; others have ended one that stood."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -157,11 +160,19 @@ def _ports(entry: Entry) -> set[str]:
 
 
 def _steady(kept: LinkTrouble | None, found: Sequence[LinkTrouble]) -> LinkTrouble:
-    """Choose of several troubles, the latest first, the one to tell."""
-    again = next((each for each in found if kept and each.cause == kept.cause), None)
-    if again and again.cause not in _ENDS and found[0].last - again.last <= STEADY:
-        return again
-    return found[0]
+    """Choose of several troubles, the latest first, the one to tell.
+
+    Who is refused by the other side has reached it, so that counts before what keeps it from being reached, and both
+    before what once ended the link. Of those that count alike the one stays that was told before.
+    """
+    lately = [each for each in found if found[0].last - each.last <= STEADY]
+    furthest = max(map(_stage, lately))
+    lately = [each for each in lately if _stage(each) == furthest]
+    return next((each for each in lately if kept and each.cause == kept.cause), lately[0])
+
+
+def _stage(trouble: LinkTrouble) -> int:
+    return next((len(_STAGES) - at for at, causes in enumerate(_STAGES) if trouble.cause in causes), 0)
 
 
 def _host(place: str) -> str:

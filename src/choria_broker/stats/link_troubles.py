@@ -30,6 +30,7 @@ _KINDS = {"r": "route", "g": "gateway", "l": "leafnode"}
 _NO_TROUBLE = (
     "Client Closed",
     "TLS Handshake Failure",
+    "Authentication Failure",
     "Duplicate",
     "Server Shutdown",
     "Route Removed",
@@ -40,6 +41,7 @@ _CAUSES = (
     ("refused", r"connection refused"),
     ("timeout", r"i/o timeout|Timeout|deadline exceeded"),
     ("unknown-host", r"no such host|server misbehaving|lookup "),
+    ("revoked", r"is revoked|list of revoked certificates"),
     ("x509", r"x509: |tls: [a-z ]*certificate|link refused: [a-z ]*certificate"),
     ("login", r"Authorization|authentication|Authentication|link refused"),
     ("ended", r"Read Error|Write Error|EOF|reset by peer|broken pipe|Shutdown"),
@@ -54,6 +56,7 @@ CAUSES = {
     "timeout": "timeout",
     "unknown-host": "its host is not known",
     "x509": "x509, one side does not accept the other's certificate",
+    "revoked": "a certificate is revoked, or the list of its CA is out of date",
     "tls": "TLS, the two sides do not agree on it",
     "login": "login, one side does not accept the other's name or password",
     "unreachable": "its host cannot be reached",
@@ -71,7 +74,7 @@ class LinkTrouble(msgspec.Struct, frozen=True):
         place: name of the other side where the engine says it, else its address, with the port where this broker
             connects to it there.
         cause: in a word: ``stale`` for no answer to pings, ``refused``, ``timeout``, ``unknown-host``, ``x509``,
-            ``tls``, ``login``, ``unreachable``, ``ended`` or ``other``.
+            ``revoked``, ``tls``, ``login``, ``unreachable``, ``ended`` or ``other``.
         words: the engine's.
         times: how often it was said; the engine does not say every attempt.
         first, last: when, Unix seconds.

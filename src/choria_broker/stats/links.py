@@ -10,7 +10,7 @@ from choria_broker.settings.hostnames import authority, comparable
 from choria_broker.settings.links import GatewayRemote, LeafnodeRemote
 from choria_broker.settings.network import Network
 from choria_broker.stats.membership import Member, Membership
-from choria_broker.stats.readings import Gateway, Leafnode, Readings, Route
+from choria_broker.stats.readings import Leafnode, Readings
 
 
 class LinkKind(enum.StrEnum):
@@ -78,14 +78,15 @@ def links(network: Network, readings: Readings | None, membership: Membership) -
 
 def _member(member: Member, readings: Readings | None) -> Link:
     mine = [route for route in readings.routes if route.name == member.name] if readings and member.connected else []
-    made = next((each for each in mine if each.solicited), None)
+    # A connection that was accepted counts as solicited when this broker will make it once it ends; its port is any.
+    made = next((each for each in mine if each.solicited and member.place.endswith(f":{each.port}")), None)
     return Link(
         LinkKind.MEMBER,
         member.name or member.place,
         member.connected if readings else None,
         rtt_ms=_worst(each.rtt_ms for each in mine),
         server=member.name,
-        address=_address(made, *mine),
+        address=authority(made.address, made.port) if made else next((each.address for each in mine), ""),
         places=(member.place,) if member.place else (),
         answered=_worst(each.answered for each in mine),
         version=next((each.version for each in mine if each.version), ""),
@@ -103,7 +104,7 @@ def _gateway(remote: GatewayRemote, readings: Readings | None) -> Link:
         connected=True,
         rtt_ms=found.rtt_ms,
         server=found.server,
-        address=_address(found),
+        address=authority(found.address, found.port) if found.address else "",
         answered=found.answered,
         version=found.version,
     )
@@ -136,15 +137,6 @@ def _accepted(connection: Leafnode) -> Link:
         version=connection.version,
         listed=False,
     )
-
-
-def _address(*connections: Route | Gateway | None) -> str:
-    """Where the other side is, as the first of some connections has it; a port only of one that this broker made."""
-    for each in connections:
-        if each and each.address:
-            made = isinstance(each, Gateway) or each.solicited
-            return authority(each.address, each.port) if made and each.port else each.address
-    return ""
 
 
 def _worst(numbers: Iterable[float | None]) -> float | None:

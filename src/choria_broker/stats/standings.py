@@ -99,6 +99,11 @@ class Standing:
         return tuple(each for each in self.copies if each.state is CopyState.BEHIND)
 
     @property
+    def blamed(self) -> tuple[str, ...]:
+        """Members of which nothing is heard that would matter."""
+        return self.suspects or self.unheard
+
+    @property
     def obstacle(self) -> str:
         """Why nothing can be written, a sentence without its full stop; empty when that is possible."""
         if not self.grouped:
@@ -106,8 +111,7 @@ class Standing:
         lasts = self.leader and any(each.heard and each.heard > SILENT for each in self.copies)
         if not lasts and self.doubtful_for < ELECTION:
             return ""
-        blamed = self.suspects or self.unheard
-        who = f"; nothing is heard of {' and '.join(blamed)}" if blamed else ""
+        who = f"; nothing is heard of {' and '.join(self.blamed)}" if self.blamed else ""
         if not self.leader:
             return f"no member leads{who}"
         if self.leads:

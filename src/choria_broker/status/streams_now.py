@@ -136,22 +136,23 @@ def streams_now(standings: Standings | None, standard: Names) -> StreamsNow | No
     )
 
 
-def concerns(standings: Standings | None, standard: Names) -> Iterator[str]:
+def concerns(standings: Standings | None, standard: Names, connected: Collection[str] = ()) -> Iterator[str]:
     """Tell what somebody should look into, the worst first, each a sentence without its full stop.
 
     Args:
         standings: what was read, None when nothing was.
         standard: the standard streams.
+        connected: members that are connected: those have a trouble of their own when nothing is heard of their copies.
     """
     if standings is None:
         return
     mine, others = _parted(standings, standard)
     if standings.meta and standings.meta.obstacle:
-        yield f"no stream can be made or changed in this cluster: {standings.meta.obstacle}"
+        yield f"no stream can be made or changed in this cluster: {_told(standings.meta, connected)}"
     stalled = collections.defaultdict[str, list[Standing]](list)
     for each in mine:
         if each.obstacle:
-            stalled[each.obstacle].append(each)
+            stalled[_told(each, connected)].append(each)
     for obstacle, concerned in stalled.items():
         yield f"{_named(concerned)} cannot be written: {obstacle}"
     late = collections.defaultdict[str, list[Standing]](list)
@@ -164,6 +165,16 @@ def concerns(standings: Standings | None, standard: Names) -> Iterator[str]:
     if found and found.worst:
         count = found.others_not_writable + found.others_behind
         yield f"{count} of the {len(others)} other streams {'is' if count == 1 else 'are'} in trouble: {found.worst}"
+
+
+def _told(standing: Standing, connected: Collection[str]) -> str:
+    """Write an obstacle, with where to look when the members that are blamed for it are there."""
+    if not standing.blamed or not set(standing.blamed) <= set(connected):
+        return standing.obstacle
+    return (
+        f"{standing.obstacle}, though connected; choria-broker status there says whether its disk is full or it stands "
+        "still"
+    )
 
 
 def _parted(standings: Standings, standard: Names) -> tuple[list[Standing], list[Standing]]:

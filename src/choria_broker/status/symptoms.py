@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,8 @@ from choria_broker.status.streams_now import StoreRoom, concerns
 from choria_broker.streams.report import Report
 
 _AILING = frozenset({State.WAITING, State.RESTARTING, State.GIVEN_UP})
+_NAMED = 3
+"""Streams that a sentence names."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,11 +94,7 @@ def symptoms(settings: Settings, findings: Iterable[Finding], observed: Observat
         members_down=sum(link.kind is LinkKind.MEMBER and link.connected is False for link in observed.links),
         streams_degraded=(
             *_streams_now(settings, observed),
-            *(
-                f"stream {each.stream} of account {each.account} is {each.state}: {each.reason}"
-                for each in observed.streams
-                if each.reason
-            ),
+            *_not_kept(observed.streams),
             *observed.streams_losses,
         ),
         certificates=validities(observed.certificates, observed.authorities),
@@ -155,9 +154,21 @@ def _streams_now(settings: Settings, observed: Observations) -> Iterable[str]:
     if not store or _streams_problem(settings, observed):
         return
     standard = {(each.account, each.stream) for each in observed.streams}
-    yield from concerns(readings.standings if readings else None, standard)
+    yield from concerns(readings.standings if readings else None, standard, observed.membership.connected)
     if shortage := StoreRoom(store, observed.store_free, readings.streams if readings else None).shortage:
         yield shortage
+
+
+def _not_kept(streams: Sequence[Report]) -> Iterable[str]:
+    """Tell which standard streams are not as the settings want them; those with one reason together."""
+    alike = collections.defaultdict[tuple[str, str, str], list[str]](list)
+    for each in streams:
+        if each.reason:
+            alike[each.account, str(each.state), each.reason].append(each.stream)
+    for (account, state, reason), names in alike.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        which = f"stream {names[0]}" if len(names) == 1 else f"streams {', '.join(names[:_NAMED])}{more}"
+        yield f"{which} of account {account} {'is' if len(names) == 1 else 'are'} {state}: {reason}"
 
 
 def _streams_problem(settings: Settings, observed: Observations) -> str:

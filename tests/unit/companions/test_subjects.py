@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from choria_broker.companions.subjects import LONGEST, may_publish
+from choria_broker.companions.subjects import LONGEST, may_publish, may_publish_all
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,12 @@ def test_allowed(subject: str) -> None:
 )
 def test_refused(subject: str) -> None:
     assert not may_publish(subject)
+
+
+WORDS = st.sampled_from(["a", "b.c", ".", "..", " ", "$", "*", ">", "\n", "\u00e9", "a" * LONGEST, "", "x-1_y"])
+SUBJECTS = st.lists(WORDS, max_size=4).map("".join)
+
+
+@given(st.lists(SUBJECTS, min_size=1, max_size=4))
+def test_many_at_once_are_judged_as_one_by_one(subjects: list[str]) -> None:
+    assert may_publish_all(subjects) == all(map(may_publish, subjects))

@@ -117,6 +117,15 @@ def test_what_keeps_a_link_away_says_more_than_what_ended_it() -> None:
     assert told(book, DOWN) == [(NOW, "timeout")]
 
 
+def test_who_is_refused_has_reached_the_other_side() -> None:
+    book = LinkBook()
+    book.seen([DOWN], (trouble("b2", "refused"),), NOW)
+    book.seen([DOWN], (trouble("b2", "refused", NOW + 2), trouble("b2", "login", NOW + 1)), NOW + 2)
+    assert told(book, DOWN) == [(NOW, "login")]
+    book.seen([DOWN], (trouble("b2", "refused", NOW + 70), trouble("b2", "login", NOW + 1)), NOW + 70)
+    assert told(book, DOWN) == [(NOW, "refused")]
+
+
 def test_two_causes_by_turns_are_told_as_one() -> None:
     book, causes = LinkBook(), []
     last = {"refused": NOW, "timeout": NOW - 100}

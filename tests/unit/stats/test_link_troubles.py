@@ -83,6 +83,7 @@ def test_a_trouble_is_recognised(line: str, kind: str, place: str, cause: str) -
         "127.0.0.1:5222 - rid:7 - Route connection created",
         "127.0.0.1:5222 - rid:7 - Router connection closed: Duplicate Route",
         "127.0.0.1:5222 - rid:7 - Router connection closed: TLS Handshake Failure",
+        "127.0.0.1:5222 - rid:7 - Router connection closed: Authentication Failure",
         "127.0.0.1:5222 - rid:7 - Router connection closed: Client Closed - Remote: b2",
     ],
 )

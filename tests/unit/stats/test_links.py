@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from choria_broker.settings.endpoint import Endpoint
@@ -97,8 +99,8 @@ def test_members_by_all_connections_to_each() -> None:
     others = (Member("b2", "192.0.2.2:5222", connected=True), Member("", "192.0.2.3:5222", connected=False))
     made = Route("b2", "192.0.2.2", 5222, solicited=True, rtt_ms=0.5, answered=1.0)
     came = Route("b2", "192.0.2.2", 40000, rtt_ms=2.0, answered=7.0, version="2.15.2")
-    found = links(Network(), Readings(Server(), routes=(came, made)), Membership(members=others))
-    assert found == (
+    both = links(Network(), Readings(Server(), routes=(came, made)), Membership(members=others))
+    assert both == (
         Link(
             LinkKind.MEMBER,
             "b2",
@@ -112,8 +114,9 @@ def test_members_by_all_connections_to_each() -> None:
         ),
         Link(LinkKind.MEMBER, "192.0.2.3:5222", connected=False, places=("192.0.2.3:5222",)),
     )
-    (alone, _) = links(Network(), Readings(Server(), routes=(came,)), Membership(members=others))
-    assert alone.address == "192.0.2.2"
+    for alone in (came, dataclasses.replace(came, solicited=True)):
+        (found, _) = links(Network(), Readings(Server(), routes=(alone,)), Membership(members=others))
+        assert found.address == "192.0.2.2"
     (unlisted,) = links(Network(), Readings(Server()), Membership(members=(Member("x", "", connected=True),)))
     assert (unlisted.listed, unlisted.address) == (False, "")
 

@@ -71,6 +71,17 @@ def test_others_are_counted_and_the_worst_is_named() -> None:
     assert [each.stream for each in found.standard] == ["A"]
 
 
+def test_who_is_connected_and_not_heard_of_has_a_trouble_of_its_own() -> None:
+    silent = (Copy("b2", 9.0), Copy("b3", 9.0))
+    alone = dataclasses.replace(STALLED, copies=silent)
+    for connected in ((), ("b2",)):
+        assert list(concerns(Standings(None, (alone,)), {("choria", "A")}, connected)) == [
+            f"stream A of account choria cannot be written: {alone.obstacle}"
+        ]
+    (told,) = concerns(Standings(None, (alone,)), {("choria", "A")}, ("b2", "b3"))
+    assert told.startswith(f"stream A of account choria cannot be written: {alone.obstacle}, though connected; choria-")
+
+
 def test_a_stream_in_words() -> None:
     def words(standing: Standing) -> str:
         found = streams_now(Standings(standing, (standing,)), {("choria", "A")})

@@ -97,10 +97,17 @@ def certificate(role: Role, expires: float, file: str = "/x.pem") -> Certificate
                 "streams": (
                     Report("choria", "CHORIA_EVENTS", State.FAILED, reason="no room"),
                     Report("choria", "CHORIA_MACHINE", State.PENDING),
+                    *(Report("choria", name, State.RETRYING, reason="nobody leads") for name in "ABCD"),
                 ),
                 "streams_losses": ("9 messages are lost",),
             },
-            {"streams_degraded": ("stream CHORIA_EVENTS of account choria is failed: no room", "9 messages are lost")},
+            {
+                "streams_degraded": (
+                    "stream CHORIA_EVENTS of account choria is failed: no room",
+                    "streams A, B, C and 1 more of account choria are retrying: nobody leads",
+                    "9 messages are lost",
+                )
+            },
             id="streams",
         ),
         pytest.param(

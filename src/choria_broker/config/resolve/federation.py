@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from choria_broker.access.subjects import is_literal
 from choria_broker.config.resolve.companion_sides import MIDDLEWARE, Sides, bridge, check_addresses, endpoints
 from choria_broker.config.resolve.context import Context
 from choria_broker.settings.companions import Federation
@@ -34,8 +35,17 @@ def resolve_federation(context: Context, sides: Sides, *, network: bool) -> Fede
             at=values.absent(HOSTS, FEDERATION),
         )
         good = False
+    cluster = values.text(CLUSTER)
+    if not is_literal(cluster):
+        context.collector.refuse(
+            Code.FEDERATION_CLUSTER,
+            problem="it cannot be a part of a subject",
+            remedy="name it with letters, digits, - and _, as clients do in plugin.choria.federation.collectives",
+            at=values.subject(CLUSTER),
+        )
+        good = False
     if not good:
         return None
     local = network and not values.items(MIDDLEWARE)
     collective = bridge("collective") if local else sides.middleware("collective")
-    return Federation(cluster=values.text(CLUSTER), federation=federation, collective=collective, processes=1)
+    return Federation(cluster=cluster, federation=federation, collective=collective)

@@ -48,6 +48,9 @@ def test_alone() -> None:
         (["plugin.choria.federation_middleware_hosts = a:70000"], "bad-address"),
         (["plugin.choria.use_srv = no"], "no-federation-hosts"),
         (["identity = broker"], "no-federation-hosts"),
+        (["plugin.choria.federation.cluster = a b"], "federation-cluster"),
+        (["plugin.choria.federation.cluster = a.*"], "federation-cluster"),
+        (["plugin.choria.federation.cluster = >"], "federation-cluster"),
     ],
 )
 def test_a_fault_leaves_it_out_or_alone_refuses_the_start(lines: list[str], code: str) -> None:
