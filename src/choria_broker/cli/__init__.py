@@ -21,7 +21,7 @@ _SHARED = frozenset({"answers", "at_start", "explanation", "options"})
 _HIDDEN = frozenset({"companion", "standin"})
 """Commands that are started by the broker itself."""
 
-_SHOWN_FIRST = ("run", "check", "explain", "status", "reload", "drain", "jwt", "settings", "demo")
+_SHOWN_FIRST = ("run", "check", "explain", "status", "reload", "drain", "jwt", "settings", "capacity", "demo")
 
 
 def _place(command: str) -> tuple[int, str]:

@@ -1,0 +1,1 @@
+"""How many logins a second this machine takes, measured with a broker of its own."""
