@@ -85,7 +85,7 @@ format: $(VENV)/.ready ## put the source in form
 
 interop: $(VENV)/.ready $(TOOLS)/nats $(TOOLS)/nsc $(TOOLS)/browser/.ready ## real choria programs (CHORIA_BIN), nsc, the nats CLI and a browser against the broker
 	NATS_BIN=$(abspath $(TOOLS)/nats) NSC_BIN=$(abspath $(TOOLS)/nsc) NATS_JS=$(abspath $(NATS_JS)) $(BIN)/python -m pytest -q \
-		--reruns $(RERUNS) -r aR tests/interop
+		-n $$(nproc) --dist worksteal --reruns $(RERUNS) -r aR tests/interop
 
 # Without npm the tests with a browser are skipped, and this is tried again the next time.
 $(TOOLS)/browser/.ready: $(BROWSER)/package.json $(BROWSER)/package-lock.json $(BROWSER)/.npmrc
