@@ -28,8 +28,16 @@ def _place(command: str) -> tuple[int, str]:
     return _SHOWN_FIRST.index(command) if command in _SHOWN_FIRST else len(_SHOWN_FIRST), command
 
 
-COMMANDS = tuple(sorted({each.name for each in pkgutil.iter_modules(__path__)} - _SHARED - _HIDDEN, key=_place))
-"""Every command; each is the attribute of that name in the module of that name, so a new one is a new module."""
+COMMANDS = tuple(
+    sorted(
+        {each.name.replace("_", "-") for each in pkgutil.iter_modules(__path__) if each.name not in _SHARED} - _HIDDEN,
+        key=_place,
+    )
+)
+"""Every command; each is the attribute of that name in the module of that name, so a new one is a new module.
+
+A dash in the name of a command is an underscore in that of its module.
+"""
 
 
 class _Commands(click.Group):
@@ -46,8 +54,8 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS and cmd_name not in _HIDDEN:
             return None
-        module = importlib.import_module(f"{__name__}.{cmd_name}")
-        command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(importlib.import_module(f"{__name__}.{name}"), name)
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(

@@ -8,10 +8,9 @@ from pathlib import Path
 import click
 
 from choria_broker.cli.answers import asking, show
-from choria_broker.cli.options import as_json, running_broker
+from choria_broker.cli.options import Duration, as_json, running_broker
 from choria_broker.control.client import ask_drain
 from choria_broker.control.protocol import DrainRequest
-from choria_broker.settings import durations
 from choria_broker.status.drains import DRAINED, DRAINING, OFF, DrainReport
 
 _LOOK_EVERY = 0.5
@@ -19,20 +18,10 @@ _TELL_EVERY = 10.0
 _TAKEN_BACK = 3
 
 
-class _Duration(click.ParamType[float]):
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            return durations.read(str(value))
-        except durations.DurationError as error:
-            self.fail(f"{value!r} {error.problem}; {error.remedy}", param, ctx)
-
-
 @click.command()
 @running_broker
 @click.option(
-    "--over", type=_Duration(), default="60s", show_default=True, help="Time over which connections are moved."
+    "--over", type=Duration(), default="60s", show_default=True, help="Time over which connections are moved."
 )
 @click.option("--cancel", is_flag=True, help="Take a drain back: connections are accepted again.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything has moved.")

@@ -11,8 +11,24 @@ import click
 
 from choria_broker.access.selection import Selection
 from choria_broker.config.surroundings.facts import Overrides
+from choria_broker.settings import durations
 
 Command = Callable[..., Any]
+
+
+class Duration(click.ParamType[float]):
+    """A length of time as operators write them, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it."""
+        if isinstance(value, float):
+            return value
+        try:
+            return durations.read(str(value))
+        except durations.DurationError as error:
+            self.fail(f"{value!r} {error.problem}; {error.remedy}", param, ctx)
 
 
 def configuration(command: Command) -> Command:

@@ -74,6 +74,10 @@ class StandsStillError(ControlError):
     """The broker's process was stopped."""
 
 
+class SilentError(ControlError):
+    """The broker did not answer in time."""
+
+
 class UnansweredError(ControlError):
     """The broker has no answer; the message is its reason."""
 
@@ -247,7 +251,7 @@ def _ask(
             _await_answer(sock, patience)
             line = _read_line(sock)
     except TimeoutError as error:
-        raise ControlError(f"the broker did not answer within {patience:.0f} s") from error
+        raise SilentError(f"the broker did not answer within {patience:.0f} s") from error
     except OSError as error:
         raise ControlError(f"the broker did not answer: {error.strerror or error}") from error
     try:
