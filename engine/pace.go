@@ -15,9 +15,13 @@ const (
 	// leastPerCore and firstPerCore are how many logins are worked on at once, at least and to begin with.
 	leastPerCore = 8
 	firstPerCore = 16
-	// leastSpare and mostSpare bound the part of the clients' patience that is kept for the login itself.
+	// leastSpare and mostSpare bound the part of the clients' patience that is kept for the login itself. It grows by
+	// spareMore while more than one in fewInVain gives up on the way, and shrinks by spareLess when not.
 	leastSpare = 100 * time.Millisecond
 	mostSpare  = time.Second
+	spareMore  = 50 * time.Millisecond
+	spareLess  = 10 * time.Millisecond
+	fewInVain  = 20
 )
 
 // pace decides how many logins are worked on at once, by what became of those before. It knows neither clock nor
@@ -31,6 +35,7 @@ type pace struct {
 	patience    time.Duration // of clients
 	late        bool          // it was too much since somebody began to wait: the limit grows slowly from then on
 
+	inVain   int           // begun, and given up by the client, since the last decision
 	finished int           // since the last decision
 	worked   time.Duration // that they took of this machine
 	took     time.Duration // that they took in all
@@ -38,6 +43,7 @@ type pace struct {
 	reached  bool          // the limit kept somebody waiting since the last decision
 
 	usual time.Duration // that a login takes in all, lately
+	extra time.Duration // kept for it beyond twice that, since clients gave up on the way
 }
 
 // newPace begins with what a machine with so many cores can be expected to do.
@@ -70,6 +76,9 @@ func (p *pace) finish(worked, took time.Duration) {
 	p.took += took
 }
 
+// lose counts a login for which its client had waited, and which it gave up nevertheless.
+func (p *pace) lose() { p.inVain++ }
+
 // look decides anew, where there is enough to decide by; so much time has passed since it was called last.
 func (p *pace) look(passed time.Duration) {
 	p.looked += passed
@@ -86,16 +95,21 @@ func (p *pace) look(passed time.Duration) {
 		p.limit = min(p.limit+p.finished, p.most)
 	}
 	p.usual += (p.took/count - p.usual) / 4
-	p.finished, p.worked, p.took, p.looked, p.reached = 0, 0, 0, 0, false
+	if p.inVain*fewInVain > p.finished {
+		p.extra = min(p.extra+spareMore, mostSpare)
+	} else {
+		p.extra = max(p.extra-spareLess, 0)
+	}
+	p.inVain, p.finished, p.worked, p.took, p.looked, p.reached = 0, 0, 0, 0, 0, false
 }
 
 // calm notes that nobody waits any more.
 func (p *pace) calm() {
 	p.late, p.reached = false, false
-	p.finished, p.worked, p.took, p.looked = 0, 0, 0, 0
+	p.inVain, p.finished, p.worked, p.took, p.looked = 0, 0, 0, 0, 0
 }
 
 // longestWait is how long a connection can wait and still be let in before its client gives up.
 func (p *pace) longestWait() time.Duration {
-	return p.patience - min(max(2*p.usual, leastSpare), mostSpare)
+	return p.patience - min(max(2*p.usual+p.extra, leastSpare), mostSpare)
 }

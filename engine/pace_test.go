@@ -108,3 +108,37 @@ func TestHowLongAClientCanWait(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoGivesUpOnTheWayIsBegunEarlierOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	p := newPace(2, 100)
+	step := func(lost int) time.Duration {
+		for range lost {
+			p.lose()
+		}
+		looked(&p, 2*fewInVain, 0, 0)
+		return p.longestWait()
+	}
+	before := step(2) // One in twenty is few.
+	if before != clientPatience-leastSpare {
+		t.Errorf("%s, with next to none lost", before)
+	}
+	for range 5 {
+		step(3)
+	}
+	if more := p.longestWait(); more >= before {
+		t.Errorf("%s after many were lost", more)
+	}
+	for range 100 {
+		step(40)
+	}
+	if least := p.longestWait(); least != clientPatience-mostSpare {
+		t.Errorf("%s, with all lost", least)
+	}
+	for range 200 {
+		step(0)
+	}
+	if again := p.longestWait(); again != before {
+		t.Errorf("%s when none is lost any more", again)
+	}
+}

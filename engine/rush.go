@@ -138,6 +138,7 @@ func (d *door) handOver(now time.Time) bool {
 		}
 		if d.paced() {
 			d.doors.rush.waited++
+			s.visitor.waited = true
 		}
 	}
 	d.begin(s, now)

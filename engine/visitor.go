@@ -18,7 +18,8 @@ type visitor struct {
 	standing *counted  // nil before it has logged in
 	spoken   atomic.Bool
 
-	begun   time.Time     // when the library got it; this and the next are guarded by the doors' lock too
+	begun   time.Time     // when the library got it; this and the next two are guarded by the doors' lock too
+	waited  bool          // before that, for its turn
 	working *list.Element // among those that are worked on; nil for one that does not count
 	settled atomic.Bool   // nobody measures it any more
 	since   atomic.Int64  // nanoseconds from the start of this program until it became this machine's turn
@@ -79,6 +80,9 @@ func (v *visitor) Close() error {
 	err := v.TCPConn.Close()
 	v.door.doors.mu.Lock()
 	defer v.door.doors.mu.Unlock()
+	if v.working != nil && v.waited && v.stranger.group != nil {
+		v.door.doors.pace.lose() // It has not sent CONNECT, and nobody has turned it out.
+	}
 	v.leaves()
 	if v.counted {
 		v.counted = false
