@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import psutil
 from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.companions.reports import CompanionReport
+from choria_broker.control.client import ask_status
+from support.command import started
 from support.registrations import BODY, DOCUMENT, REQUEST, message
-from support.testbed import Authority, configuration
+from support.testbed import Authority, configuration, free_port
 
 DEADLINE = 60.0
 TOPIC = "mcollective.broadcast.agent.registration"
@@ -123,3 +129,117 @@ async def test_without_a_network_broker_of_its_own(tmp_path: Path, authority: Au
             status = other._reporter.status()
             assert (status.health.condition, status.companions[0].state) == ("ok", "running")
             assert await other.reload() == ()
+
+
+async def test_a_process_of_adapters_only_is_a_service_like_any_other(tmp_path: Path, authority: Authority) -> None:
+    hub, alone, log = tmp_path / "hub", tmp_path / "alone", tmp_path / "alone.log"
+    hub.mkdir()
+    alone.mkdir()
+    async with NetworkBroker.from_file(configuration(hub, authority, network__stream__store=tmp_path / "s")) as broker:
+        connection = await broker.connect()
+        reader = await stream(connection, "nodes.>")
+        port = free_port()
+        settings: dict[str, Any] = {
+            "logfile": log,
+            "plugin__choria__broker_network": False,
+            "plugin__choria__stats_port": port,
+            "plugin__choria__adapters": "nodes, others",
+            "plugin__choria__middleware_hosts": f"localhost:{broker.ports.client}",
+            **adapter("nodes", stream__topic="nodes.one"),
+            **adapter("others", ingest__topic="elsewhere"),
+        }
+        config = configuration(alone, authority, **settings)
+        async with started("run", "--config", config, log=log) as program:
+            await program.told("READY=1")
+            before = await running_processes(config)
+            await connection.publish(TOPIC, message())
+            assert (await reader.fetch(1, timeout=DEADLINE))[0].subject == "nodes.one"
+            await shows(
+                port, 'choria_adapter_published_msgs{identity="broker.example.net",name="nodes.1",role="output"} 1'
+            )
+
+            os.kill(before["nodes"], signal.SIGKILL)
+            await program.logs("It ended by itself and is started anew")
+            after = await running_processes(config, other_than=before["nodes"])
+            assert after["others"] == before["others"]
+            await connection.publish(TOPIC, message())
+            await reader.fetch(1, timeout=DEADLINE)
+            await shows(
+                port, 'choria_adapter_published_msgs{identity="broker.example.net",name="nodes.1",role="output"} 2'
+            )
+            await shows(
+                port,
+                'choria_broker_companion_restarts_total{identity="broker.example.net",kind="adapter",name="nodes"} 1',
+            )
+
+            configuration(alone, authority, **settings | adapter("nodes", type="kafka", stream__topic="nodes.two"))
+            program.send(signal.SIGHUP)
+            await program.logs("Reload refused, nothing has changed")
+            assert await running_processes(config) == after
+            configuration(alone, authority, **settings | adapter("nodes", stream__topic="nodes.two"))
+            program.send(signal.SIGHUP)
+            await program.logs("Reloaded the configuration")
+            last = await running_processes(config, other_than=after["nodes"])
+            assert last["others"] == after["others"]
+            await connection.publish(TOPIC, message())
+            assert (await reader.fetch(1, timeout=DEADLINE))[0].subject == "nodes.two"
+
+            program.send(signal.SIGTERM)
+            assert await program.ended() == 0
+            assert not any(psutil.pid_exists(pid) for pid in last.values())
+
+
+async def running_processes(config: Path, other_than: int = 0) -> dict[str, int]:
+    """Wait until all adapters of a program run, and return their processes by name."""
+
+    def look() -> dict[str, int] | None:
+        reports = ask_status(config).companions
+        found = {each.name: each.processes[0] for each in reports if each.state == "running" and each.processes}
+        return found if len(found) == 2 and other_than not in found.values() else None
+
+    async with asyncio.timeout(DEADLINE):
+        while not (found := await asyncio.to_thread(look)):
+            await asyncio.sleep(0.1)
+    return found
+
+
+async def shows(port: int, line: str) -> None:
+    """Wait until a line is among the metrics."""
+    async with asyncio.timeout(DEADLINE), aiohttp.ClientSession() as session:
+        text = ""
+        while line not in text.splitlines():
+            async with session.get(f"http://127.0.0.1:{port}/choria/prometheus") as answer:
+                text = await answer.text()
+            await asyncio.sleep(0.1)
+
+
+async def test_a_target_that_is_away_is_waited_for(tmp_path: Path, authority: Authority) -> None:
+    target, source = tmp_path / "target", tmp_path / "source"
+    target.mkdir()
+    source.mkdir()
+    port = free_port()
+    settings = adapter("nodes", queue_len=50, stream__servers=f"localhost:{port}")
+    path = configuration(source, authority, plugin__choria__adapters="nodes", **settings)
+    async with NetworkBroker.from_file(path) as broker:
+        connection = await broker.connect()
+
+        def waits() -> bool:
+            (report,) = broker.statistics.companions
+            return report.state == "waiting" and report.sides["ingest"].connected == 1
+
+        await until(waits)
+        for _ in range(80):
+            await connection.publish(TOPIC, message())
+        await until(lambda: counted(broker, "choria_adapter_errors", role="input") == 30)
+        assert counted(broker, "choria_adapter_queue_length") == 50
+        health = broker._reporter.health()
+        assert "adapter nodes is not connected to its output side" in health.sentence
+        there = configuration(target, authority, network__client_port=port, network__stream__store=tmp_path / "s")
+        async with NetworkBroker.from_file(there) as other:
+            reader = await stream(await other.connect(), "nodes")
+            got: list[Any] = []
+            async with asyncio.timeout(DEADLINE):
+                while len(got) < 50:
+                    got += await reader.fetch(50, timeout=DEADLINE)
+            await until(lambda: counted(broker, "choria_adapter_published_msgs") == 50)
+        await until(lambda: broker.statistics.companions[0].state == "waiting")

@@ -10,6 +10,7 @@ import click
 
 from choria_broker.cli.answers import asking, show
 from choria_broker.cli.options import as_json, running_broker
+from choria_broker.companions.reports import CompanionReport
 from choria_broker.control.client import ask_status
 from choria_broker.settings import durations
 from choria_broker.stats.links import Link
@@ -55,7 +56,7 @@ def _text(found: Status) -> Iterator[str]:
     if found.drain.state != OFF:
         drain = found.drain
         yield f"Drain {drain.plan}, by {drain.by}, since {_moment(drain.since)}: {drain.sentence}"
-    yield f"Version: {found.version} with nats-server {found.nats}"
+    yield f"Version: {found.version}{f' with nats-server {found.nats}' if found.nats else ', no network broker'}"
     if found.engine.pid:
         yield f"Engine: process {found.engine.pid}, running for {durations.in_go(float(int(found.engine.uptime)))}"
     yield f"Configuration: {found.source}"
@@ -80,6 +81,7 @@ def _text(found: Status) -> Iterator[str]:
     yield from _links(found)
     yield from _link_troubles(found)
     yield from _streams(found)
+    yield from map(_companion, found.companions)
     yield from _configuration(found)
     if found.recent:
         yield "Latest decisions:"
@@ -251,6 +253,13 @@ def _streams_now(found: Status) -> Iterator[str]:
     if store and store.enabled:
         free = "" if store.bytes_free is None else f", {in_bytes(store.bytes_free)} left on its disk"
         yield f"Store {store.path}: {in_bytes(store.bytes_used)} used of at most {in_bytes(store.bytes_most)}{free}"
+
+
+def _companion(found: CompanionReport) -> str:
+    counts = f"received {found.received}, published {found.published}, errors {found.errors}"
+    more = "".join(f", {name} {count}" for name, count in (("lost", found.lost), ("restarts", found.restarts)) if count)
+    sides = ", ".join(f"{name} {', '.join(side.brokers)}" for name, side in found.sides.items() if side.brokers)
+    return f"{found.sentence[:1].upper()}{found.sentence[1:]}{f' ({sides})' if sides else ''}: {counts}{more}"
 
 
 def _state(stream: Report) -> str:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from choria_broker.client_end import heeding_cancellation, let_go
 from choria_broker.companions.client import LeanClient
 from choria_broker.engine.bridge import WayIn, connected, login_with
+from choria_broker.errors import NotReadyError
 from choria_broker.host.files import read_token_file
 from choria_broker.settings.companions import Side, SideTls
 
@@ -67,8 +68,10 @@ class Dial:
         options = {
             "name": name,
             "allow_reconnect": False,
+            # Without these the library tries the same place again and again before it says anything.
+            "max_reconnect_attempts": 1,
+            "reconnect_time_wait": 0,
             "connect_timeout": CONNECT_TIMEOUT,
-            "error_cb": _nothing,
             "closed_cb": closed,
         }
         if self._side.bridge:
@@ -77,10 +80,11 @@ class Dial:
         random.shuffle(places)
         problem = ""
         for place in places:
+            seen = _Seen()
             try:
-                return await self._outside(place, options), f"nats://{place}"
+                return await self._outside(place, {**options, "error_cb": seen.take}), f"nats://{place}"
             except (OSError, nats.errors.Error, ValueError) as error:
-                problem = f"{place}: {_words(error)}"
+                problem = f"{place}: {_words(seen.cause(error))}"
         raise DialError(problem or "no broker is known")
 
     async def _inside(self, options: dict[str, Any]) -> tuple[LeanClient, str]:
@@ -89,11 +93,11 @@ class Dial:
             raise DialError("this process has no network broker")
         login = login_with(Path(way.credentials)) if way.credentials else {"user": way.user, "password": way.password}
         address = f"/proc/self/fd/{self._directory}/{way.socket}"
-        client = LeanClient({})
+        client, seen = LeanClient({}), _Seen()
         try:
-            await connected(address, {**login, **options}, client)
-        except (OSError, nats.errors.Error) as error:
-            raise DialError(_words(error)) from None
+            await connected(address, {**login, **options, "error_cb": seen.take}, client)
+        except (OSError, nats.errors.Error, NotReadyError) as error:
+            raise DialError(_words(seen.cause(error))) from None
         return client, "nats://bridge"
 
     async def _places(self) -> list[str]:
@@ -173,5 +177,15 @@ def _words(error: BaseException) -> str:
     return str(error).removeprefix("nats: ").strip() or type(error).__name__
 
 
-async def _nothing(*_: object) -> None:
-    """Take errors that the end of the connection tells as well."""
+class _Seen:
+    """Takes the errors of a client; the end of its connection tells that there was one."""
+
+    def __init__(self) -> None:
+        self._first: Exception | None = None
+
+    async def take(self, error: Exception) -> None:
+        self._first = self._first or error
+
+    def cause(self, error: Exception) -> Exception:
+        """Return what led to an error: the library says only that no place is left."""
+        return self._first or error
