@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from nats.aio.client import Client
-from nats.aio.subscription import Subscription
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.client_end import let_go
+from support.federating import passes
 from support.pages import ROOT, blocks
 from support.surroundings import Machine
-from support.testbed import Authority, configuration, free_port, settled
-from support.transports import message
+from support.testbed import Authority, configuration, free_port
 
 DEADLINE = 100.0
 PAGE = ROOT / "docs/how-to/federation.md"
-REQUESTS, REPLIES = (f"choria.federation.london.{side}" for side in ("federation", "collective"))
 
 
 def printed(machine: Machine, number: int, places: Mapping[str, str]) -> Path:
@@ -33,30 +28,6 @@ def printed(machine: Machine, number: int, places: Mapping[str, str]) -> Path:
     more = "plugin.choria.network.listen_address = 127.0.0.1\nplugin.choria.network.client_port = 0\n"
     path.write_text(machine.adapt(text) + more, encoding="utf-8")
     return path
-
-
-async def passes(clients: Client, servers: Client) -> None:
-    """Send requests until one arrives at its target, then answer it, until the answer arrives."""
-    targets, answers = (
-        await servers.subscribe("mcollective.node.web1"),
-        await clients.subscribe("mcollective.reply.bob"),
-    )
-    await settled(clients)
-    await settled(servers)
-    request = message({"reply-to": "mcollective.reply.bob", "federation": {"req": "1", "target": [targets.subject]}})
-    received = json.loads(await arriving(clients, REQUESTS, request, targets))
-    assert received["headers"]["reply-to"] == REPLIES
-    reply = message({name: received["headers"][name] for name in ("seen-by", "federation")})
-    arrived = json.loads(await arriving(servers, REPLIES, reply, answers))
-    assert len(arrived["headers"]["seen-by"]) == 2
-
-
-async def arriving(source: Client, subject: str, data: bytes, subscription: Subscription) -> bytes:
-    """Publish until something arrives; nobody is told when a federation broker is connected."""
-    while True:
-        await source.publish(subject, data)
-        with contextlib.suppress(TimeoutError):
-            return (await subscription.next_msg(timeout=0.5)).data
 
 
 @pytest.fixture

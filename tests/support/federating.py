@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import json
 import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+from nats.aio.client import Client
+from nats.aio.subscription import Subscription
 
-from support.testbed import Authority, configuration, free_port
+from support.testbed import Authority, configuration, free_port, settled
+from support.transports import message
 
 CLUSTER = "london"
 DEADLINE = 60.0
@@ -38,9 +42,8 @@ class Networks:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         port = self.federation if name == "federation" else self.collective
-        return configuration(
-            folder, self.authority, identity=f"{name}.example.net", network__client_port=port, **settings
-        )
+        own: dict[str, str | int | bool | Path] = {"identity": f"{name}.example.net", "network__client_port": port}
+        return configuration(folder, self.authority, **(own | settings))
 
     def joining(self, name: str, *, stats_port: int = 0, **settings: str | int) -> Path:
         """Write the configuration of a federation broker that runs alone.
@@ -113,15 +116,20 @@ class Joining:
 
 async def published(port: int) -> float:
     """Return how many messages a federation broker has published, by its metrics; 0 while they cannot be read."""
+    page = await metrics(port)
+    return sum(float(value) for value in re.findall(r"(?m)^choria_federation_published_msgs\{.*\} (.*)$", page))
+
+
+async def metrics(port: int) -> str:
+    """Return the page of metrics of a broker; empty while it cannot be read."""
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
             session.get(f"http://127.0.0.1:{port}/choria/prometheus") as answer,
         ):
-            page = await answer.text()
+            return await answer.text()
     except aiohttp.ClientError:
-        return 0
-    return sum(float(value) for value in re.findall(r"(?m)^choria_federation_published_msgs\{.*\} (.*)$", page))
+        return ""
 
 
 @contextlib.asynccontextmanager
@@ -150,3 +158,28 @@ async def joined(networks: Networks, name: str, program: Path | None = None) -> 
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+async def passes(clients: Client, servers: Client, cluster: str = CLUSTER) -> None:
+    """Send requests until one arrives at its target, then answer it, until the answer arrives."""
+    requests, replies = (f"choria.federation.{cluster}.{side}" for side in ("federation", "collective"))
+    targets, answers = (
+        await servers.subscribe("mcollective.node.web1"),
+        await clients.subscribe("mcollective.reply.bob"),
+    )
+    await settled(clients)
+    await settled(servers)
+    request = message({"reply-to": "mcollective.reply.bob", "federation": {"req": "1", "target": [targets.subject]}})
+    received = json.loads(await arriving(clients, requests, request, targets))
+    assert received["headers"]["reply-to"] == replies
+    reply = message({name: received["headers"][name] for name in ("seen-by", "federation")})
+    arrived = json.loads(await arriving(servers, replies, reply, answers))
+    assert len(arrived["headers"]["seen-by"]) == 2
+
+
+async def arriving(source: Client, subject: str, data: bytes, subscription: Subscription) -> bytes:
+    """Publish until something arrives; nobody is told when a federation broker is connected."""
+    while True:
+        await source.publish(subject, data)
+        with contextlib.suppress(TimeoutError):
+            return (await subscription.next_msg(timeout=0.5)).data

@@ -14,6 +14,7 @@ from nats.errors import ProtocolError
 from choria_broker.companions.wire import Feed, Message, WireError
 
 _CONNECT = b"CONNECT "
+_DENIED = "'permissions violation"
 
 Heard = Callable[[list[Message]], None]
 """Takes the messages of one read; it must not wait."""
@@ -24,6 +25,7 @@ class LeanClient(Client):
 
     Attributes:
         heard: who takes the messages of which subscription.
+        denied: who is told what the broker does not permit, in its words.
     """
 
     def __init__(self, login: Mapping[str, str | Callable[[str], str]]) -> None:
@@ -35,6 +37,7 @@ class LeanClient(Client):
         super().__init__()
         self._login = login
         self.heard: dict[int, Heard] = {}
+        self.denied: Callable[[str], None] = _unheard
         self._ps = _LeanParser(self)  # type: ignore[assignment] # it has all that is used of the library's
 
     def _connect_command(self) -> bytes:
@@ -105,9 +108,19 @@ class _LeanParser:
         elif upper == b"PONG":
             await client._process_pong()  # noqa: SLF001 - what the library's parser calls too
         elif upper.startswith(b"-ERR"):
-            await client._process_err(line[5:].decode(errors="replace").lower())  # noqa: SLF001
+            await self._error(line[5:].decode(errors="replace").strip())
         elif upper.startswith(b"INFO"):
             with contextlib.suppress(msgspec.DecodeError):
                 await client._process_info(msgspec.json.decode(line[5:]))  # noqa: SLF001
         elif not upper.startswith(b"+OK"):
             raise ProtocolError("nats: unknown protocol")
+
+    async def _error(self, words: str) -> None:
+        if words.lower().startswith(_DENIED):
+            self._client.denied(words.strip("'"))
+        else:
+            await self._client._process_err(words.lower())  # noqa: SLF001 - what the library's parser calls too
+
+
+def _unheard(_words: str) -> None:
+    """Take what is not of interest before there are subscriptions."""

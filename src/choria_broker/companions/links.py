@@ -15,6 +15,7 @@ from choria_broker.companions.client import Heard, LeanClient
 from choria_broker.companions.dialling import DialError
 from choria_broker.companions.reports import SideReport
 from choria_broker.companions.wire import published, published_to, subscribed, unsubscribed
+from choria_broker.log.restraint import Restraint
 from choria_broker.log.structured import component
 from choria_broker.streams.backoff import FIVE_SECONDS, STEPS, pause
 
@@ -25,6 +26,10 @@ _ENOUGH = 1024 * 1024
 """Bytes that may wait before who asks for room has to wait."""
 
 _FLUSH = 2
+_SUBSCRIPTION = "for subscription"
+_ASK_AGAIN = 30.0
+"""Seconds after which a subscription that was not permitted is tried again."""
+
 _TELL_EVERY = 60.0
 
 _log = component("companion")
@@ -69,6 +74,7 @@ class _Network:
         self.failures = 0
         self._was_up = False
         self._told = -_TELL_EVERY
+        self._restraint = Restraint(of_kind=2, of_all=10)
 
     async def connected(self, name: str, closed: Callable[[], Awaitable[None]]) -> tuple[LeanClient, str]:
         """Connect, however long that takes."""
@@ -98,8 +104,14 @@ class _Network:
     @property
     def report(self) -> SideReport:
         up = [each for each in self.links if each.up]
+        denied = [each.denied for each in up if each.denied]
         brokers = tuple(dict.fromkeys(each.url for each in up))
-        return SideReport(len(self.links), len(up), brokers, self.problem)
+        return SideReport(len(self.links), len(up) - len(denied), brokers, next(iter(denied), self.problem))
+
+    def tell_denied(self, connection: str, words: str) -> None:
+        """Log what a broker does not permit."""
+        if self._restraint.admit(words, time.monotonic()).admitted:
+            _log.error("Not permitted by the broker", side=self.name, connection=connection, why=words)
 
 
 class Link:
@@ -109,6 +121,7 @@ class Link:
         name: as the broker sees it.
         url: ``nats://host:port`` of the broker it is connected to, without a login; empty while it is not.
         lost: how often it has ended by itself.
+        denied: what the broker said of a subscription that it does not permit; empty when it permits all.
     """
 
     def __init__(self, name: str, network: _Network) -> None:
@@ -116,6 +129,7 @@ class Link:
         self.name = name
         self.url = ""
         self.lost = 0
+        self.denied = ""
         self._network = network
         self._client: LeanClient | None = None
         self._subscriptions: dict[int, _Subscription] = {}
@@ -151,10 +165,9 @@ class Link:
         return number
 
     def close_ingest(self) -> None:
-        """End all subscriptions, for good; what arrives after that is dropped."""
+        """End all subscriptions, for good; what the broker had sent by then still arrives, see ``flushed``."""
         if self._client is not None:
-            self._client.heard.clear()
-            self._send(b"".join(map(unsubscribed, self._subscriptions)))
+            self._client.send(b"".join(map(unsubscribed, self._subscriptions)))
         self._subscriptions.clear()
 
     def publish(self, subject: bytes, data: bytes, reply: bytes = b"") -> None:
@@ -206,9 +219,9 @@ class Link:
             ended.clear()
             client, url = await self._network.connected(self.name, closed)
             try:
-                for number in self._subscriptions:
-                    self._send_subscription(client, number)
+                client.denied = self._hear_denied
                 self._client, self.url = client, url
+                self._send_subscriptions()
                 self._up.set()
                 await ended.wait()
                 self.lost += 1
@@ -217,7 +230,7 @@ class Link:
                 _log.warning("Disconnected", side=self._network.name, connection=self.name, broker=url)
             finally:
                 self._up.clear()
-                self._client, self.url = None, ""
+                self._client, self.url, self.denied = None, "", ""
                 self._out.clear()
                 self._size = 0
                 await let_go(client)
@@ -230,6 +243,20 @@ class Link:
         self._flush()
         with contextlib.suppress(Exception):  # It ends; what it cannot take is lost.
             await client.flush(_FLUSH)
+
+    def _hear_denied(self, words: str) -> None:
+        self._network.tell_denied(self.name, words)
+        if _SUBSCRIPTION in words.lower():
+            if not self.denied:
+                asyncio.get_running_loop().call_later(_ASK_AGAIN, self._send_subscriptions)
+            self.denied = words
+
+    def _send_subscriptions(self) -> None:
+        """Ask for all subscriptions; a broker passes over those that it knows."""
+        self.denied = ""
+        if self._client is not None:
+            for number in self._subscriptions:
+                self._send_subscription(self._client, number)
 
     def _send_subscription(self, client: LeanClient, number: int) -> None:
         subscription = self._subscriptions[number]
@@ -298,6 +325,10 @@ class Links:
         """How they are, by side."""
         return {name: network.report for name, network in self._networks.items()}
 
+    async def flushed(self) -> None:
+        """Wait until all brokers have taken everything, and all that they had sent before has arrived."""
+        await asyncio.gather(*(link.flushed() for link in self._links))
+
     @contextlib.asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Keep all connections as long as the context lasts; then what was published is sent, and they are closed."""
@@ -305,7 +336,7 @@ class Links:
             self._tasks = tasks
             try:
                 yield
-                await asyncio.gather(*(link.flushed() for link in self._links))
+                await self.flushed()
             finally:
                 for task in self._kept:
                     task.cancel()

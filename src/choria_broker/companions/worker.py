@@ -84,7 +84,7 @@ async def _serve(channel: Channel, kinds: Mapping[str, Kind], look_up: LookUp) -
         async with beside(reporting(), "reports"), beside(work.run(), "work"):
             patience = await _until_stopped(channel)
             work.close_ingest()
-            await _finished(work, patience)
+            await _finished(work, links, patience)
     report(work.pending())
     return 0
 
@@ -98,9 +98,10 @@ async def _until_stopped(channel: Channel) -> float:
     return 1.0
 
 
-async def _finished(work: Work, patience: float) -> None:
+async def _finished(work: Work, links: Links, patience: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(patience):
+            await links.flushed()  # What brokers had sent before they heard that nothing more is wanted.
             while work.pending():  # noqa: ASYNC110 - what it has in hand ends in many places
                 await asyncio.sleep(_LOOK)
 
