@@ -188,9 +188,11 @@ func (m *memory) forgetOver(now time.Time) {
 	}
 }
 
-// over tells whether the time of a verdict is over, by either clock.
+// over tells whether the time of a verdict is over, by either clock. By a clock that was set back some tokens are of the
+// future.
 func (r *rememberedVerdict) over(now time.Time) bool {
-	return now.UnixMilli() >= r.v.reach.Until || now.Sub(r.stored) >= longestRemembered
+	moment := now.UnixMilli()
+	return moment >= r.v.reach.Until || moment < r.stored.UnixMilli() || now.Sub(r.stored) >= longestRemembered
 }
 
 // bytes is about what a verdict takes.

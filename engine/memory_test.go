@@ -163,6 +163,7 @@ func TestVerdictsEnd(t *testing.T) {
 	}{
 		"in time":           {2 * time.Minute, time.Minute, nil, true},
 		"over":              {time.Minute, time.Minute + time.Second, nil, false},
+		"clock set back":    {time.Hour, -time.Second, nil, false},
 		"longest":           {time.Hour, longestRemembered, nil, false},
 		"policy":            {time.Hour, 0, func(m *memory) { m.gate.receive([]byte(`{"type":"generation","generation":8}`)) }, false},
 		"policy, not empty": {time.Hour, 0, func(m *memory) { m.gate.generation.Store(8) }, false},

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -126,7 +126,7 @@ async def test_nothing_secret_comes_out(tmp_path: Path, authority: Authority, ca
     async with broker:
         await throw_everything(broker, authority)
         written = await pages(broker, port) + await commands(config, broker, tmp_path)
-    written += repr([dataclasses.asdict(decision) for decision in broker.audit.recent])
+    written += repr([msgspec.structs.asdict(decision) for decision in broker.audit.recent])
     written += "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
     results = {decision.rule for decision in broker.audit.recent}
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import ssl
 import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from choria_broker.broker import NetworkBroker
@@ -46,7 +46,7 @@ def asked(broker: NetworkBroker) -> int:
 def kept(decision: Any) -> dict[str, Any]:
     """What is to be the same of both decisions."""
     own = ("time", "connection_id", "seconds")
-    return {name: value for name, value in dataclasses.asdict(decision).items() if name not in own}
+    return {name: value for name, value in msgspec.structs.asdict(decision).items() if name not in own}
 
 
 async def test_a_token_that_comes_again_is_not_asked_about(

@@ -54,7 +54,9 @@ async def test_while_the_broker_stands_still_only_newcomers_suffer(tmp_path: Pat
             with stopped(program.pid):
                 end = time.monotonic() + STALL
                 async with asyncio.timeout(STALL + PATIENT), asyncio.TaskGroup() as tasks:
-                    newcomers = [tasks.create_task(turned_away(hq.client, context)) for _ in range(NEWCOMERS)]
+                    newcomers = [
+                        tasks.create_task(turned_away(hq.client, context, user=f"new{n}")) for n in range(NEWCOMERS)
+                    ]
                     while time.monotonic() < end:
                         await meet(here, there)
                         await streams.publish("choria.lifecycle.event.alive.x", b"{}", timeout=PATIENT)

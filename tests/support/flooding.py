@@ -235,11 +235,14 @@ async def flood(kind: str, port: int, ca: Path) -> AsyncIterator[Flood]:
             await process.wait()
 
 
-async def login(port: int, context: ssl.SSLContext) -> float:
-    """Log in as somebody known; the seconds from CONNECT to the answer. Raises ``ClosedError`` when refused."""
+async def login(port: int, context: ssl.SSLContext, **sent: str) -> float:
+    """Log in as somebody known; the seconds from CONNECT to the answer. Raises ``ClosedError`` when refused.
+
+    With a user of its own a connection is known to nobody yet, and the broker is asked about it.
+    """
     async with wire(port, context) as connection:
         begun = time.perf_counter()
-        await connection.connect(name="good")
+        await connection.connect(name="good", **sent)
         return time.perf_counter() - begun
 
 

@@ -24,11 +24,11 @@ NOT_IN = (ClosedError, OSError, EOFError)
 """What comes of an attempt to log in that is not let in."""
 
 
-async def turned_away(port: int, context: ssl.SSLContext) -> float:
+async def turned_away(port: int, context: ssl.SSLContext, **sent: str) -> float:
     """Try to log in and be refused; the seconds that took."""
     begun = time.monotonic()
     try:
-        await login(port, context)
+        await login(port, context, **sent)
     except NOT_IN:
         return time.monotonic() - begun
     raise AssertionError("let in by nobody")

@@ -7,8 +7,6 @@ import hmac
 from collections.abc import Sequence
 from typing import TypeVar
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from choria_broker.access import trust
 from choria_broker.access.policy import Policy
 from choria_broker.access.quoted import quoted
@@ -17,7 +15,7 @@ from choria_broker.access.rule_path import RulePath
 from choria_broker.access.rules import ORGANIZATION_APART, RULES, TOKEN_KIND, TOKEN_NONCE
 from choria_broker.access.verdict import Verdict
 from choria_broker.security.conditions import Conditions
-from choria_broker.security.keys import SIGNATURE_BYTES, SignatureCheck, VerificationKey, key_id
+from choria_broker.security.keys import SignatureCheck, VerificationKey, key_id
 from choria_broker.security.nonce import REMEDIES, proof_fault
 from choria_broker.security.tokens import (
     BY_NO_TRUSTED_KEY,
@@ -152,8 +150,7 @@ class Case:
             return self.refuse_token(claims, method)
         fault = self.holder_fault(claims.public_key) if left_open is None else self._unheld(claims.public_key)
         if fault is not None:
-            refused = self.trail.refuse(TOKEN_NONCE, self._of_holder(fault), method=method)
-            return dataclasses.replace(refused, remedy=REMEDIES.get(fault, refused.remedy))
+            return self.trail.refuse(TOKEN_NONCE, self._of_holder(fault), method=method, remedy=REMEDIES.get(fault, ""))
         self.claims = claims
         return claims
 
@@ -167,12 +164,10 @@ class Case:
 
     def _unheld(self, public_key: str) -> str | None:
         """Say as much of that as shows without the check of the signature, and keep the key for it as ``proof``."""
-
-        def left_open(key: Ed25519PublicKey, signature: bytes, _nonce: bytes) -> bool:
-            self.proof = key.public_bytes_raw()
-            return len(signature) == SIGNATURE_BYTES
-
-        return proof_fault(public_key, self.request.nonce, self.request.signature, left_open)
+        fault = proof_fault(public_key, self.request.nonce, self.request.signature, left_open=True)
+        if fault is None:
+            self.proof = bytes.fromhex(public_key)
+        return fault
 
     def refuse_kind(self, method: str) -> Verdict:
         """Refuse the connection for presenting a token at all."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from msgspec import structs
+
 from choria_broker.access import permissions, rules
 from choria_broker.access.case import Case, same_secret
 from choria_broker.access.holder import holder_of
@@ -90,10 +92,8 @@ def decide_for_engine(request: ConnectRequest, policy: Policy, now: float, ways:
     noted = tuple(case.conditions.noted) if case.conditions else ()
     if (noted or case.proof) and not (verdict.allowed and case.claims):
         return decide(request, policy, now)
-    if noted or case.proof:
-        verdict = dataclasses.replace(verdict, conditions=noted, proof=case.proof)
-    reach = reach_of(asked, verdict, policy, now) if isinstance(asked, Watched) else None
-    return dataclasses.replace(verdict, reach=reach) if reach else verdict
+    reach = reach_of(asked, verdict, case.proof, policy, now) if isinstance(asked, Watched) else None
+    return structs.replace(verdict, conditions=noted, proof=case.proof, reach=reach)
 
 
 def conclude(case: Case) -> Verdict:
@@ -123,7 +123,7 @@ def _admitted(case: Case, verdict: Verdict) -> Verdict:
     revoked = policy.revocations.refusal(holder, case.now)
     if revoked is not None:
         return case.trail.refuse(revoked.rule, revoked.reason, method=verdict.method, remedy=revoked.remedy)
-    return dataclasses.replace(verdict, max_subscriptions=most, holder=holder)
+    return structs.replace(verdict, max_subscriptions=most, holder=holder)
 
 
 def _enter(case: Case) -> Verdict:

@@ -27,12 +27,13 @@ _OF_CONNECTION = _OF_CLASS | {"address", "certificate"}
 _PROVEN = frozenset({"nonce", "signature"})
 
 
-def reach_of(request: Watched, verdict: Verdict, policy: Policy, now: float) -> Reach | None:
+def reach_of(request: Watched, verdict: Verdict, proof: bytes, policy: Policy, now: float) -> Reach | None:
     """Say how far a verdict reaches, None when it is for its own connection alone.
 
     Args:
         request: the question, with what was read of it.
         verdict: the verdict.
+        proof: key with which the peer has to have signed its nonce, where the engine looks at that; else empty.
         policy: by which it was made.
         now: when, Unix seconds.
     """
@@ -42,15 +43,15 @@ def reach_of(request: Watched, verdict: Verdict, policy: Policy, now: float) -> 
     until = _until(verdict, policy, now)
     if until < now + _SHORTEST:
         return None
-    if verdict.proof:
-        # Whoever has the key of the proof signs each nonce anew, and the engine looks at that each time.
+    if proof:
+        # Whoever has that key signs each nonce anew, and the engine looks at that each time.
         read -= _PROVEN
     elif "nonce" in read or ("signature" in read and asked.signature):
         return None
     if not read <= _OF_CONNECTION:
         return None
     sent = any(getattr(asked, name) for name in SENT)
-    of_class = read <= _OF_CLASS and not sent and not verdict.proof
+    of_class = read <= _OF_CLASS and not sent and not proof
     return Reach(until=int(until * 1000), of_class=of_class)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection
+
+from msgspec import structs
 
 from choria_broker.access import rules
 from choria_broker.access.quoted import quoted
@@ -98,4 +99,4 @@ class RulePath:
         """
         self._steps.append(Step(verdict.rule, "refused: nothing else let the connection in"))
         reason = f"{verdict.reason} As {as_what}: {other.reason[:1].lower()}{other.reason[1:]}"
-        return dataclasses.replace(verdict, reason=reason, trail=tuple(self._steps))
+        return structs.replace(verdict, reason=reason, trail=tuple(self._steps))

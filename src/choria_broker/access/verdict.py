@@ -65,8 +65,7 @@ class Reach(msgspec.Struct, frozen=True):
     of_class: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """One answer.
 
     Attributes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import sys
+
+import msgspec
 
 from choria_broker.access.permissions import size_of
 from choria_broker.access.quoted import claimed
@@ -18,8 +19,7 @@ _LONGEST_NAME = 256
 _NO_CERTIFICATE, _NOBODY = Certificate(), Holder()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What was decided about one connection; holds no secret.
 
     Attributes:
@@ -129,7 +129,7 @@ def decision_again(again: Again, before: Decision | None, now: float) -> Decisio
     """
     holder = again.holder
     if before is None:
-        before = dataclasses.replace(
+        before = msgspec.structs.replace(
             _UNKNOWN,
             method=holder.method,
             rule=holder.rule,
@@ -138,7 +138,7 @@ def decision_again(again: Again, before: Decision | None, now: float) -> Decisio
             issuer=holder.signer,
         )
     certificate = holder.certificate
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         before,
         time=now,
         connection_id=again.connection,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import functools
 import json
 from collections.abc import Sequence
 from typing import Never, TypeVar, cast
@@ -116,7 +117,7 @@ def open_envelope(text: str) -> Envelope | Rejection:
     if fault is not None:
         return Rejection(Fault.MALFORMED, fault)
     try:
-        header = _read_object(parts[0])
+        algorithm = _stated_algorithm(parts[0])
         payload = _read_object(parts[1])
         signature = decode_base64url(parts[2])
         purpose = stated_purpose(payload)
@@ -124,8 +125,7 @@ def open_envelope(text: str) -> Envelope | Rejection:
         return Rejection(Fault.CLAIMS, str(error))
     except (ValueError, RecursionError):
         return Rejection(Fault.MALFORMED, "the token is not base64url of JSON objects and a signature")
-    algorithm = header.get("alg")
-    if not isinstance(algorithm, str) or (algorithm != EDDSA and algorithm not in _DIGESTS):
+    if algorithm is None:
         return Rejection(Fault.ALGORITHM, "the token is not signed with EdDSA, RS256, RS384 or RS512")
     return Envelope(
         algorithm=algorithm,
@@ -206,6 +206,13 @@ def _outside_fault(token: str, parts: Sequence[str]) -> str | None:
 
 def _refuse_constant(name: str) -> Never:
     raise ValueError(f"{name} is not JSON")
+
+
+@functools.lru_cache(maxsize=32)
+def _stated_algorithm(part: str) -> str | None:
+    """Read the algorithm out of a header, of which there are only a few; None for one that is not accepted."""
+    algorithm = _read_object(part).get("alg")
+    return algorithm if isinstance(algorithm, str) and (algorithm == EDDSA or algorithm in _DIGESTS) else None
 
 
 _JSON = json.JSONDecoder(parse_constant=_refuse_constant)

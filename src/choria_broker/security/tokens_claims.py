@@ -14,6 +14,9 @@ from choria_broker.security.token_permissions import ClientPermission, ServerPer
 Payload = Mapping[str, object]
 """Claims as they came out of JSON."""
 
+_OBJECT = 400
+"""Bytes that claims take besides their texts, about."""
+
 _Flag = TypeVar("_Flag", bound=enum.StrEnum)
 
 MOST_COLLECTIVES = 64
@@ -81,11 +84,13 @@ class Claims:
     @property
     def size(self) -> int:
         """How many bytes the claims take, about."""
-        values = (getattr(self, field.name) for field in dataclasses.fields(self))
-        return sum(
-            sys.getsizeof(value) + (sum(map(sys.getsizeof, value)) if isinstance(value, tuple) else 0)
-            for value in values
-        )
+        texts = (self.purpose, self.subject, self.organization, self.public_key, self.issuer, self.trust_chain)
+        return _OBJECT + sum(map(sys.getsizeof, (*texts, self.token_id, *self.own_texts)))
+
+    @property
+    def own_texts(self) -> tuple[str, ...]:
+        """The texts of this kind of token."""
+        return ()
 
     @property
     def serves_purpose(self) -> bool:
@@ -116,6 +121,11 @@ class ClientClaims(Claims):
     permissions: frozenset[ClientPermission]
     publish_subjects: tuple[str, ...]
     subscribe_subjects: tuple[str, ...]
+
+    @property
+    def own_texts(self) -> tuple[str, ...]:
+        """The texts of a client's token."""
+        return (self.caller, *self.publish_subjects, *self.subscribe_subjects)
 
     @classmethod
     def read(cls, payload: Payload) -> Self:
@@ -163,6 +173,11 @@ class ServerClaims(Claims):
     collectives: tuple[str, ...]
     permissions: frozenset[ServerPermission]
     publish_subjects: tuple[str, ...]
+
+    @property
+    def own_texts(self) -> tuple[str, ...]:
+        """The texts of a server's token."""
+        return (self.identity, *self.collectives, *self.publish_subjects)
 
     @classmethod
     def read(cls, payload: Payload) -> Self:

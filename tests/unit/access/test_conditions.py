@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from choria_broker.access.decision import decide, decide_for_engine
 from choria_broker.access.policy import Policy
@@ -57,7 +58,7 @@ def carried_out(request: ConnectRequest, rules: Policy, now: float) -> Verdict:
     verdict = decide_for_engine(request, rules, now, Ways())
     if not met(verdict, request):
         return decide(request, rules, now)
-    return dataclasses.replace(verdict, conditions=(), proof=b"", reach=None)
+    return structs.replace(verdict, conditions=(), proof=b"", reach=None)
 
 
 def check(request: ConnectRequest, rules: Policy, now: float) -> None:

@@ -226,6 +226,6 @@ def test_a_verdict_never_reaches_to_whom_another_would_be_given(data: st.DataObj
 def test_a_decision_that_would_read_more_would_not_reach(field: str) -> None:
     verdict = asked(CERTIFIED, PLAIN)
     watched = Watched(CERTIFIED)
-    assert reach_of(watched, verdict, PLAIN, NOW) is not None
+    assert reach_of(watched, verdict, b"", PLAIN, NOW) is not None
     getattr(watched, field)
-    assert reach_of(watched, verdict, PLAIN, NOW) is None
+    assert reach_of(watched, verdict, b"", PLAIN, NOW) is None

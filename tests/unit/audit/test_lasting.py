@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from msgspec import structs
 
 from choria_broker.access.request import Certificate, ConnectionKind, ConnectRequest, TlsState
 from choria_broker.access.session import Again, Holder
@@ -41,7 +41,7 @@ def test_the_same_is_said_of_another_connection() -> None:
     known.learn(first)
     holder = Holder(identity="two", method="mtls", rule="mtls", certificate=SECOND, expires=99)
     again = Again(connection=8, by=7, address="192.0.2.2", holder=holder, name="second", seconds=0.5)
-    assert known.decision(again, NOW + 1) == dataclasses.replace(
+    assert known.decision(again, NOW + 1) == structs.replace(
         first,
         time=NOW + 1,
         connection_id=8,

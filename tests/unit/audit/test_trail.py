@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from choria_broker.access.request import Certificate, ConnectionKind, ConnectRequest, TlsState
 from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdict
@@ -383,7 +383,7 @@ def test_no_line_is_too_strange_and_none_repeats_without_end(text: str, level: i
 def test_recent_decisions_are_bounded_by_their_bytes() -> None:
     audit = Audit()
     subjects = SubjectRules(allow=tuple(f"{number}.{'x' * 100}" for number in range(500)))
-    granting = dataclasses.replace(verdict(allowed=True), permissions=Permissions(publish=subjects))
+    granting = structs.replace(verdict(allowed=True), permissions=Permissions(publish=subjects))
     for number in range(500):
         audit.record(request(number), granting, 0.001)
     assert 10 < len(audit.recent) < 100
@@ -397,7 +397,7 @@ def test_recent_decisions_are_bounded_by_their_bytes() -> None:
 def test_one_decision_is_kept_however_large_it_is() -> None:
     audit = Audit()
     for number in range(3):
-        audit.record(request(number), dataclasses.replace(verdict(allowed=True), username="é" * 5_000_000), 0.001)
+        audit.record(request(number), structs.replace(verdict(allowed=True), username="é" * 5_000_000), 0.001)
     assert [decision.connection_id for decision in audit.recent] == [2]
 
 
@@ -405,7 +405,7 @@ def test_a_long_name_is_cut_in_the_log(caplog: pytest.LogCaptureFixture) -> None
     caplog.set_level(logging.INFO)
     audit = Audit()
     for name in ("x" * 256, "x" * 257):
-        audit.record(request(), dataclasses.replace(verdict(allowed=True), username=name), 0.001)
+        audit.record(request(), structs.replace(verdict(allowed=True), username=name), 0.001)
     assert [record.__dict__["identity"] for record in caplog.records] == ["x" * 256, "x" * 256 + "..."]
 
 
@@ -422,7 +422,7 @@ def test_a_token_in_a_line_of_the_engine_is_not_logged(audit: Audit) -> None:
 
 
 def left_open(connection: int) -> tuple[ConnectRequest, Verdict]:
-    return request(connection), dataclasses.replace(verdict(allowed=True), proof=b"k" * 32)
+    return request(connection), structs.replace(verdict(allowed=True), proof=b"k" * 32)
 
 
 def test_what_is_left_open_is_recorded_once_the_connection_is_in(

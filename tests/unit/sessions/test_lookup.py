@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
 import pytest
+from msgspec import structs
 
 from choria_broker.access.session import Departed, Holder, Session
 from choria_broker.audit.decided import Decision
@@ -65,11 +64,11 @@ def test_others_are_not(text: str) -> None:
 
 
 def test_who_was_let_in_was_not_refused() -> None:
-    assert seen("web1", dataclasses.replace(REFUSED, allowed=True)).nothing
+    assert seen("web1", structs.replace(REFUSED, allowed=True)).nothing
 
 
 def test_the_latest_come_first_and_there_are_not_too_many() -> None:
-    told = seen("web1", REFUSED, dataclasses.replace(REFUSED, time=6.0), live=MOST + 2, gone=MOST + 3)
+    told = seen("web1", REFUSED, structs.replace(REFUSED, time=6.0), live=MOST + 2, gone=MOST + 3)
     assert [each.time for each in told.refused] == [6.0, 5.0]
     assert (len(told.connected), len(told.departed), told.left_out) == (MOST, MOST, 5)
     assert [each.number for each in told.departed[:2]] == [MOST + 3, MOST + 2]
