@@ -226,6 +226,9 @@ async def test_an_upgrade_goes_on_with_the_key(tmp_path: Path, authority: Author
         code, out, error = await place.command("reload")
         assert (code, error) == (0, ""), out
         assert await doors.presented(bob) == {"client": serial(own.certificate)}
+        told = (await place.status())["key_processes"]
+        assert (told["wanted"], told["restarts"], told["failed"]) == (len(before), 0, 0)
+        assert f" of {len(before)} run; " in (await place.command("status"))[1]
         await there.flush()
         assert not [line for line in program.lines() if line["level"] == "error"]
 

@@ -59,6 +59,10 @@ def _text(found: Status) -> Iterator[str]:
     yield f"Version: {found.version}{f' with nats-server {found.nats}' if found.nats else ', no network broker'}"
     if found.engine.pid:
         yield f"Engine: process {found.engine.pid}, running for {durations.in_go(float(int(found.engine.uptime)))}"
+    if keys := found.key_processes if found.key_processes.wanted else None:
+        again = f", {keys.restarts} started again" if keys.restarts else ""
+        failed = f", {keys.failed} handshakes failed for want of one" if keys.failed else ""
+        yield f"Key processes: {keys.running} of {keys.wanted} run{again}; {keys.signed} signatures{failed}"
     yield f"Configuration: {found.source}"
     yield f"Ports: {_counts(found.ports) or 'none open yet'}"
     if found.operator:

@@ -69,6 +69,24 @@ class EngineReport(msgspec.Struct, frozen=True):
     answers: bool | None = None
 
 
+class KeyProcessesReport(msgspec.Struct, frozen=True):
+    """The processes that hold private keys of TLS, and sign for the engine.
+
+    Attributes:
+        running: those that sign.
+        wanted: how many there should be; 0 when the engine has all keys itself.
+        restarts: how often one has ended and was started again.
+        signed: signatures that they made.
+        failed: handshakes that failed for want of a signature.
+    """
+
+    running: int = 0
+    wanted: int = 0
+    restarts: int = 0
+    signed: int = 0
+    failed: int = 0
+
+
 class Peers(msgspec.Struct, frozen=True):
     """The other members of the cluster.
 
@@ -279,6 +297,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         stream_troubles: what is wrong with their store.
         store: what they hold; None while they are off.
         engine: the engine's process.
+        key_processes: the processes that hold private keys of TLS.
         peers: the other members of the cluster.
         links: to other members of the cluster, gateways and leafnodes, with those that the settings do not ask for at
             the end, and of these no more than 100.
@@ -320,6 +339,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     stream_troubles: tuple[StreamTrouble, ...] = ()
     store: StoreReport | None = None
     engine: EngineReport = EngineReport()
+    key_processes: KeyProcessesReport = KeyProcessesReport()
     peers: Peers = Peers()
     links: tuple[Link, ...] = ()
     link_troubles: tuple[LinkTrouble, ...] = ()

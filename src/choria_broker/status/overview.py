@@ -13,6 +13,7 @@ from choria_broker import __version__
 from choria_broker.access.waiting import Waiting
 from choria_broker.audit.decided import Decision
 from choria_broker.audit.trail import Audit
+from choria_broker.engine.events import KeyProcessCounts, Signings
 from choria_broker.engine.life import EngineLife
 from choria_broker.host.succession import Succession
 from choria_broker.settings.broker import Settings
@@ -30,6 +31,7 @@ from choria_broker.status.document import (
     CertificateReport,
     EngineReport,
     HealthReport,
+    KeyProcessesReport,
     LeftOut,
     Overview,
     Peers,
@@ -234,6 +236,7 @@ class StatusReporter:
                 round(now - engine.since, 1) if engine.pid else 0.0,
                 False if statistics.silent else statistics.poller.answering,
             ),
+            "key_processes": _key_processes(engine.keys.counts, engine.counters.signings),
             "peers": _peers(statistics.acquaintance.membership, readings),
             "links": _links(statistics.links),
             "link_troubles": statistics.link_troubles.latest[:_LINK_TROUBLES],
@@ -256,6 +259,11 @@ class StatusReporter:
             "companions": statistics.companions,
             "left_out": tuple(_left_out(each) for each in self._findings if each.severity is Severity.SKIP),
         }
+
+
+def _key_processes(counts: KeyProcessCounts, signings: Signings) -> KeyProcessesReport:
+    failed = signings.late + signings.overflow + signings.refused
+    return KeyProcessesReport(counts.running, counts.wanted, counts.restarts, signings.signed, failed)
 
 
 def _peers(membership: Membership, readings: Readings | None) -> Peers:

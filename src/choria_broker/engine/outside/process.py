@@ -17,7 +17,7 @@ from choria_broker.engine.outside import program
 from choria_broker.host.children import Child
 from choria_broker.host.succession import unnamed
 
-ANSWERS = 10.0
+ANSWERS = 20.0
 """Seconds a process has to answer."""
 
 _LONGEST_WORDS, _MOST_WORDS = 200, 4096

@@ -26,7 +26,7 @@ from choria_broker.log.structured import component
 MOST = 16
 """Processes on a machine with more cores than that."""
 
-READY = 20.0
+READY = 30.0
 """Seconds until one process has to sign."""
 
 FAREWELL = 5.0

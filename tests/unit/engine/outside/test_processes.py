@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from choria_broker.engine.events import KeyProcessCounts
 from choria_broker.engine.outside import processes
+from choria_broker.engine.outside.process import KeyProcess
 from choria_broker.engine.outside.processes import KeyProcesses, pause_after
 from choria_broker.engine.outside.signing import load_key
 from choria_broker.errors import NotReadyError, ReloadError
@@ -91,9 +92,7 @@ async def test_what_cannot_be_held_changes_nothing(key: Path, tmp_path: Path) ->
             await becomes(keys, 1)
 
 
-async def test_nothing_starts_where_no_process_can(
-    key: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_nothing_starts_where_no_process_can(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def cannot(_requests: socket.socket) -> None:
         raise OSError("no more processes")
 
@@ -104,4 +103,22 @@ async def test_nothing_starts_where_no_process_can(
         async with keys.running([key]):
             pass
     assert failed.group_contains(NotReadyError, match="no key process was ready within")
+
+
+async def test_what_could_not_be_started_is_tried_again_and_told(
+    key: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[socket.socket] = []
+
+    def at_the_second_try(requests: socket.socket) -> KeyProcess:
+        tried.append(requests)
+        if len(tried) == 1:
+            raise OSError("no more processes")
+        return KeyProcess(requests)
+
+    monkeypatch.setattr(processes, "KeyProcess", at_the_second_try)
+    keys = KeyProcesses(count=1)
+    with keys.socket_for_engine():
+        async with keys.running([key]):
+            assert keys.counts == KeyProcessCounts(running=1, wanted=1, restarts=1)
     assert "A key process has ended, and is started again" in caplog.text
