@@ -106,12 +106,13 @@ load: $(VENV)/.ready ## the integration tests in random order, with three busy l
 	for loop in 1 2 3; do (while :; do :; done) & loops="$$loops $$!"; done; trap "kill $$loops" EXIT; \
 		$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --random-order $(LOAD_TESTS)
 
-soak: $(VENV)/.ready ## long forms: floods of 20 seconds of each kind, 2,000 clients that come back, much garbage, 200 reloads, 500 busy connections, 10,000 sessions
+soak: $(VENV)/.ready ## long forms: floods of 20 seconds of each kind, 2,000 clients that come back, much garbage, 200 reloads, 500 busy connections, 10,000 sessions, 20 storms of clients
 	UPGRADES=20 UPGRADE_CONNECTIONS=500 $(BIN)/python -m pytest -q --timeout 600 tests/integration/test_upgrade.py
 	FLOOD_SECONDS=20 $(BIN)/python -m pytest -q tests/integration/test_floods.py
 	FAULTS_CLIENTS=2000 FAULTS_FACTOR=20 $(BIN)/python -m pytest -q tests/integration/test_faults_restart.py tests/integration/test_faults_peers.py
 	RELOADS=200 $(BIN)/python -m pytest -q tests/integration/test_reload.py -k many_reloads
 	BUSY=500 $(BIN)/python -m pytest -q tests/integration/test_reload.py -k nobody_is_dropped
+	$(BIN)/python -m bench.many_storms --runs 20
 	SESSIONS=10000 $(BIN)/python -m pytest -q -s tests/integration/test_many_sessions.py
 
 bench: $(VENV)/.ready ## measure, as ratios against the bare nats-server

@@ -24,6 +24,9 @@ class Scale:
         memory_turns: samples of memory; each starts its servers anew.
         decisions: decisions in one sample.
         storm_seconds: length of one sample of connections at a fixed rate.
+        storms: clients that come at once, in two sizes.
+        long_key_storm: the same with an RSA key of 4096 bits.
+        storm_turns: storms of each size; each starts its server anew.
         crossing_small: messages of 128 bytes that cross a link between servers in one sample.
         crossing_large: the same with 1 KiB; less than the 64 MiB after which a server gives up a slow reader.
         published: messages published to a stream in one sample, 500 in flight; fewer where it takes longer.
@@ -39,6 +42,9 @@ class Scale:
     memory_turns: int
     decisions: int
     storm_seconds: float
+    storms: tuple[int, int]
+    long_key_storm: int
+    storm_turns: int
     crossing_small: int
     crossing_large: int
     published: int
@@ -55,6 +61,9 @@ FULL = Scale(
     memory_turns=3,
     decisions=1000,
     storm_seconds=4.0,
+    storms=(4000, 10_000),
+    long_key_storm=1500,
+    storm_turns=5,
     crossing_small=150_000,
     crossing_large=60_000,
     published=50_000,
@@ -70,6 +79,9 @@ QUICK = Scale(
     memory_turns=1,
     decisions=200,
     storm_seconds=1.0,
+    storms=(1000, 2000),
+    long_key_storm=300,
+    storm_turns=1,
     crossing_small=30_000,
     crossing_large=15_000,
     published=10_000,
