@@ -183,7 +183,7 @@ def _waiting(bench: Workbench) -> list[Line]:
             context = bench.site.authority.context()
             async with wire(first.node.client, context) as node:
                 looks = {
-                    "log": first.logs("Connection accepted.*rule=provisioning"),
+                    "log": first.logs("Connection accepted.*provision"),
                     "status": first.reports(lambda found: bool(found["provisioning"]["waiting"])),
                     "metric": first.shows(r"^choria_broker_provisioning_waiting\{.*\} 1(\.0)?$"),
                 }

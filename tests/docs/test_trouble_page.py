@@ -82,6 +82,33 @@ HELD = {
         "test_streams_survival.py::test_a_disk_that_is_full_at_the_start_costs_no_stream",
         "test_health.py::test_a_full_disk_of_one_member_is_told_by_the_other_with_streams_and_member",
     ],
+    "another member is stopped, or its process killed": [
+        "test_health.py::test_the_loss_of_a_member_and_its_return_are_told_in_log_metrics_and_status",
+        "test_status_pages.py::test_links_that_stand_and_links_that_do_not",
+        "test_status_pages.py::test_links_and_streams_are_known_without_a_statistics_port",
+    ],
+    "a member has another password for the cluster": [
+        "test_clusters.py::test_a_wrong_password_is_refused_and_seen_on_both_sides",
+    ],
+    "a member has a certificate of another CA, one whose names are not listed, or no TLS": [
+        "test_clusters.py::test_a_stranger_gets_no_route",
+        "test_first_words.py::test_peers_that_refuse_an_expired_certificate_are_told_in_words_of_our_own",
+    ],
+    "the certificate of another broker is revoked": [
+        "test_revocation.py::test_links_of_revoked_brokers_end_and_do_not_come_back",
+    ],
+    "somebody goes, and nobody knows why": [
+        "test_sessions.py::test_why_somebody_went_has_a_line_and_an_answer",
+    ],
+    "a program uses a subject that it may not": [
+        "test_denied.py::test_a_denied_subject_says_who_what_is_lacking_and_how_often",
+    ],
+    "nodes wait for provisioning and no provisioner is there": [
+        "test_provisioning.py::test_one_provisioner_is_enough_for_a_cluster",
+    ],
+    "connections, open files, memory or store run short": [
+        "test_headroom.py::test_connections_run_short",
+    ],
     "name servers do not answer at the start": [
         "test_faults_dns.py::test_nobody_waits_long_for_names_that_nobody_answers_for",
         "test_cluster_discovery.py::test_a_silent_name_server_holds_a_program_up_for_a_bounded_time",

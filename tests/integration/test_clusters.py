@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import signal
@@ -14,15 +13,14 @@ from typing import Any
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.stats.link_troubles import CAUSES
 from support.command import Program, started
 from support.tap_relay import tapped
 from support.testbed import Authority, client, free_port
 from support.topology import (
-    DEADLINE,
     Node,
     Setting,
     answered,
+    blamed,
     broker,
     carried,
     client_of,
@@ -159,22 +157,7 @@ async def test_a_stranger_gets_no_route(
     brokers.append(broker(tmp_path / "odd", authority, odd, **settings))
     async with pair_and_stranger(one, two, brokers, odd):
         assert says in await logged(caplog, complaint)
-        await blamed(brokers[0], odd, "tls" if kind == "clear text" else "x509")
-
-
-async def blamed(one: NetworkBroker, other: Node, cause: str) -> None:
-    """Wait until a broker says of another that it is not connected, and why."""
-    place, said = f"localhost:{other.peer}", f": {CAUSES[cause]}"
-    links: list[object] = []
-    try:
-        async with asyncio.timeout(DEADLINE):
-            while ((place,), False, cause) not in links:
-                one.statistics.poller.soon()
-                await asyncio.sleep(0.1)
-                links = [(each.places, each.connected, each.cause) for each in one.statistics.links]
-    except TimeoutError:
-        raise AssertionError(f"{place} is not blamed for {cause}: {links}") from None
-    assert any(each.endswith(said) for each in one._reporter.health().reasons)
+        await blamed(brokers[0], odd.peer, "tls" if kind == "clear text" else "x509")
 
 
 @pytest.mark.parametrize("tls", [True, False])
@@ -199,8 +182,8 @@ async def test_a_wrong_password_is_refused_and_seen_on_both_sides(
     async with pair_and_stranger(one, two, brokers, odd):
         assert "it sent another password than this cluster's (compare" in await logged(caplog, "link refused")
         assert "the other side refused" in await logged(caplog, "rid:", "Route Error 'Authorization Violation'")
-        await blamed(brokers[0], odd, "login")
-        await blamed(brokers[2], two, "login")
+        await blamed(brokers[0], odd.peer, "login")
+        await blamed(brokers[2], two.peer, "login")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from support.minting import client as claims
 from support.revoking import RevokingAuthority, crl
 from support.settled import recent
 from support.testbed import Identity, client, configuration, free_port, gone, settled
-from support.topology import Node, broker, gateways, joined, leafnodes, linked, peers, shows
+from support.topology import Node, blamed, broker, gateways, joined, leafnodes, linked, peers, shows
 from support.websockets import websocket_client
 
 pytestmark = pytest.mark.filterwarnings(
@@ -156,6 +156,8 @@ async def test_links_of_revoked_brokers_end_and_do_not_come_back(
                     await asyncio.sleep(0.02)
         assert not (await shows(one, "/routez", lambda _: True)).get("routes")
         assert not (await shows(one, "/gatewayz", lambda _: True)).get("inbound_gateways")
+        for port in (two.peer, far.gateway):
+            await blamed(first, port, "revoked")
 
 
 async def test_a_cluster_with_lists_forms_and_lives_through_reloads(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from nats.aio.msg import Msg
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.client_end import let_go
+from choria_broker.stats.link_troubles import CAUSES
 from support.testbed import Authority, OrderedClient, configuration, free_port, ignore_error
 
 DEADLINE = 60.0
@@ -192,6 +193,21 @@ async def joined(node: Node, *clusters: str) -> None:
 async def leafnodes(node: Node, count: int) -> None:
     """Wait until a node has so many connections of leafnodes, incoming and outgoing together."""
     await shows(node, "/leafz", lambda leafz: leafz.get("leafnodes") == count)
+
+
+async def blamed(one: NetworkBroker, port: int, cause: str) -> None:
+    """Wait until a broker says of another, which has a port, that it is not connected, and why."""
+    place, links = f"localhost:{port}", [("", "")]
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while (place, cause) not in links:
+                one.statistics.poller.soon()
+                await asyncio.sleep(0.1)
+                down = [each for each in one.statistics.links if each.connected is False]
+                links = [(place, each.cause) for each in down for place in each.places]
+    except TimeoutError:
+        raise AssertionError(f"{place} is not blamed for {cause}: {links}") from None
+    assert any(each.endswith(f": {CAUSES[cause]}") for each in one._reporter.health().reasons)
 
 
 async def answered(caller: Client, server: Client) -> bytes:
