@@ -5,11 +5,37 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from click.testing import CliRunner
+
 from choria_broker.broker import NetworkBroker
-from support.fleet import run
+from choria_broker.cli import main
+from support.fleet import Outcome, run
 from support.testbed import Authority, client, configuration, settled
 
 DEADLINE = 60.0
+
+
+async def in_context(nats_cli: Path, account: str, config: Path, port: int, *arguments: str) -> Outcome:
+    """Write a context for an account of the broker on a port, with the command, and run nats with it."""
+    home = config.parent
+    place, here = home / "nats/context", f"127.0.0.1:{port}"
+    told = ["context", account, "--config", str(config), "--folder", str(place), "--server", here, "--force"]
+    written = await asyncio.to_thread(CliRunner().invoke, main, told)
+    assert written.exit_code == 0, written.output
+    name = {"system": "choria-system", "choria": "choria"}[account]
+    return await run("env", f"XDG_CONFIG_HOME={home}", nats_cli, "--context", name, *arguments)
+
+
+async def test_it_reads_contexts_of_both_accounts(tmp_path: Path, authority: Authority, nats_cli: Path) -> None:
+    login = {"network__system__user": "admin", "network__system__password": "s3cret"}
+    config = configuration(tmp_path, authority, network__stream__store=tmp_path / "store", **login)
+    async with asyncio.timeout(2 * DEADLINE), NetworkBroker.from_file(config) as broker:
+        servers = await in_context(nats_cli, "system", config, broker.ports.client, "server", "list", "1", "--json")
+        assert servers.status == 0, servers.output
+        assert "broker.example.net" in servers.output
+        account = await in_context(nats_cli, "choria", config, broker.ports.client, "account", "info")
+        assert account.status == 0, account.output
+        assert "choria" in account.output
 
 
 async def test_it_publishes_over_mtls(tmp_path: Path, authority: Authority, nats_cli: Path) -> None:
