@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import (
+    adapters,
     connections,
     decisions,
     failover,
@@ -55,6 +56,7 @@ _MEASUREMENTS = {
     "reloads": reloads.measure,
     "upgrades": upgrades.measure,
     "oncall": oncall.measure,
+    "adapters": adapters.measure,
     "federation": federation.measure,
 }
 

@@ -46,8 +46,8 @@ class Fleet:
         return self._configuration(name, port, "loglevel = warn\n")
 
     @contextlib.asynccontextmanager
-    async def server(self, port: int, name: str) -> AsyncIterator[None]:
-        """Run a Choria server that is connected to the broker on a port."""
+    async def server(self, port: int, name: str, more: str = "") -> AsyncIterator[None]:
+        """Run a Choria server that is connected to the broker on a port, with further lines of its configuration."""
         facts = self.folder / f"{name}.facts.yaml"
         facts.write_text("{}\n", encoding="utf-8")
         classes = self.folder / f"{name}.classes.txt"
@@ -63,7 +63,7 @@ class Fleet:
             f"plugin.yaml = {facts}\n"
             "factsource = yaml\n"
             f"classesfile = {classes}\n"
-            f"libdir = {self.folder}\n",
+            f"libdir = {self.folder}\n{more}",
         )
         process = await asyncio.create_subprocess_exec(
             self.program,
