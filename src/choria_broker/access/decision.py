@@ -242,7 +242,9 @@ def _client(case: Case) -> Verdict:
     if isinstance(claims, Verdict):
         return claims
     inside = case.inside_client_hosts
-    granted = permissions.of_client(claims, inside_client_hosts=inside)
+    # Claims that are not believed yet fill no memory.
+    work_out = permissions.worked_out_client if case.conditions else permissions.of_client
+    granted = work_out(claims, inside_client_hosts=inside)
     rule = rules.CLIENT_TOKEN if inside else rules.CLIENT_TOKEN_OUTSIDE_CLIENT_HOSTS
     _note_left_out(case, rule, claims, granted)
     return case.trail.accept(
@@ -266,7 +268,8 @@ def _server(case: Case) -> Verdict:
     account = case.account_of(claims)
     rule, granted = rules.SERVER_DENIED, permissions.NOTHING
     if not case.policy.deny_server_connections:
-        rule, granted = rules.SERVER_TOKEN, permissions.of_server(claims, own_account=account != CHORIA_ACCOUNT)
+        work_out = permissions.worked_out_server if case.conditions else permissions.of_server
+        rule, granted = rules.SERVER_TOKEN, work_out(claims, own_account=account != CHORIA_ACCOUNT)
         _note_left_out(case, rule, claims, granted)
     return case.trail.accept(
         rule,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
 import sys
 from collections.abc import Callable, Iterable
@@ -103,6 +105,8 @@ _SERVER_STREAMS = (
     "CONSUMER.MSG.NEXT.*.*",
 )
 
+_OF_SERVERS = ("choria.lifecycle.>", "choria.machine.transition", "choria.machine.watcher.>")
+
 _STREAMS_FLOW = ("$JS.ACK.>", "$JS.FC.>")
 
 
@@ -155,19 +159,37 @@ def size_of(permissions: Permissions | None) -> int:
 
 def worked_out_client(claims: ClientClaims, *, inside_client_hosts: bool) -> Permissions:
     """Work them out without remembering anything; see ``of_client``."""
-    held = claims.permissions
+    organization = claims.organization if ClientPermission.STREAMS_USER in claims.permissions else ""
+    publish, subscribe = _granted_to_clients(claims.permissions, organization, inside_client_hosts)
+    if ClientPermission.ORG_ADMIN in claims.permissions:
+        return Permissions(publish, subscribe)
+    first, second = reply_digests(claims.caller)
+    replies = (f"*.reply.{first}.>", f"*.reply.{second}.>")
+    if claims.publish_subjects:
+        always, *granted = publish.allow or ()
+        publish = _only_valid((always, *claims.publish_subjects, *granted), is_subject, publish.deny)
+    allowed = subscribe.allow or ()
+    if claims.subscribe_subjects:
+        return Permissions(publish, _only_valid((*replies, *claims.subscribe_subjects, *allowed), is_subscription))
+    return Permissions(publish, SubjectRules(allow=(*replies, *allowed)))
+
+
+@functools.lru_cache(maxsize=256)
+def _granted_to_clients(
+    held: frozenset[ClientPermission], organization: str, inside_client_hosts: bool
+) -> tuple[SubjectRules, SubjectRules]:
+    """Work out what all clients with some flags have; their replies and the subjects of their tokens come to it."""
     denied = () if inside_client_hosts else FLEET_REQUESTS
     if ClientPermission.ORG_ADMIN in held:
-        return Permissions(SubjectRules(allow=(">",), deny=denied), SubjectRules(allow=(">",)))
-    publish = ["$SYS.REQ.USER.INFO", *claims.publish_subjects]
-    subscribe = [f"*.reply.{digest}.>" for digest in reply_digests(claims.caller)]
-    subscribe += claims.subscribe_subjects
+        return SubjectRules(allow=(">",), deny=denied), SubjectRules(allow=(">",))
+    publish = ["$SYS.REQ.USER.INFO"]
+    subscribe: list[str] = []
     if ClientPermission.STREAMS_ADMIN in held:
         publish.append("$JS.>")
         subscribe.append("$JS.EVENT.>")
     if ClientPermission.STREAMS_USER in held:
         publish += _CLIENT_STREAMS
-        subscribe += _republished(claims.organization)
+        subscribe += filter(is_subscription, _republished(organization))
     if ClientPermission.EVENTS_VIEWER in held:
         subscribe += ("choria.lifecycle.event.>", "choria.machine.watcher.>", "choria.machine.transition")
     if ClientPermission.ELECTION_USER in held:
@@ -176,46 +198,72 @@ def worked_out_client(claims: ClientClaims, *, inside_client_hosts: bool) -> Per
         publish += ("*.governor.*", "choria.lifecycle.event.governor.>")
     if held & {ClientPermission.FLEET_MANAGEMENT, ClientPermission.SIGNED_FLEET_MANAGEMENT}:
         publish += FLEET_REQUESTS
-    return Permissions(_only_valid(publish, is_subject, denied), _only_valid(subscribe, is_subscription))
+    return SubjectRules(allow=tuple(publish), deny=denied), SubjectRules(allow=tuple(subscribe) or None)
 
 
 def worked_out_server(claims: ServerClaims, *, own_account: bool) -> Permissions:
     """Work them out without remembering anything; see ``of_server``."""
+    held = claims.permissions
     if not claims.collectives:
         return NOTHING
-    held = claims.permissions
-    streams = ServerPermission.STREAMS in held
-    digests = reply_digests(claims.identity)
-    publish = ["choria.lifecycle.>", "choria.machine.transition", "choria.machine.watcher.>"]
-    publish += filter(is_subject, claims.publish_subjects)
-    subscribe: list[str] = []
+    organization = claims.organization if ServerPermission.STREAMS in held else ""
+    granted = _granted_to_servers(claims.collectives, held, organization, own_account)
+    publish = granted.publish
+    if claims.publish_subjects:
+        publish = _only((*_OF_SERVERS, *filter(is_subject, claims.publish_subjects), *(publish.allow or ())))
+    first, second = reply_digests(claims.identity)
     # What begins a subject, or ends one, is looked at once: looking at each subject made of it costs many times more.
     named = is_subject(f"node.{claims.identity}")
-    for collective in claims.collectives:
-        if not is_subject(f"{collective}.reply"):
-            continue
+    subscribe: list[str] = []
+    for collective in granted.collectives:
+        subscribe.append(f"{collective}.broadcast.agent.>")
+        if named:
+            subscribe.append(f"{collective}.node.{claims.identity}")
+        subscribe += (f"{collective}.reply.{first}.>", f"{collective}.reply.{second}.>")
+        if ServerPermission.SERVICE_HOST in held:
+            subscribe.append(f"{collective}.broadcast.service.>")
+    # A server may not name queues: nothing it is granted has a space in it.
+    return Permissions(publish, _only((*subscribe, *granted.subscribe)))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _OfServers:
+    """What all servers have that are in some collectives and have some flags.
+
+    Attributes:
+        publish: what they may publish to; the subjects of their tokens come to it.
+        collectives: those whose names can begin a subject.
+        subscribe: what they may subscribe to besides the subjects of each collective.
+    """
+
+    publish: SubjectRules
+    collectives: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=256)
+def _granted_to_servers(
+    collectives: tuple[str, ...], held: frozenset[ServerPermission], organization: str, own_account: bool
+) -> _OfServers:
+    streams = ServerPermission.STREAMS in held
+    publish, subscribe = list(_OF_SERVERS), tuple[str, ...]()
+    clean = tuple(collective for collective in collectives if is_subject(f"{collective}.reply"))
+    for collective in clean:
         publish += (
             f"{collective}.reply.>",
             f"{collective}.broadcast.agent.registration",
             f"choria.federation.{collective}.collective",
         )
-        subscribe.append(f"{collective}.broadcast.agent.>")
-        if named:
-            subscribe.append(f"{collective}.node.{claims.identity}")
-        subscribe += (f"{collective}.reply.{digest}.>" for digest in digests)
-        if ServerPermission.SERVICE_HOST in held:
-            subscribe.append(f"{collective}.broadcast.service.>")
         if ServerPermission.SUBMISSION in held:
             publish.append(f"{collective}.submission.in.>")
         if ServerPermission.GOVERNOR in held and streams:
             publish.append(f"{collective}.governor.*")
     if streams:
-        api = LOCAL_API if own_account or claims.organization == LOCAL_ORGANIZATION else FOREIGN_API
+        api = LOCAL_API if own_account or organization == LOCAL_ORGANIZATION else FOREIGN_API
         publish += (f"{api}.{operation}" for operation in _SERVER_STREAMS)
         publish += _STREAMS_FLOW
-        subscribe += filter(is_subject, _republished(claims.organization))
-    # A server may not name queues: nothing it is granted has a space in it.
-    return Permissions(_only(publish), _only(subscribe))
+        subscribe = tuple(filter(is_subject, _republished(organization)))
+    return _OfServers(_only(publish), clean, subscribe)
 
 
 def left_out(claims: ClientClaims | ServerClaims, granted: Permissions) -> tuple[str, ...]:

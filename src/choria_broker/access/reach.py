@@ -50,8 +50,7 @@ def reach_of(request: Watched, verdict: Verdict, proof: bytes, policy: Policy, n
         return None
     if not read <= _OF_CONNECTION:
         return None
-    sent = any(getattr(asked, name) for name in SENT)
-    of_class = read <= _OF_CLASS and not sent and not proof
+    of_class = not proof and read <= _OF_CLASS and not any(getattr(asked, name) for name in SENT)
     return Reach(until=int(until * 1000), of_class=of_class)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 
 from choria_broker.access.session import Again
-from choria_broker.audit.decided import Decision, decision_again, room_of
+from choria_broker.audit.decided import Decision, decision_again
 
 MOST = 10_000
 """As many verdicts as the engine keeps; it forgets the oldest first, as is done here."""
@@ -29,10 +29,14 @@ class Lasting:
         """Count them."""
         return len(self._known)
 
-    def learn(self, decision: Decision) -> None:
-        """Keep a decision, and as many of those before it as there is room for."""
+    def learn(self, decision: Decision, size: int) -> None:
+        """Keep a decision, and as many of those before it as there is room for.
+
+        Args:
+            decision: the decision.
+            size: its room, as ``room_of`` tells.
+        """
         self._forget(decision.connection_id)
-        size = room_of(decision)
         self._known[decision.connection_id] = (decision, size)
         self._size += size
         while len(self._known) > MOST or (self._size > _ROOM and len(self._known) > 1):

@@ -157,14 +157,14 @@ class Audit:
         for name in AuditCounts.__dataclass_fields__:
             setattr(self.counts, name, getattr(left.counts, name))
         for decision in left.recent:
-            self._keep(decision)
+            self._keep(decision, room_of(decision))
         for throttle, counted in zip(self._throttles, left.throttled, strict=False):
             throttle.go_on(counted)
         self.denied.recall(left.denied, self.counts.denied)
         for decision, lasting in left.awaited:
             self._await(decision, lasting=lasting)
         for decision in left.lasting:
-            self._again.learn(decision)
+            self._again.learn(decision, room_of(decision))
 
     def record(self, request: ConnectRequest, verdict: Verdict, seconds: float) -> Decision:
         """Record one decision of the policy and the seconds it took.
@@ -177,9 +177,7 @@ class Audit:
         if not verdict.is_final:
             self._await(decision, lasting=verdict.reach is not None)
             return decision
-        self.enter(decision)
-        if verdict.reach is not None:
-            self._again.learn(decision)
+        self.enter(decision, lasting=verdict.reach is not None)
         return decision
 
     def _await(self, decision: Decision, *, lasting: bool) -> None:
@@ -201,16 +199,24 @@ class Audit:
             decision, lasting = self._awaited.pop(connection, (None, False))
             if decision is not None:
                 found.append(decision)
-                if lasting:
-                    self._again.learn(decision)
-        found += (self._again.decision(each, self._clock()) for each in again)
-        for each in found:
-            self.enter(each)
+                self.enter(decision, lasting=lasting)
+        for each in again:
+            decision = self._again.decision(each, self._clock())
+            found.append(decision)
+            self.enter(decision)
         return found
 
-    def enter(self, decision: Decision) -> None:
-        """Record a decision that was made."""
-        self._keep(decision)
+    def enter(self, decision: Decision, *, lasting: bool = False) -> None:
+        """Record a decision that was made.
+
+        Args:
+            decision: the decision.
+            lasting: the engine may use its verdict for other connections.
+        """
+        size = room_of(decision)
+        self._keep(decision, size)
+        if lasting:
+            self._again.learn(decision, size)
         self.counts.decisions[_ACCEPTED if decision.allowed else _REFUSED, decision.rule] += 1
         self.counts.latency.add(decision.seconds)
         if decision.allowed:
@@ -232,11 +238,10 @@ class Audit:
         for decision in decisions:
             self.enter(decision)
 
-    def _keep(self, decision: Decision) -> None:
-        """Keep a decision, and as many of those before it as there is room for."""
+    def _keep(self, decision: Decision, size: int) -> None:
+        """Keep a decision that takes some bytes, and as many of those before it as there is room for."""
         if decision.allowed:
             self.denied.admitted(decision.connection_id, decision.username, decision.rule)
-        size = room_of(decision)
         self.recent.append(decision)
         self._sizes.append(size)
         self._size += size

@@ -129,6 +129,8 @@ def configure(logfile: str, level: LogLevel) -> None:
             handler = OutletHandler(Outlet(LogFile(Path(logfile)), owned=True))
             render = _json
     handler.setFormatter(_Lines(render))
+    # Nobody is told of them, and finding them out costs as much as the rest of a record.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger(ROOT)
     root.handlers[:] = [handler]
     root.propagate = False

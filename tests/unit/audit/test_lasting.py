@@ -8,7 +8,7 @@ from choria_broker.access.request import Certificate, ConnectionKind, ConnectReq
 from choria_broker.access.session import Again, Holder
 from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdict
 from choria_broker.audit import lasting
-from choria_broker.audit.decided import Decision, decision_of
+from choria_broker.audit.decided import Decision, decision_of, room_of
 from choria_broker.audit.lasting import Lasting
 
 NOW = 1_000_000.0
@@ -35,10 +35,14 @@ def decided(connection: int, outcome: str = "accepted") -> Decision:
     return decision_of(request, verdict, 0.001, NOW)
 
 
+def learn(known: Lasting, decision: Decision) -> None:
+    known.learn(decision, room_of(decision))
+
+
 def test_the_same_is_said_of_another_connection() -> None:
     known = Lasting()
     first = decided(7)
-    known.learn(first)
+    learn(known, first)
     holder = Holder(identity="two", method="mtls", rule="mtls", certificate=SECOND, expires=99)
     again = Again(connection=8, by=7, address="192.0.2.2", holder=holder, name="second", seconds=0.5)
     assert known.decision(again, NOW + 1) == structs.replace(
@@ -57,7 +61,7 @@ def test_the_same_is_said_of_another_connection() -> None:
 
 def test_what_was_presented_and_does_not_count_is_said_too() -> None:
     known = Lasting()
-    known.learn(decided(7))
+    learn(known, decided(7))
     again = known.decision(Again(connection=8, by=7), NOW)
     assert (again.common_name, again.serial, again.fingerprint) == ("one", "01", "aa")
 
@@ -72,7 +76,7 @@ def test_what_is_not_known_any_more_is_told_as_far_as_it_is() -> None:
 def test_the_oldest_are_forgotten_first() -> None:
     known = Lasting()
     for connection in range(lasting.MOST + 2):
-        known.learn(decided(connection))
+        learn(known, decided(connection))
     assert len(known) == lasting.MOST
     assert [each.connection_id for each in known.remember()[:1]] == [2]
 
@@ -80,18 +84,18 @@ def test_the_oldest_are_forgotten_first() -> None:
 def test_what_others_have_chosen_is_bounded() -> None:
     known = Lasting()
     for connection in range(100):
-        known.learn(decided(connection, "x" * 1_000_000))
+        learn(known, decided(connection, "x" * 1_000_000))
     assert len(known) <= 25
     assert known.remember()[-1].connection_id == 99
 
 
 def test_what_cannot_be_used_any_more_is_forgotten() -> None:
     known = Lasting()
-    known.learn(decided(7))
+    learn(known, decided(7))
     known.forget_old(NOW + 359)
     assert len(known) == 1
     known.forget_old(NOW + 361)
     assert len(known) == 0
-    known.learn(decided(8))
+    learn(known, decided(8))
     known.forget_old(NOW - 5)  # The clock was set back: nobody knows.
     assert len(known) == 0
