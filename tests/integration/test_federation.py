@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
-from nats.aio.client import Client
-
 from choria_broker.broker import NetworkBroker
-from choria_broker.client_end import let_go
 from choria_broker.companions.reports import CompanionReport
-from support.federating import CLUSTER, Networks, metrics, passes
+from support.federating import CLUSTER, Networks, connected, metrics, passes
 from support.pages import ROOT
 from support.testbed import Authority, free_port, settled
 from support.transports import message
@@ -55,17 +51,6 @@ def beside(networks: Networks, **settings: str | int) -> Path:
         "plugin__choria__federation_middleware_hosts": f"localhost:{networks.federation}",
     }
     return networks.broker("collective", **(own | settings))
-
-
-@contextlib.asynccontextmanager
-async def connected(*brokers: NetworkBroker) -> AsyncIterator[list[Client]]:
-    """Connect to each broker."""
-    clients = [await broker.connect() for broker in brokers]
-    try:
-        yield clients
-    finally:
-        for client in clients:
-            await let_go(client)
 
 
 def request(*targets: str) -> bytes:

@@ -22,6 +22,9 @@ class FakeLink:
         subscriptions: subject, queue group and who takes the messages.
         published: subject, data and reply subject of what was published.
         most: the largest message that the broker takes.
+        full: too much waits to be sent.
+        rooms: how often room was asked for.
+        calls: to how many subjects each was published.
     """
 
     name: str
@@ -31,6 +34,9 @@ class FakeLink:
     subscriptions: list[tuple[str, str, Heard]] = dataclasses.field(default_factory=list)
     published: list[tuple[bytes, bytes, bytes]] = dataclasses.field(default_factory=list)
     most: int = 1_048_576
+    full: bool = False
+    rooms: int = 0
+    calls: list[int] = dataclasses.field(default_factory=list)
     news: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
 
     def subscribe(self, subject: str, queue: str, heard: Heard) -> int:
@@ -52,10 +58,17 @@ class FakeLink:
             raise LinkDownError("not connected")
         if len(data) > self.most:
             raise TooLargeError("too large")
+        if self.full:
+            raise LinkDownError("too much waits to be sent")
+        self.calls.append(len(subjects))
         self.published += [(subject, data, reply) for subject in subjects]
         self.news.set()
 
     async def room(self) -> None:
+        self.rooms += 1
+        await self.wait_up()
+
+    async def wait_up(self) -> None:
         while not self.up:
             await asyncio.sleep(0.001)
 

@@ -15,6 +15,8 @@ import aiohttp
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
+from choria_broker.broker import NetworkBroker
+from choria_broker.client_end import let_go
 from support.testbed import Authority, configuration, free_port, settled
 from support.transports import message
 
@@ -183,3 +185,14 @@ async def arriving(source: Client, subject: str, data: bytes, subscription: Subs
         await source.publish(subject, data)
         with contextlib.suppress(TimeoutError):
             return (await subscription.next_msg(timeout=0.5)).data
+
+
+@contextlib.asynccontextmanager
+async def connected(*brokers: NetworkBroker) -> AsyncIterator[list[Client]]:
+    """Connect to each broker."""
+    clients = [await broker.connect() for broker in brokers]
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            await let_go(client)

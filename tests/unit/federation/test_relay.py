@@ -17,7 +17,7 @@ from choria_broker.companions.tally import Tally
 from choria_broker.federation.relay import Relay
 from choria_broker.federation.stages import WORKERS, Stages, routes
 from support import transports as samples
-from support.played_links import PlayedLink
+from support.fake_links import FakeLink
 from support.transports import message
 
 REQUESTS, _ = routes("london")
@@ -28,14 +28,12 @@ class Bench:
     def __init__(self, bounds: tuple[int, int] = (100, 10_000_000)) -> None:
         self.tally = Tally()
         stages = Stages(REQUESTS, "london", "b", range(WORKERS), self.tally, float)
-        self.ingest, self.egest = PlayedLink("nats://f:1"), PlayedLink("nats://c:2")
+        self.ingest, self.egest = FakeLink("in", url="nats://f:1"), FakeLink("out", url="nats://c:2")
         self.log = structlog.testing.CapturingLogger()
         ingest: Any = self.ingest
         egest: Any = self.egest
         log: Any = self.log
         self.relay = Relay(REQUESTS, stages, ingest, egest, Complaints(log), bounds=bounds, clock=float)
-        self.ingest.way.set()
-        self.egest.way.set()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -52,7 +50,7 @@ class Bench:
 
     @property
     def targets(self) -> list[str]:
-        return [target.decode() for target, _ in self.egest.published]
+        return [target.decode() for target, *_ in self.egest.published]
 
 
 def request(*targets: str, size: int = 4) -> bytes:
@@ -61,14 +59,14 @@ def request(*targets: str, size: int = 4) -> bytes:
 
 async def test_requests_arrive_at_their_targets() -> None:
     bench = Bench()
-    assert bench.ingest.subscribed == ("choria.federation.london.federation", "london_federation")
+    assert bench.ingest.subscriptions[0][:2] == ("choria.federation.london.federation", "london_federation")
     async with bench.running():
         bench.ingest.hear(samples.V1_REQUEST, samples.V2_REQUEST)
         await bench.done()
 
     web1, web2 = "mcollective.node.web1.example.net", "mcollective.node.web2.example.net"
     assert bench.targets == [web1, web2, web1]
-    bodies = [data for _, data in bench.egest.published]
+    bodies = [data for _, data, _ in bench.egest.published]
     assert bodies[0] == bodies[1]
     assert json.loads(bodies[0])["headers"]["seen-by"][-1][::2] == ["nats://f:1", "nats://c:2"]
     assert bench.total(FEDERATION_PUBLISHED) == 3
@@ -90,14 +88,14 @@ async def test_the_next_message_passes_after_any_bad_one() -> None:
 
 async def test_messages_wait_for_the_other_side_and_are_dropped_when_too_many_wait() -> None:
     bench = Bench(bounds=(3, 10_000_000))
-    bench.egest.way.clear()
+    bench.egest.up = False
     async with bench.running():
         bench.ingest.hear(*(request(f"a.node.web{number}") for number in range(5)))
         await asyncio.sleep(0)
         assert bench.relay.pending == 3
         assert bench.total(FEDERATION_ERRORS) == 2
         assert not bench.egest.published
-        bench.egest.way.set()
+        bench.egest.up = True
         await bench.done()
 
     assert bench.targets == ["a.node.web0", "a.node.web1", "a.node.web2"]
@@ -105,11 +103,11 @@ async def test_messages_wait_for_the_other_side_and_are_dropped_when_too_many_wa
 
 async def test_bytes_that_wait_are_bounded_too() -> None:
     bench = Bench(bounds=(100, 3000))
-    bench.egest.way.clear()
+    bench.egest.up = False
     async with bench.running():
         bench.ingest.hear(*(request("a.b", size=1000) for _ in range(4)))
         assert bench.relay.pending == 2
-        bench.egest.way.set()
+        bench.egest.up = True
         await bench.done()
         bench.ingest.hear(request("a.b", size=1000))
         await bench.done()
@@ -130,7 +128,7 @@ async def test_many_targets_of_a_large_message_are_taken_a_part_at_a_time() -> N
 
 async def test_what_the_broker_would_not_take_is_not_sent() -> None:
     bench = Bench()
-    bench.egest.largest = 500
+    bench.egest.most = 500
     async with bench.running():
         bench.ingest.hear(request("a.b", "a.c", size=400), request("a.d"))
         await bench.done()
@@ -157,17 +155,17 @@ async def test_publications_that_fail_are_counted_and_the_rest_goes_on() -> None
 async def test_a_message_that_was_begun_is_in_hand() -> None:
     bench = Bench()
     async with bench.running():
-        bench.egest.way.clear()
+        bench.egest.up = False
         bench.ingest.hear(request(*WEB, size=40_000))
         await asyncio.sleep(0)
         assert bench.relay.pending == 1
-        bench.egest.way.set()
+        bench.egest.up = True
         await bench.done()
 
 
 async def test_workers_are_shown_when_their_connection_is_there() -> None:
     bench = Bench()
-    bench.ingest.way.clear()
+    bench.ingest.up = False
     async with bench.running():
         await asyncio.sleep(0)
         await asyncio.sleep(0)
