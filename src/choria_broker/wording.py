@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 HIDDEN = "*****"
 """What stands where a secret would."""
@@ -69,6 +70,13 @@ def plain(text: str) -> str:
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
     )
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Write rows in columns of even width, two blanks apart; the first row is the heading."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def without_credentials(text: str, label: str = HIDDEN) -> str:

@@ -23,7 +23,7 @@ async def in_context(nats_cli: Path, account: str, config: Path, port: int, *arg
     written = await asyncio.to_thread(CliRunner().invoke, main, told)
     assert written.exit_code == 0, written.output
     name = {"system": "choria-system", "choria": "choria"}[account]
-    return await run("env", f"XDG_CONFIG_HOME={home}", nats_cli, "--context", name, *arguments)
+    return await run(Path("/usr/bin/env"), f"XDG_CONFIG_HOME={home}", nats_cli, "--context", name, *arguments)
 
 
 async def test_it_reads_contexts_of_both_accounts(tmp_path: Path, authority: Authority, nats_cli: Path) -> None:

@@ -13,9 +13,10 @@ from types import FrameType
 import click
 
 from choria_broker import __version__
+from choria_broker.cli.habits import hint_for
 from choria_broker.upgrade import VARIABLE
 
-_SHARED = frozenset({"answers", "at_start", "explanation", "options"})
+_SHARED = frozenset({"answers", "at_start", "explanation", "habits", "options"})
 """Modules that are no commands."""
 
 _HIDDEN = frozenset({"companion", "standin"})
@@ -63,6 +64,8 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if len(args) > 1 and args[0] in {"broker", "b"}:
             args = args[1:]
+        if args and args[0] not in COMMANDS and (hint := hint_for(args)):
+            ctx.fail(hint)
         return super().resolve_command(ctx, args)
 
 

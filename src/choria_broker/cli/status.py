@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -15,22 +14,15 @@ from choria_broker.control.client import ask_status
 from choria_broker.settings import durations
 from choria_broker.stats.links import Link
 from choria_broker.status.changes import HealthChange
-from choria_broker.status.document import (
-    AuthoritiesReport,
-    AuthorityReport,
-    ProvisioningReport,
-    RecentDecision,
-    Status,
-)
+from choria_broker.status.document import RecentDecision, Status
 from choria_broker.status.drains import OFF
-from choria_broker.status.revocation import RevocationReport
 from choria_broker.status.streams_now import in_words
+from choria_broker.status.words import authorities, counts, moment, provisioning, revocation
 from choria_broker.streams.report import Report
 from choria_broker.wording import in_bytes
 
 _SHOWN_NAMES = 20
 _SHOWN_CHANGES = 5
-_SHORT = 16
 _NOT_KNOWN = "connection state not known yet"
 
 
@@ -48,14 +40,14 @@ def status(*, config: Path, as_json: bool) -> None:
 
 
 def _text(found: Status) -> Iterator[str]:
-    yield f"{found.identity}, process {found.pid}, running since {_moment(found.since)}"
+    yield f"{found.identity}, process {found.pid}, running since {moment(found.since)}"
     yield f"Health: {found.health.sentence}"
     if len(found.health.reasons) > 1:
         yield from (f"  {reason}" for reason in found.health.reasons)
     yield from _changes(found.health_changes)
     if found.drain.state != OFF:
         drain = found.drain
-        yield f"Drain {drain.plan}, by {drain.by}, since {_moment(drain.since)}: {drain.sentence}"
+        yield f"Drain {drain.plan}, by {drain.by}, since {moment(drain.since)}: {drain.sentence}"
     yield f"Version: {found.version}{f' with nats-server {found.nats}' if found.nats else ', no network broker'}"
     if found.engine.pid:
         yield f"Engine: process {found.engine.pid}, running for {durations.in_go(float(int(found.engine.uptime)))}"
@@ -64,24 +56,24 @@ def _text(found: Status) -> Iterator[str]:
         failed = f", {keys.failed} handshakes failed for want of one" if keys.failed else ""
         yield f"Key processes: {keys.running} of {keys.wanted} run{again}; {keys.signed} signatures{failed}"
     yield f"Configuration: {found.source}"
-    yield f"Ports: {_counts(found.ports) or 'none open yet'}"
+    yield f"Ports: {counts(found.ports) or 'none open yet'}"
     if found.operator:
         yield f"Operator {found.operator}: nats-server decides on connections by the users' tokens"
         yield f"Accounts: {_names(found.accounts)}"
     else:
-        yield f"Accepted: {_counts(found.accepted) or 'none'}"
+        yield f"Accepted: {counts(found.accepted) or 'none'}"
     yield from _refusals(found)
     yield from _denied(found)
     if found.unverified_account:
         yield f"Unverified clients: accepted into account {found.unverified_account}"
     if found.expiring_tokens:
-        yield f"Tokens that end within a day: {_counts(found.expiring_tokens)}"
+        yield f"Tokens that end within a day: {counts(found.expiring_tokens)}"
     for each in found.headroom:
         limit = "" if each.limit is None else f" of {each.limit}"
         unit = " bytes" if each.what in {"memory", "store"} else ""
         yield f"{each.what.capitalize()} used: {each.used}{limit}{unit}"
     if found.provisioning:
-        yield f"Provisioning: {_provisioning(found.provisioning)}"
+        yield f"Provisioning: {provisioning(found.provisioning)}"
     yield from _links(found)
     yield from _link_troubles(found)
     yield from _streams(found)
@@ -97,19 +89,19 @@ def _changes(found: Sequence[HealthChange]) -> Iterator[str]:
         yield "Changes of health:"
     for each in found[:_SHOWN_CHANGES]:
         lasted = f", after {durations.in_go(float(round(each.lasted)))} of {each.old}" if each.lasted else ""
-        yield f"  {_moment(each.time)} {each.sentence}{lasted}"
+        yield f"  {moment(each.time)} {each.sentence}{lasted}"
 
 
 def _refusals(found: Status) -> Iterator[str]:
-    counts, engine = _counts(found.refused), sum(found.engine_refused.values())
-    by_engine = f"by nats-server {engine} ({_counts(found.engine_refused)})" if engine else ""
-    if counts or engine:
-        yield f"Refused: {'; '.join(filter(None, (counts, by_engine)))}"
+    refusals, engine = counts(found.refused), sum(found.engine_refused.values())
+    by_engine = f"by nats-server {engine} ({counts(found.engine_refused)})" if engine else ""
+    if refusals or engine:
+        yield f"Refused: {'; '.join(filter(None, (refusals, by_engine)))}"
     elif not found.operator:
         yield "Refused: none"
     for refused in found.refused_addresses:
         times = "once" if refused.refusals == 1 else f"{refused.refusals} times"
-        yield f"  {refused.address}: {times}, last {_moment(refused.last)}: {_counts(refused.rules)}"
+        yield f"  {refused.address}: {times}, last {moment(refused.last)}: {counts(refused.rules)}"
 
 
 def _denied(found: Status) -> Iterator[str]:
@@ -117,23 +109,7 @@ def _denied(found: Status) -> Iterator[str]:
         yield "Denied subjects and slow consumers:"
     for each in found.denied:
         times = "once" if each.times == 1 else f"{each.times} times"
-        yield f"  {each.who}, cid {each.connection}: {each.words}: {times}, last {_moment(each.last)}"
-
-
-def _provisioning(found: ProvisioningReport) -> str:
-    if not found.waiting:
-        nodes = "no node waits"
-    else:
-        count = "1 node waits" if found.waiting == 1 else f"{found.waiting} nodes wait"
-        nodes = f"{count}, the first since {_moment(found.oldest)}"
-    if found.provisioners:
-        there = "a provisioner is" if found.provisioners == 1 else f"{found.provisioners} provisioners are"
-        return f"{nodes}; {there} connected"
-    if found.elsewhere:
-        return f"{nodes}; a provisioner is connected to another broker"
-    if found.silent:
-        return f"{nodes}; no provisioner is connected here, and not all other brokers could be asked"
-    return f"{nodes}; no provisioner is connected"
+        yield f"  {each.who}, cid {each.connection}: {each.words}: {times}, last {moment(each.last)}"
 
 
 def _links(found: Status) -> Iterator[str]:
@@ -149,7 +125,7 @@ def _links(found: Status) -> Iterator[str]:
 def _link(link: Link) -> str:
     if link.connected is None:
         return f"{_at(each for each in link.places if each != link.name)}{_NOT_KNOWN}"
-    since = f" since {_moment(link.since)}" if link.since else ""
+    since = f" since {moment(link.since)}" if link.since else ""
     if not link.connected:
         why = f", {link.cause}: {link.why}" if link.cause else ""
         return f"{_at(each for each in link.places if each != link.name)}not connected{since}{why}"
@@ -175,61 +151,28 @@ def _link_troubles(found: Status) -> Iterator[str]:
         return
     yield "Latest troubles of links:"
     for each in found.link_troubles[:_SHOWN_CHANGES]:
-        times = "" if each.times == 1 else f", {each.times} times since {_moment(each.first)}"
-        yield f"  {_moment(each.last)} {each.kind} {each.place}: {each.cause}: {each.words}{times}"
+        times = "" if each.times == 1 else f", {each.times} times since {moment(each.first)}"
+        yield f"  {moment(each.last)} {each.kind} {each.place}: {each.cause}: {each.words}{times}"
 
 
 def _configuration(found: Status) -> Iterator[str]:
     if found.certificates:
         first = min(found.certificates, key=lambda certificate: certificate.expires)
-        yield f"Next certificate to expire: {first.file}, {_moment(first.expires)}, days left: {first.days_left}"
+        yield f"Next certificate to expire: {first.file}, {moment(first.expires)}, days left: {first.days_left}"
     if found.authorities:
-        yield from _authorities(found.authorities)
-    yield from _revocation(found.revocation)
+        yield from authorities(found.authorities)
+    yield from revocation(found.revocation)
     if found.reload:
-        yield f"Last reload: {_moment(found.reload.time)} by {found.reload.asked_by}: {found.reload.sentence}"
+        yield f"Last reload: {moment(found.reload.time)} by {found.reload.asked_by}: {found.reload.sentence}"
         if found.reload.why:
             yield f"  {found.reload.why}"
     for bad in found.file_problems:
-        yield f"Changed and not in use since {_moment(bad.since)}: {bad.why}"
+        yield f"Changed and not in use since {moment(bad.since)}: {bad.why}"
     for pending in found.pending_restart:
         place = f"{pending.file}:{pending.line}: " if pending.line else ""
         yield f"Restart needed, {place}{pending.key} is {pending.new or 'unset'}, in force: {pending.old or 'unset'}"
     for left_out in found.left_out:
         yield f"Not in use, {left_out.place}: {left_out.problem}. Remedy: {left_out.remedy}"
-
-
-def _revocation(found: RevocationReport) -> Iterator[str]:
-    for crl in found.crls:
-        number = "" if crl.number is None else f" {crl.number}"
-        until = f"next update {_moment(crl.next_update)}" if crl.next_update is not None else "without an end"
-        late = ", out of date" if crl.overdue else ""
-        yield f"Revoked certificates: {crl.certificates} in list{number} of {crl.issuer} in {crl.file}, {until}{late}"
-    if found.file:
-        yield f"Revocations: {found.entries} in {found.file}"
-    if found.ended:
-        yield f"Sessions ended: {_counts(found.ended)}"
-
-
-def _authorities(found: AuthoritiesReport) -> Iterator[str]:
-    yield f"Connections by CA, {_moment(found.time)}:"
-    yield from map(_authority, found.authorities)
-    if found.without_certificate:
-        connections = _kinds(found.without_certificate)
-        yield f"  no certificate: {connections}; with which CA these verify this broker is not known here"
-    if found.clear_text:
-        yield f"  no TLS: {_kinds(found.clear_text)}"
-
-
-def _authority(found: AuthorityReport) -> str:
-    end = "expired" if found.days_left < 0 else "expires"
-    place = ", ".join(found.files) or "in no CA file any more, cannot come back"
-    named = f"{found.subject or 'unnamed'} ({found.fingerprint[:_SHORT]}), {end} {_moment(found.expires)}"
-    return f"  {named}: {_kinds(found.connections) or 'none'}; {place}"
-
-
-def _kinds(connections: Mapping[str, int]) -> str:
-    return ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in connections.items())
 
 
 def _streams(found: Status) -> Iterator[str]:
@@ -242,7 +185,7 @@ def _streams(found: Status) -> Iterator[str]:
     yield from _streams_now(found)
     for trouble in found.stream_troubles:
         times = "once" if trouble.times == 1 else f"{trouble.times} times"
-        yield f"Streams problem, {times}, last {_moment(trouble.last)}: {trouble.words}. Remedy: {trouble.remedy}"
+        yield f"Streams problem, {times}, last {moment(trouble.last)}: {trouble.words}. Remedy: {trouble.remedy}"
 
 
 def _streams_now(found: Status) -> Iterator[str]:
@@ -276,17 +219,9 @@ def _decision(decision: RecentDecision) -> str:
     held = f" with certificate {certificate}" if certificate else ""
     who = f" {decision.username}" if decision.username else ""
     place = decision.address or decision.kind
-    return f"  {_moment(decision.time)} cid {decision.connection}{who}{held} from {place}: {result}, {decision.rule}"
+    return f"  {moment(decision.time)} cid {decision.connection}{who}{held} from {place}: {result}, {decision.rule}"
 
 
 def _names(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
     return ", ".join(names[:_SHOWN_NAMES]) + more if names else "none"
-
-
-def _moment(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -10,6 +9,8 @@ import msgspec
 from choria_broker.access.session import Departed, Session
 from choria_broker.sessions.documents import Found, Kicked, Refused, Sightings
 from choria_broker.settings import durations
+from choria_broker.status.words import moment
+from choria_broker.wording import table as columns
 
 _HEADINGS = ("CID", "KIND", "ACCOUNT", "NAME", "ADDRESS", "METHOD", "SINCE", "RTT", "PENDING", "IN/S", "OUT/S")
 _OF_TOKENS = ("TOKEN", "ISSUER", "ENDS")
@@ -77,9 +78,7 @@ def table(rows: Iterable[tuple[Session, Rates]]) -> Iterator[str]:
     if any(session.holder.token_id or session.holder.signer for session, _ in rows):
         tokens = (_OF_TOKENS, *(_of_token(session) for session, _ in rows))
         lines = [(*line, *more) for line, more in zip(lines, tokens, strict=True)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+    yield from columns(lines)
 
 
 def _cells(session: Session, rate: Rates) -> tuple[str, ...]:
@@ -182,11 +181,6 @@ def described(session: Session | Departed) -> str:
         f"{session.kind} cid {session.connection}{who}{place} in account {session.account}{rule}{token}{signer}{ends}, "
         f"connected since {moment(session.since)}"
     )
-
-
-def moment(seconds: float) -> str:
-    """Write a moment."""
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _count(number: int, what: str) -> str:

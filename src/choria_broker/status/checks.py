@@ -8,9 +8,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from choria_broker.wording import plain
+from choria_broker.wording import plain, table
 
 NAMESPACE = "nats_server_check"
 """What the names of metrics begin with, as with ``nats server check``."""
@@ -173,11 +173,11 @@ def text(check: Check, _namespace: str = NAMESPACE) -> Iterator[str]:
     ]
     if notes:
         yield ""
-        yield from _table((("STATUS", "MESSAGE"), *notes))
+        yield from table((("STATUS", "MESSAGE"), *notes))
     if check.measures:
         rows = map(_row, check.measures)
         yield ""
-        yield from _table((("METRIC", "VALUE", "UNIT", "WARNING", "CRITICAL", "MEANING"), *rows))
+        yield from table((("METRIC", "VALUE", "UNIT", "WARNING", "CRITICAL", "MEANING"), *rows))
 
 
 FORMATS: Mapping[str, Callable[[Check, str], Iterator[str]]] = {
@@ -212,9 +212,3 @@ def _metric(*parts: str) -> str:
 
 def _label(name: str) -> str:
     return plain(name).replace("\\", "\\\\").replace('"', ".")
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

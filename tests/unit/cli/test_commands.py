@@ -31,7 +31,18 @@ def test_modules_that_commands_share_are_none() -> None:
 
 def test_who_only_asks_a_running_broker_loads_no_broker() -> None:
     """These commands are run by hand and by monitoring systems, often: they start quickly."""
-    asking = ("check_health", "connections", "drain", "find", "kick", "reload", "status", "upgrade")
+    asking = (
+        "certificates",
+        "check_health",
+        "connections",
+        "drain",
+        "find",
+        "kick",
+        "provisioning",
+        "reload",
+        "status",
+        "upgrade",
+    )
     heavy = ("aiohttp", "asyncio", "cryptography", "dns", "nats", "structlog")
     imports = ", ".join(f"choria_broker.cli.{name}" for name in asking)
     code = f"import sys, {imports}; print(*(name for name in {heavy} if name in sys.modules))"

@@ -1,0 +1,44 @@
+"""What operators of go-choria and NATS type, and which command of this program does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_CONNECTIONS = "choria-broker connections"
+_STATUS = "choria-broker status"
+
+_HABITS = (
+    ("server check", "choria-broker check-health", "system"),
+    ("server report connections", _CONNECTIONS, "system"),
+    ("server report conn", _CONNECTIONS, "system"),
+    ("server", _STATUS, "system"),
+    ("srv", _STATUS, "system"),
+    ("top", f"{_CONNECTIONS} --sort rate --over 10", "system"),
+    ("account", _STATUS, "choria"),
+    ("stream", _STATUS, "choria"),
+    ("str", _STATUS, "choria"),
+    ("consumer", "", "choria"),
+    ("kv", "", "choria"),
+    ("object", "", "choria"),
+    ("events", "", "system"),
+    ("rtt", "", "choria"),
+    ("pub", "", "choria"),
+    ("sub", "", "choria"),
+    ("bench", "", "choria"),
+)
+"""What ``choria broker`` and ``nats`` have, the longer first; our command, empty without one; and the account."""
+
+
+def hint_for(arguments: Sequence[str]) -> str:
+    """Say which command does what was typed; empty for what neither go-choria nor NATS has."""
+    typed = " ".join(each for each in arguments if not each.startswith("-"))
+    for words, command, account in _HABITS:
+        if f"{typed} ".startswith(f"{words} "):
+            name = {"system": "choria-system", "choria": "choria"}[account]
+            shown = " ".join(arguments[: len(words.split()) + 1])
+            ours = f"for '{words}' this program has {command}; " if command else ""
+            return (
+                f"{ours}the nats command line does it with the context that choria-broker context {account} writes: "
+                f"nats --context {name} {shown}"
+            )
+    return ""

@@ -1,0 +1,73 @@
+"""Parts of the status of a broker in words, for the commands that show them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+
+from choria_broker.status.document import AuthoritiesReport, AuthorityReport, ProvisioningReport
+from choria_broker.status.revocation import RevocationReport
+
+_SHORT = 16
+
+
+def moment(seconds: float) -> str:
+    """Write a moment, Unix seconds, in UTC."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def counts(counts: Mapping[str, int]) -> str:
+    """Write counts by name, the largest first."""
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def provisioning(found: ProvisioningReport) -> str:
+    """Tell in a sentence who waits for provisioning, and whether anybody provisions."""
+    if not found.waiting:
+        nodes = "no node waits"
+    else:
+        count = "1 node waits" if found.waiting == 1 else f"{found.waiting} nodes wait"
+        nodes = f"{count}, the first since {moment(found.oldest)}"
+    if found.provisioners:
+        there = "a provisioner is" if found.provisioners == 1 else f"{found.provisioners} provisioners are"
+        return f"{nodes}; {there} connected"
+    if found.elsewhere:
+        return f"{nodes}; a provisioner is connected to another broker"
+    if found.silent:
+        return f"{nodes}; no provisioner is connected here, and not all other brokers could be asked"
+    return f"{nodes}; no provisioner is connected"
+
+
+def authorities(found: AuthoritiesReport) -> Iterator[str]:
+    """Tell of connections by CA, line by line with a heading."""
+    yield f"Connections by CA, {moment(found.time)}:"
+    yield from map(_authority, found.authorities)
+    if found.without_certificate:
+        connections = _kinds(found.without_certificate)
+        yield f"  no certificate: {connections}; with which CA these verify this broker is not known here"
+    if found.clear_text:
+        yield f"  no TLS: {_kinds(found.clear_text)}"
+
+
+def revocation(found: RevocationReport) -> Iterator[str]:
+    """Tell what is revoked, line by line; nothing when nothing can be."""
+    for crl in found.crls:
+        number = "" if crl.number is None else f" {crl.number}"
+        until = f"next update {moment(crl.next_update)}" if crl.next_update is not None else "without an end"
+        late = ", out of date" if crl.overdue else ""
+        yield f"Revoked certificates: {crl.certificates} in list{number} of {crl.issuer} in {crl.file}, {until}{late}"
+    if found.file:
+        yield f"Revocations: {found.entries} in {found.file}"
+    if found.ended:
+        yield f"Sessions ended: {counts(found.ended)}"
+
+
+def _authority(found: AuthorityReport) -> str:
+    end = "expired" if found.days_left < 0 else "expires"
+    place = ", ".join(found.files) or "in no CA file any more, cannot come back"
+    named = f"{found.subject or 'unnamed'} ({found.fingerprint[:_SHORT]}), {end} {moment(found.expires)}"
+    return f"  {named}: {_kinds(found.connections) or 'none'}; {place}"
+
+
+def _kinds(connections: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in connections.items())
