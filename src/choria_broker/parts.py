@@ -127,6 +127,7 @@ class BrokerParts:
             self.statistics,
             self.reporter,
             self.departures,
+            self.companions,
         )
         self.hand_over = HandOver(self.engine, self.in_force, lasting, succession)
 

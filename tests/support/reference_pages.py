@@ -83,8 +83,8 @@ Without TLS, problems with TLS files are warnings. Certificates are checked by t
 programs in Go: a certificate is refused if nobody could connect with it. If some programs still can, it is a warning.
 """,
     "Streams, mappings, adapters, federation": """
-Federation and adapters are not available in this version. Beside a network broker every error in their settings is a
-warning.
+Beside a network broker an error in the settings of an adapter or of the federation broker leaves that one out; where
+none runs it refuses the start.
 """,
 }
 """What is said below the codes of a section."""

@@ -109,3 +109,7 @@ class Totals:
                 for labels, value in counts:
                     added[labels] = added.get(labels, 0.0) + value
         return found
+
+    def told(self) -> dict[str, list[tuple[Labels, float]]]:
+        """Return the numbers in the form in which processes tell them."""
+        return {family: list(counts.items()) for family, counts in self.counts().items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import random
 import time
@@ -17,6 +18,7 @@ from choria_broker.companions.spec import Key, Share, Spec
 from choria_broker.companions.tally import Labels, Totals
 from choria_broker.engine.bridge import WayIn
 from choria_broker.errors import CompanionsGivenUpError, NotReadyError
+from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.streams.backoff import pause
 
@@ -170,6 +172,19 @@ class Companion:
         return State.RUNNING, f"{words} runs"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Left:
+    """What is left of a companion to the next program."""
+
+    key: Key
+    restarts: int
+    lost: int
+    counts: dict[str, list[tuple[Labels, float]]]
+
+
+_LEFT = "companions"
+
+
 class Companions:
     """All companions of one broker.
 
@@ -189,6 +204,23 @@ class Companions:
         self._totals: dict[Key, Totals] = {}
         self._gone: dict[Key, tuple[int, int]] = {}
         self._news = asyncio.Event()
+
+    def remember(self, succession: Succession) -> None:
+        """Tell the next program what was counted."""
+        running = {key: (each.restarts, each.lost) for key, (each, _) in self._living.items()}
+        left = [
+            _Left(key, *{**self._gone, **running}.get(key, (0, 0)), counted.told())
+            for key, counted in self._totals.items()
+        ]
+        succession.tell(_LEFT, left)
+
+    def recall(self, succession: Succession) -> None:
+        """Go on with what the program before has counted."""
+        for left in succession.told(_LEFT, list[_Left]) or ():
+            self._gone[left.key] = left.restarts, left.lost
+            self._totals[left.key] = counted = Totals()
+            counted.tell(0, left.counts)
+            counted.over(0, GAUGES)
 
     def apply(self, wanted: tuple[Spec, ...]) -> None:
         """Take over which there are to be; those that stay as they are go on undisturbed."""

@@ -144,6 +144,10 @@ class Upgrades:
             NotReadyError: the engine is not ready.
             OSError: there are no more processes or descriptors.
         """
+        if not broker.settings.network_enabled:
+            raise UpgradeError(
+                "there are no connections to keep, for no network broker runs in this process: restart it"
+            )
         left = dataclasses.replace(self._left, by=by, version=__version__, begun=time.time())
         async with contextlib.AsyncExitStack() as undone:
             await undone.enter_async_context(broker.reloads.unchanged())

@@ -1,0 +1,106 @@
+"""All companions of a broker: what is said of them, what is left to the next program, and what becomes of bad ones."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from choria_broker.companions import troop
+from choria_broker.companions.channel import Report
+from choria_broker.companions.process import CompanionProcess, environment
+from choria_broker.companions.reports import SideReport, State
+from choria_broker.companions.spec import ADAPTER, Key, Share, Spec
+from choria_broker.companions.tally import Totals
+from choria_broker.companions.troop import Companion, Companions
+from choria_broker.errors import CompanionsGivenUpError
+from choria_broker.host.succession import Succession
+
+KEY = Key(ADAPTER, "reg")
+BROKEN = Spec(KEY, "b", b"\xc1")
+"""Its process cannot read what it is to be."""
+
+
+class Process(CompanionProcess):
+    """One that only tells how it is."""
+
+    def __init__(self, **sides: SideReport) -> None:
+        self.pid = 7
+        self.report = Report(sides, {}) if sides else None
+
+
+def companion(**processes: Process) -> Companion:
+    made = Companion(BROKEN, lambda: None, Totals())
+    made._processes = dict(enumerate(processes.values()))
+    return made
+
+
+UP, DOWN = SideReport(1, 1, ("nats://a:1",)), SideReport(1, 0, (), "a:1: connection refused")
+
+
+def test_states() -> None:
+    assert companion().report.state == State.STARTING
+    assert companion(one=Process()).report.state == State.STARTING
+    assert companion(one=Process(ingest=SideReport(1, 0))).report.state == State.STARTING
+    running = companion(one=Process(ingest=UP, output=UP)).report
+    assert (running.state, running.processes, running.sentence) == (State.RUNNING, (7,), "adapter reg runs")
+    waiting = companion(one=Process(ingest=UP, output=DOWN)).report
+    assert waiting.state == State.WAITING
+    assert waiting.sentence == "adapter reg is not connected to its output side: a:1: connection refused"
+    ended = companion()
+    ended._problem = "signal 9"
+    assert ended.report.state == State.RESTARTING
+    ended._given_up.add(0)
+    assert ended.report.state == State.GIVEN_UP
+    ended.stop(1)
+    assert ended.report.state == State.STOPPING
+
+
+def test_variables_that_may_hold_secrets_are_kept_back() -> None:
+    given = {"PATH": "/bin", "MCOLLECTIVE_NATS_PASSWORD": "x", "CHORIA_SRV_DOMAIN": "x", "NOTIFY_SOCKET": "x"}
+    assert environment(given) == {"PATH": "/bin"}
+
+
+def test_the_next_program_goes_on_counting() -> None:
+    one = Companions(lambda: None, lambda: 60.0, alone=False)
+    one._totals[KEY] = Totals()
+    one._totals[KEY].tell(0, {"choria_adapter_errors": [(("reg.0", "input"), 5.0)]})
+    one._gone[KEY] = 2, 3
+    succession = Succession()
+    one.remember(succession)
+    other = Companions(lambda: None, lambda: 60.0, alone=False)
+    other.recall(Succession.unpacked(succession.packed()))
+    assert other.counts() == {"choria_adapter_errors": {("reg.0", "input"): 5.0}}
+    assert other._gone == {KEY: (2, 3)}
+    other.recall(Succession())
+
+
+async def test_what_ends_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(troop, "MOST_ENDS", 2)
+    monkeypatch.setattr(troop, "pause", lambda *_: 0.0)
+    one = Companions(lambda: None, lambda: 60.0, alone=True)
+    one.apply((BROKEN,))
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with asyncio.timeout(100), one.kept():
+            await asyncio.Event().wait()
+    assert caught.group_contains(CompanionsGivenUpError)
+
+
+async def test_beside_a_network_broker_that_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(troop, "MOST_ENDS", 1)
+    one = Companions(lambda: None, lambda: 60.0, alone=False)
+    one.apply((BROKEN,))
+    async with asyncio.timeout(100), one.kept():
+        while not one.reports or one.reports[0].state != State.GIVEN_UP:
+            await asyncio.sleep(0.02)
+        assert "is not started any more: exit status 1" in one.reports[0].sentence
+        one.apply(())
+        while one.reports:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_process_that_is_not_listened_to_is_gone_all_the_same() -> None:
+    process = CompanionProcess.start(BROKEN, Share(), None)
+    await process.end()
+    await process.end()
+    assert not process._child.alive
