@@ -29,6 +29,7 @@ from bench import (
     storm,
     storms,
     streams,
+    sustained,
     throughput,
     upgrades,
 )
@@ -45,6 +46,7 @@ _MEASUREMENTS = {
     "memory": memory.measure,
     "decisions": decisions.measure,
     "gate": gate.measure,
+    "sustained": sustained.measure,
     "storm": storm.measure,
     "storms": storms.measure,
     "long-key": long_key.measure,

@@ -36,15 +36,16 @@ class _Sample:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Samples:
-    """Samples taken in turns: tokens the broker never saw, the same at go-choria, and the same at the broker again."""
+    """Samples taken in turns: tokens never seen, at the broker and at go-choria, and the same once more at both."""
 
     fresh: list[_Sample] = dataclasses.field(default_factory=list)
     peers: list[_Sample] = dataclasses.field(default_factory=list)
     known: list[_Sample] = dataclasses.field(default_factory=list)
+    peers_again: list[_Sample] = dataclasses.field(default_factory=list)
 
 
 def measure(bench: Workbench) -> list[Line]:
-    """Measure tokens never seen against go-choria, and tokens seen before against tokens never seen."""
+    """Measure tokens never seen, and tokens seen before, against go-choria, and one against the other."""
     with contextlib.ExitStack() as running:
         broker = running.enter_context(bench.site.broker())
         choria = running.enter_context(bench.site.go_choria(bench.choria)) if bench.choria else None
@@ -56,6 +57,7 @@ def measure(bench: Workbench) -> list[Line]:
     lines: list[Line] = [LeftOut(f"Against go-choria, {load}", "no choria program: set CHORIA_BIN")]
     if choria:
         lines = _rows(f"tokens never seen, {load}", GO_CHORIA, samples.fresh, samples.peers)
+        lines += _rows(f"tokens seen before, {load}", GO_CHORIA, samples.known, samples.peers_again)
     return [*lines, *_rows(f"tokens seen before, {load}", _SAME, samples.known, samples.fresh)]
 
 
@@ -70,6 +72,8 @@ def _take(bench: Workbench, broker: Server, choria: Server | None, rate: int) ->
         if choria:
             samples.peers.append(_sample(bench, choria, logins, rate))
         samples.known.append(_sample(bench, broker, logins, rate))
+        if choria:
+            samples.peers_again.append(_sample(bench, choria, logins, rate))
     return samples
 
 

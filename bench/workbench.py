@@ -30,6 +30,7 @@ class Scale:
         crossing_small: messages of 128 bytes that cross a link between servers in one sample.
         crossing_large: the same with 1 KiB; less than the 64 MiB after which a server gives up a slow reader.
         published: messages published to a stream in one sample, 500 in flight; fewer where it takes longer.
+        sustained_seconds: how long decisions go on at a fixed rate.
         scrapes: scrapes of the metrics in one sample.
         watched_seconds: how long an idle engine is watched in one sample.
     """
@@ -48,6 +49,7 @@ class Scale:
     crossing_small: int
     crossing_large: int
     published: int
+    sustained_seconds: float
     scrapes: int
     watched_seconds: float
 
@@ -67,6 +69,7 @@ FULL = Scale(
     crossing_small=150_000,
     crossing_large=60_000,
     published=50_000,
+    sustained_seconds=60.0,
     scrapes=200,
     watched_seconds=10.0,
 )
@@ -85,6 +88,7 @@ QUICK = Scale(
     crossing_small=30_000,
     crossing_large=15_000,
     published=10_000,
+    sustained_seconds=15.0,
     scrapes=30,
     watched_seconds=2.0,
 )
