@@ -9,9 +9,14 @@ const (
 	// once, with more there are too many. A handshake alone takes about a millisecond, with an RSA key of 4096 bits five.
 	inTime  = 40 * time.Millisecond
 	tooLate = 80 * time.Millisecond
+	// slow is how long logins take in all from when on it is this machine's fault that clients give up on the way: what it has
+	// not noticed yet it does not count as its own time.
+	slow = 250 * time.Millisecond
 	// enough logins make an average; fewer do after longestLook.
 	enough      = 8
 	longestLook = 100 * time.Millisecond
+	// nothingDone is how long no login at all may succeed, while clients give up on the way.
+	nothingDone = time.Second
 	// leastPerCore and firstPerCore are how many logins are worked on at once, at least and to begin with.
 	leastPerCore = 8
 	firstPerCore = 16
@@ -82,25 +87,34 @@ func (p *pace) lose() { p.inVain++ }
 // look decides anew, where there is enough to decide by; so much time has passed since it was called last.
 func (p *pace) look(passed time.Duration) {
 	p.looked += passed
-	if p.finished == 0 || p.finished < enough && p.looked < longestLook {
+	given := p.inVain*fewInVain > p.finished // up, by more clients than a few
+	switch {
+	case p.finished == 0 && given && p.looked >= nothingDone:
+		p.limit, p.late, p.extra = p.least, true, mostSpare
+	case p.finished == 0 || p.finished < enough && p.looked < longestLook:
 		return
+	default:
+		p.decide(p.worked/time.Duration(p.finished), p.took/time.Duration(p.finished), given)
 	}
-	count := time.Duration(p.finished)
-	switch mean := p.worked / count; {
-	case mean > tooLate:
+	p.inVain, p.finished, p.worked, p.took, p.looked, p.reached = 0, 0, 0, 0, 0, false
+}
+
+// decide takes the means of what logins needed of the machine, and in all.
+func (p *pace) decide(worked, took time.Duration, given bool) {
+	switch {
+	case worked > tooLate || given && took > slow:
 		p.limit, p.late = max(p.limit*4/5, p.least), true
-	case mean < inTime && p.reached && p.late:
+	case worked < inTime && p.reached && p.late:
 		p.limit = min(p.limit+max(p.finished/8, 1), p.most)
-	case mean < inTime && p.reached:
+	case worked < inTime && p.reached:
 		p.limit = min(p.limit+p.finished, p.most)
 	}
-	p.usual += (p.took/count - p.usual) / 4
-	if p.inVain*fewInVain > p.finished {
+	p.usual += (took - p.usual) / 4
+	if given {
 		p.extra = min(p.extra+spareMore, mostSpare)
 	} else {
 		p.extra = max(p.extra-spareLess, 0)
 	}
-	p.inVain, p.finished, p.worked, p.took, p.looked, p.reached = 0, 0, 0, 0, 0, false
 }
 
 // calm notes that nobody waits any more.

@@ -142,3 +142,32 @@ func TestWhoGivesUpOnTheWayIsBegunEarlierOrNotAtAll(t *testing.T) {
 		t.Errorf("%s when none is lost any more", again)
 	}
 }
+
+func TestWhoGivesUpWhileLoginsAreSlowShowsThatThereAreTooMany(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		finished, lost int
+		took           time.Duration
+		limit          int
+	}{
+		"slow, and many give up":    {10, 3, 2 * slow, 25},
+		"slow, and nobody gives up": {10, 0, 2 * slow, 32},
+		"quick, and many give up":   {10, 9, slow, 32},
+		"nothing gets done":         {0, 3, 0, 16},
+		"nobody comes":              {0, 0, 0, 32},
+	} {
+		p := newPace(2, 100)
+		for range c.lost {
+			p.lose()
+		}
+		for range c.finished {
+			p.finish(0, c.took)
+		}
+		for range nothingDone / beatEvery {
+			p.look(beatEvery)
+		}
+		if p.limit != c.limit {
+			t.Errorf("%s: %d at once, not %d", name, p.limit, c.limit)
+		}
+	}
+}

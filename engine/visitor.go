@@ -80,7 +80,7 @@ func (v *visitor) Close() error {
 	err := v.TCPConn.Close()
 	v.door.doors.mu.Lock()
 	defer v.door.doors.mu.Unlock()
-	if v.working != nil && v.waited && v.stranger.group != nil {
+	if v.stranger != nil && v.waited && v.spoken.Load() && v.stranger.group != nil {
 		v.door.doors.pace.lose() // It has not sent CONNECT, and nobody has turned it out.
 	}
 	v.leaves()

@@ -62,6 +62,11 @@ def _text(found: Status) -> Iterator[str]:
         yield f"Accounts: {_names(found.accounts)}"
     else:
         yield f"Accepted: {counts(found.accepted) or 'none'}"
+    if logins := found.logins if found.logins.at_once else None:
+        yield (
+            f"Waiting for their login: {logins.waiting}, {logins.at_once} are worked on at once; {logins.served} were "
+            f"let in after that, {logins.came_again} had to come again"
+        )
     yield from _refusals(found)
     yield from _denied(found)
     if found.unverified_account:

@@ -87,6 +87,22 @@ class KeyProcessesReport(msgspec.Struct, frozen=True):
     failed: int = 0
 
 
+class LoginsReport(msgspec.Struct, frozen=True):
+    """Clients that wait for their turn when more come at once than this machine can log in.
+
+    Attributes:
+        waiting: how many do now.
+        at_once: logins that are worked on at once, at most; 0 as long as nobody had to wait.
+        served: clients that were let in after they had waited, since the start.
+        came_again: those that had gone, or were let go, before it was their turn.
+    """
+
+    waiting: int = 0
+    at_once: int = 0
+    served: int = 0
+    came_again: int = 0
+
+
 class Peers(msgspec.Struct, frozen=True):
     """The other members of the cluster.
 
@@ -298,6 +314,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
         store: what they hold; None while they are off.
         engine: the engine's process.
         key_processes: the processes that hold private keys of TLS.
+        logins: clients that wait for their turn.
         peers: the other members of the cluster.
         links: to other members of the cluster, gateways and leafnodes, with those that the settings do not ask for at
             the end, and of these no more than 100.
@@ -340,6 +357,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreReport | None = None
     engine: EngineReport = EngineReport()
     key_processes: KeyProcessesReport = KeyProcessesReport()
+    logins: LoginsReport = LoginsReport()
     peers: Peers = Peers()
     links: tuple[Link, ...] = ()
     link_troubles: tuple[LinkTrouble, ...] = ()

@@ -13,7 +13,7 @@ from choria_broker import __version__
 from choria_broker.access.waiting import Waiting
 from choria_broker.audit.decided import Decision
 from choria_broker.audit.trail import Audit
-from choria_broker.engine.events import KeyProcessCounts, Signings
+from choria_broker.engine.events import KeyProcessCounts, Queue, Signings
 from choria_broker.engine.life import EngineLife
 from choria_broker.host.succession import Succession
 from choria_broker.settings.broker import Settings
@@ -33,6 +33,7 @@ from choria_broker.status.document import (
     HealthReport,
     KeyProcessesReport,
     LeftOut,
+    LoginsReport,
     Overview,
     Peers,
     ProvisioningReport,
@@ -237,6 +238,7 @@ class StatusReporter:
                 False if statistics.silent else statistics.poller.answering,
             ),
             "key_processes": _key_processes(engine.keys.counts, engine.counters.signings),
+            "logins": _logins(engine.counters.queue),
             "peers": _peers(statistics.acquaintance.membership, readings),
             "links": _links(statistics.links),
             "link_troubles": statistics.link_troubles.latest[:_LINK_TROUBLES],
@@ -264,6 +266,10 @@ class StatusReporter:
 def _key_processes(counts: KeyProcessCounts, signings: Signings) -> KeyProcessesReport:
     failed = signings.late + signings.overflow + signings.refused
     return KeyProcessesReport(counts.running, counts.wanted, counts.restarts, signings.signed, failed)
+
+
+def _logins(queue: Queue) -> LoginsReport:
+    return LoginsReport(queue.waiting, queue.at_once, queue.waited, queue.in_vain)
 
 
 def _peers(membership: Membership, readings: Readings | None) -> Peers:
