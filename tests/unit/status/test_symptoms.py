@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from choria_broker.access.waiting import Waiting
+from choria_broker.companions.reports import CompanionReport
 from choria_broker.engine.events import KeyProcessCounts
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.endpoint import Endpoint
@@ -140,6 +141,25 @@ def test_streams_that_should_be_there(*, store: bool, readings: Readings | None,
     observed = Observations(engine=True, readings=readings, streams_off=words)
 
     assert symptoms(told(store=store), (), observed, NOW).streams_problem == problem
+
+
+def companion(state: str) -> CompanionReport:
+    return CompanionReport(kind="adapter", name="x", state=state, sentence=f"adapter x is {state}")
+
+
+@pytest.mark.parametrize("state", ["waiting", "restarting", "given up"])
+def test_companions_that_ail_degrade_a_network_broker_and_fail_a_process_without_one(state: str) -> None:
+    both = Observations(engine=True, companions=(companion("running"), companion(state)))
+    alone, beside = told(), dataclasses.replace(told(), network_enabled=True)
+    reason = f"adapter x is {state}"
+    for settings in (alone, beside):
+        assert assess(symptoms(settings, (), both, NOW), NOW).reasons == (reason,)
+        assert assess(symptoms(settings, (), both, NOW), NOW).condition is Condition.DEGRADED
+    only = Observations(engine=True, companions=(companion(state),))
+    assert assess(symptoms(alone, (), only, NOW), NOW).condition is Condition.FAILING
+    assert assess(symptoms(beside, (), only, NOW), NOW).condition is Condition.DEGRADED
+    well = Observations(engine=True, companions=(companion("running"), companion("starting")))
+    assert assess(symptoms(alone, (), well, NOW), NOW).condition is Condition.OK
 
 
 def test_key_processes_that_end_again_and_again() -> None:

@@ -76,8 +76,11 @@ def classes(made: type = Settings) -> Iterator[type]:
 READ = {Authority, Crl, Entry}
 """What is read from other files."""
 CLASSES = {made.__name__: made for made in classes() if made not in {Secret, Endpoint, Origin, *READ}}
-FIXED = {"StandardStream": {field.name for field in dataclasses.fields(StandardStream)} - {"retention", "replicas"}}
-"""Fields that no setting changes: what the table of standard streams says."""
+FIXED = {
+    "StandardStream": {field.name for field in dataclasses.fields(StandardStream)} - {"retention", "replicas"},
+    "Federation": {"processes"},
+}
+"""Fields that no setting changes: what the table of standard streams says, and how federation shares its work."""
 HINTS = {
     ValueKind.STRING: str,
     ValueKind.TITLE: str,
