@@ -39,8 +39,7 @@ class Permissions:
     subscribe: SubjectRules = SubjectRules()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One rule the decision looked at, kept so that a decision can be explained.
 
     Attributes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import math
 import sys
 from collections.abc import Mapping
 from typing import ClassVar, Self, TypedDict, TypeVar
+
+import msgspec
 
 from choria_broker.security.token_permissions import ClientPermission, ServerPermission
 
@@ -38,8 +39,7 @@ class ClaimError(ValueError):
     """A claim has the wrong type; the message names the claim and never its value."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
     """Claims every token may have. Moments are Unix seconds with fractions cut off, None when absent.
 
     Attributes:
@@ -103,8 +103,7 @@ class Claims:
         return ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ClientClaims(Claims):
+class ClientClaims(Claims, frozen=True, kw_only=True):
     """Claims of a client token.
 
     Attributes:
@@ -155,8 +154,7 @@ class ClientClaims(Claims):
         return "" if self.public_key else "public_key"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ServerClaims(Claims):
+class ServerClaims(Claims, frozen=True, kw_only=True):
     """Claims of a server token.
 
     Attributes:
@@ -207,8 +205,7 @@ class ServerClaims(Claims):
         return "" if self.public_key else "public_key"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ProvisioningClaims(Claims):
+class ProvisioningClaims(Claims, frozen=True, kw_only=True):
     """Claims of a provisioning token; what configures the node is checked for its type and not kept."""
 
     PURPOSE: ClassVar[Purpose] = Purpose.PROVISIONING

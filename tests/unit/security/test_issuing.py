@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from choria_broker.security.chain import names_issuer
 from choria_broker.security.issuing import (
@@ -270,11 +271,11 @@ def test_only_the_token_of_a_chain_issuer_names_one() -> None:
     assert names(issuer)
     for claims in (
         plain,
-        dataclasses.replace(issuer, token_id=""),
-        dataclasses.replace(issuer, issuer=f"I-{hex_of(STRANGER)}"),
-        dataclasses.replace(issuer, issuer="I-x"),
-        dataclasses.replace(issuer, trust_chain="x"),
-        dataclasses.replace(issuer, public_key=hex_of(STRANGER)),
+        structs.replace(issuer, token_id=""),
+        structs.replace(issuer, issuer=f"I-{hex_of(STRANGER)}"),
+        structs.replace(issuer, issuer="I-x"),
+        structs.replace(issuer, trust_chain="x"),
+        structs.replace(issuer, public_key=hex_of(STRANGER)),
     ):
         assert not names(claims)
 
