@@ -45,7 +45,7 @@ integration: $(VENV)/.ready ## tests with a real engine
 
 fuzz: $(VENV)/.ready ## a long run of the property tests
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q -n auto --timeout 5400 \
-		tests/unit/access/test_properties.py tests/unit/config/resolve tests/unit/config/text/test_syntax.py
+		tests/unit/access/test_properties.py tests/unit/config/resolve tests/unit/config/text/test_syntax.py tests/unit/federation
 
 packaging: $(VENV)/.ready ## build the wheel, install it without Go, start it
 	$(BIN)/python -m pytest -q tests/packaging

@@ -9,7 +9,7 @@ from choria_broker.companions.complaints import Complaints
 from choria_broker.companions.links import Link, Links
 from choria_broker.companions.spec import Share, Spec
 from choria_broker.companions.tally import Tally
-from choria_broker.federation.relay import Relay
+from choria_broker.federation.relay import MOST_BYTES, MOST_WAITING, Relay
 from choria_broker.federation.stages import EGEST, INGEST, WORKERS, Stages, routes
 from choria_broker.log.structured import component
 from choria_broker.settings.companions import Federation
@@ -35,13 +35,14 @@ class FederationWork:
 
     async def open(self, links: Links) -> None:
         """Make four connections: for each of the two ways one that takes in, and one that publishes."""
-        complaints = Complaints(_log)
+        complaints, part = Complaints(_log), self._share.of
+        bounds = MOST_WAITING // part, MOST_BYTES // part
         for route in routes(self._cluster):
             numbers = self._share.workers(WORKERS)
             stages = Stages(route, self._cluster, self._spec.identity, numbers, self._tally, time.perf_counter)
             ingest, egest = links.link(route.ingest, INGEST), links.link(route.egest, EGEST)
             self._ingests.append(ingest)
-            self._relays.append(Relay(route, stages, ingest, egest, complaints))
+            self._relays.append(Relay(route, stages, ingest, egest, complaints, bounds=bounds))
         _log.info("Starting Federation Broker", cluster=self._cluster)
 
     async def run(self) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from choria_broker.companions.subjects import LONGEST, may_publish, may_publish_all
+from support.fuzzing import examples
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,7 @@ WORDS = st.sampled_from(["a", "b.c", ".", "..", " ", "$", "*", ">", "\n", "\u00e
 SUBJECTS = st.lists(WORDS, max_size=4).map("".join)
 
 
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(SUBJECTS, min_size=1, max_size=4))
 def test_many_at_once_are_judged_as_one_by_one(subjects: list[str]) -> None:
     assert may_publish_all(subjects) == all(map(may_publish, subjects))

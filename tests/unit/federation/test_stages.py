@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from choria_broker.companions.metrics import (
     FEDERATION_ERRORS,
@@ -19,6 +19,7 @@ from choria_broker.companions.tally import Tally
 from choria_broker.federation.stages import EGEST, INGEST, WORKERS, Passing, Route, Stages, routes
 from choria_broker.federation.transport import Cause
 from support import transports as samples
+from support.fuzzing import examples
 from support.transports import encoded, message, valid_messages
 
 REQUESTS, REPLIES = routes("london")
@@ -173,6 +174,7 @@ def test_messages_that_found_no_room_are_errors() -> None:
     assert sum(errors.values()) == 12
 
 
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(valid_messages(request=True) | valid_messages(request=False))
 def test_each_message_is_passed_on_or_is_one_error(document: dict[str, Any]) -> None:
     for route in (REQUESTS, REPLIES):

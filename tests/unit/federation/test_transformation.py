@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from choria_broker.companions.subjects import may_publish
 from choria_broker.federation.transformation import Outgoing, Subjects, reply, request
 from choria_broker.federation.transport import Cause, Transport, read, write
 from support import transports as samples
+from support.fuzzing import examples
 from support.transports import HOP, REPLY_HOP, encoded, message, valid_messages
 
 LONDON = Subjects.of("london")
@@ -115,6 +116,7 @@ def test_subjects_of_other_clusters_are_ordinary_ones() -> None:
     assert outgoing(federated("choria.federation.paris.federation")).targets == ("choria.federation.paris.federation",)
 
 
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(valid_messages(request=True))
 def test_a_reply_finds_its_way_back(document: dict[str, Any]) -> None:
     """A server copies federation object and hops into its reply, whose edits are the inverse of the request's."""
@@ -146,6 +148,7 @@ def test_a_reply_finds_its_way_back(document: dict[str, Any]) -> None:
     assert arrived == {**document, "headers": rest}
 
 
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(valid_messages(request=True) | valid_messages(request=False))
 def test_whatever_comes_out_may_be_published(document: dict[str, Any]) -> None:
     for of_request in (True, False):

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from choria_broker.federation.transport import Cause, Transport, read, write
+from support.fuzzing import examples
 from support.transports import HOP, JSON, V1_REPLY, V1_REQUEST, V2_REPLY, V2_REQUEST, encoded, message, valid_messages
 
 V2 = "io.choria.protocol.v2.transport"
@@ -123,6 +124,7 @@ def test_slashes_may_be_escaped() -> None:
     assert isinstance(read(b'{"protocol":"choria:transport:1","data":"a\\/b=","headers":{}}'), Transport)
 
 
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from([V1_REQUEST, V2_REQUEST, V1_REPLY, V2_REPLY]), st.data())
 def test_nothing_makes_it_raise(raw: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(raw)))
@@ -133,6 +135,7 @@ def test_nothing_makes_it_raise(raw: bytes, data: st.DataObject) -> None:
     assert isinstance(found, Transport | Cause)
 
 
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(["reply-to", "mc_sender", "seen-by", "federation", "reply", "trace", "x"]), JSON, st.booleans())
 def test_values_of_any_type(name: str, value: object, inside: bool) -> None:
     headers = {"federation": {name: value}} if inside else {name: value}
@@ -143,6 +146,7 @@ def test_values_of_any_type(name: str, value: object, inside: bool) -> None:
         json.loads(write(found, HOP))
 
 
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(valid_messages(request=True) | valid_messages(request=False))
 def test_put_together_it_is_what_it_was_and_a_hop(document: dict[str, Any]) -> None:
     transport = taken(encoded(document))
