@@ -65,3 +65,13 @@ def test_a_fault_leaves_it_out_or_alone_refuses_the_start(lines: list[str], code
 
 def test_a_word_that_is_no_boolean_leaves_it_off() -> None:
     assert base("plugin.choria.broker_federation = enabled").one("bad-boolean").severity is Severity.WARN
+
+
+def test_settings_of_clients_send_no_side_elsewhere() -> None:
+    """In go-choria they would connect both sides to the federation."""
+    plain = base(ON, HOSTS, ALONE, "plugin.choria.middleware_hosts = m:4222")
+    redirected = base(
+        ON, HOSTS, ALONE, "plugin.choria.middleware_hosts = m:4222", "plugin.choria.federation.collectives = london"
+    )
+    assert redirected.one("client-setting").severity is Severity.WARN
+    assert redirected.ok.federation == plain.ok.federation
