@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -135,6 +136,11 @@ def examine(config: Path, overrides: Overrides, pid: Path | None = None) -> Outc
     store = loaded.settings.network.streams.store if loaded.settings.network_enabled else None
     seen = (*start.seen, *((f"the streams' store and its disk, {store}",) if store else ()))
     return Outcome((*loaded.findings, *found), loaded.files, rendered, start.running, seen, start.unseen)
+
+
+def examine_as_document(config: Path, overrides: Overrides) -> Mapping[str, object]:
+    """Do the same, and make one document of it, in which secrets are masked."""
+    return _document(config, examine(config, overrides))
 
 
 def show_findings(findings: tuple[Finding, ...]) -> None:
