@@ -64,7 +64,7 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if len(args) > 1 and args[0] in {"broker", "b"}:
             args = args[1:]
-        if args and args[0] not in COMMANDS and (hint := hint_for(args)):
+        if args and not ctx.resilient_parsing and args[0] not in COMMANDS and (hint := hint_for(args)):
             ctx.fail(hint)
         return super().resolve_command(ctx, args)
 
