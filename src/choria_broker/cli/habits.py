@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 _CONNECTIONS = "choria-broker connections"
 _STATUS = "choria-broker status"
+_STREAMS = "choria-broker streams"
 
 _HABITS = (
     ("server check", "choria-broker check-health", "system"),
@@ -15,8 +16,8 @@ _HABITS = (
     ("srv", _STATUS, "system"),
     ("top", f"{_CONNECTIONS} --sort rate --over 10", "system"),
     ("account", _STATUS, "choria"),
-    ("stream", _STATUS, "choria"),
-    ("str", _STATUS, "choria"),
+    ("stream", _STREAMS, "choria"),
+    ("str", _STREAMS, "choria"),
     ("consumer", "", "choria"),
     ("kv", "", "choria"),
     ("object", "", "choria"),

@@ -41,6 +41,7 @@ def test_who_only_asks_a_running_broker_loads_no_broker() -> None:
         "provisioning",
         "reload",
         "status",
+        "streams",
         "upgrade",
     )
     heavy = ("aiohttp", "asyncio", "cryptography", "dns", "nats", "structlog")

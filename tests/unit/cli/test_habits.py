@@ -19,7 +19,7 @@ from choria_broker.cli.habits import hint_for
             "nats --context choria-system server check connection",
         ),
         ("server report connections", "choria-broker connections", "context choria-system server report connections"),
-        ("broker stream report", "choria-broker status", "nats --context choria stream report"),
+        ("broker stream report", "choria-broker streams", "nats --context choria stream report"),
         ("broker account info", "choria-broker status", "nats --context choria account info"),
         ("broker top", "choria-broker connections --sort rate --over 10", "nats --context choria-system top"),
         ("broker events", "", "nats --context choria-system events"),
