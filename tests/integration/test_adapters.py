@@ -184,6 +184,8 @@ async def test_a_process_of_adapters_only_is_a_service_like_any_other(tmp_path: 
             await connection.publish(TOPIC, message())
             assert (await reader.fetch(1, timeout=DEADLINE))[0].subject == "nodes.two"
 
+            program.send(signal.SIGUSR2)
+            assert "restart it" in str((await program.logs("Upgrade refused, nothing has changed"))["why"])
             program.send(signal.SIGTERM)
             assert await program.ended() == 0
             assert not any(psutil.pid_exists(pid) for pid in last.values())
@@ -243,3 +245,21 @@ async def test_a_target_that_is_away_is_waited_for(tmp_path: Path, authority: Au
                     got += await reader.fetch(50, timeout=DEADLINE)
             await until(lambda: counted(broker, "choria_adapter_published_msgs") == 50)
         await until(lambda: broker.statistics.companions[0].state == "waiting")
+
+
+async def test_no_process_outlives_a_program_that_is_killed(tmp_path: Path, authority: Authority) -> None:
+    log = tmp_path / "alone.log"
+    settings: dict[str, Any] = {
+        "logfile": log,
+        "plugin__choria__broker_network": False,
+        "plugin__choria__adapters": "nodes",
+        "plugin__choria__middleware_hosts": f"localhost:{free_port()}",
+        **adapter("nodes"),
+    }
+    async with started("run", "--config", configuration(tmp_path, authority, **settings), log=log) as program:
+        await program.told("READY=1")
+        await program.logs("Could not connect, trying again")
+        (child,) = psutil.Process(program.pid).children()
+        program.send(signal.SIGKILL)
+        await program.ended()
+        await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
