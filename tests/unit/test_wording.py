@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from choria_broker.access.explain import Direction, Ground, SubjectAnswer
 from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdict
 from choria_broker.cli.explanation import Explanation, text
-from choria_broker.wording import configured_key, in_bytes, plain, sentence
+from choria_broker.wording import configured_key, in_bytes, plain, sentence, table
 
 HOSTILE = "a\x1b[31m\x07\x9b2J\u202eb\nc"
 
@@ -135,3 +135,11 @@ def test_a_sentence_is_one_line_with_nothing_behind_a_mask_lost(given_: str) -> 
 )
 def test_bytes_for_people(number: int, shown: str) -> None:
     assert in_bytes(number) == shown
+
+
+def test_columns_are_as_wide_as_what_is_in_them() -> None:
+    assert list(table((("A", "LONG", "C"), ("wide", "x", ""), ("", "", "z")))) == [
+        "A     LONG  C",
+        "wide  x",
+        "            z",
+    ]
