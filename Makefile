@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration documentation packaging check lint engine-lint types format engine-test interop load soak bench docs wheel fuzz lock clean
+.PHONY: help run test unit integration documentation packaging packages packages-test check lint engine-lint types format engine-test interop load soak bench docs wheel fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,15 @@ integration: $(VENV)/.ready ## tests with a real engine
 fuzz: $(VENV)/.ready ## a long run of the property tests
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q -n auto --timeout 5400 \
 		tests/unit/access/test_properties.py tests/unit/config/resolve tests/unit/config/text/test_syntax.py tests/unit/federation
+
+packages: $(VENV)/.ready $(TOOLS)/nfpm ## a deb and an rpm, in dist/
+	$(BIN)/python -m tools.packages
+
+packages-test: packages ## install them without network, start, ask, upgrade, remove; needs root
+	$(BIN)/python -m pytest -q tests/packages
+
+$(TOOLS)/nfpm: tools/nfpm/go.mod tools/nfpm/go.sum | $(VENV)/.ready
+	$(BIN)/python tools/go.py -C tools/nfpm build -o $(abspath $@) github.com/goreleaser/nfpm/v2/cmd/nfpm
 
 packaging: $(VENV)/.ready ## build the wheel, install it without Go, start it
 	$(BIN)/python -m pytest -q tests/packaging
@@ -129,6 +138,8 @@ lock: ## pin the dependencies anew
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --group dev pyproject.toml \
 		--generate-hashes --no-annotate --no-header --upgrade -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 pyproject.toml --constraint requirements-dev.lock \
+		--generate-hashes --no-annotate --no-header -o requirements.lock
 
 clean: ## remove everything the targets made
 	rm -rf $(VENV) $(TOOLS) .run .coverage build dist engine/go.work* src/choria_broker/_engine

@@ -94,7 +94,7 @@ def program() -> None:
             signal.signal(number, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _leave)
-    main()
+    main(prog_name="choria-broker")
 
 
 def _go_on() -> None:
