@@ -101,8 +101,10 @@ def unit(text: str) -> str:
 
 
 def pack(kind: str, *, nfpm: Path, dist: Path, release: str) -> None:
-    """Make the package of one kind of what is staged."""
+    """Make the package of one kind of what is staged, in place of older ones."""
     dist.mkdir(parents=True, exist_ok=True)
+    for older in dist.glob(f"choria-broker*.{kind}"):
+        older.unlink()
     environment = {**os.environ, "VERSION": __version__, "RELEASE": release}
     environment["GOARCH"] = MACHINES[platform.machine()]
     environment.setdefault("SOURCE_DATE_EPOCH", _commit_time())
