@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from click.shell_completion import get_completion_class
+from click.testing import CliRunner
 from tools.packages import manual
 from tools.packages.program import lay_out
 
@@ -83,10 +83,7 @@ def texts() -> dict[str, str]:
     }
     found |= {f"usr/share/man/man1/{name}": text for name, text in manual.pages(program, __version__).items()}
     for shell, name in SHELLS.items():
-        kind = get_completion_class(shell)
-        if kind is None:
-            raise SystemExit(f"this click writes no completions for {shell}")
-        found[name] = kind(program, {}, manual.PROGRAM, "_CHORIA_BROKER_COMPLETE").source()
+        found[name] = CliRunner().invoke(program, ["completion", shell], catch_exceptions=False).stdout
     return found
 
 
