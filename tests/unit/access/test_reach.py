@@ -229,3 +229,8 @@ def test_a_decision_that_would_read_more_would_not_reach(field: str) -> None:
     assert reach_of(watched, verdict, b"", PLAIN, NOW) is not None
     getattr(watched, field)
     assert reach_of(watched, verdict, b"", PLAIN, NOW) is None
+
+
+def test_what_is_about_to_end_is_not_worth_remembering() -> None:
+    assert asked(presenting(ANON, client(exp=NOW + 1)), ISSUERS, NOW + 0.5).allowed
+    assert reach(presenting(ANON, client(exp=NOW + 1)), ISSUERS, NOW + 0.5) is None
