@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tools.packages import manual
 from tools.packages.__main__ import SHELLS, TREE, UNIT, texts
+from tools.packages.bill import bill, go_modules, python_libraries
 from tools.packages.program import MixedError, merge
 
 from choria_broker.cli import COMMANDS, main
@@ -117,3 +118,44 @@ def test_completions_are_made_for_the_usual_shells() -> None:
 def test_the_example_is_the_one_that_the_documentation_shows() -> None:
     example = (TREE / "deploy" / "packages" / "broker.conf").read_text(encoding="utf-8")
     assert f"```ini\n{example}```" in (TREE / "docs" / "how-to" / "install.md").read_text(encoding="utf-8")
+
+
+LINKED = """/x/engine: go1.26.8
+\tpath\tchoria-broker-engine
+\tmod\tchoria-broker-engine\t(devel)\t
+\tdep\tgithub.com/nats-io/nats-server/v2\tv2.15.2
+\t=>\t../build/nats-server-1\t(devel)\t
+
+\tdep\tgithub.com/nats-io/nkeys\tv0.4.16\th1:abc=
+"""
+
+
+def test_the_bill_names_what_is_linked_and_what_is_packed(tmp_path: Path) -> None:
+    for name, licence in (("one", "License-Expression: MIT OR Apache-2.0"), ("choria_broker", "License: Apache-2.0")):
+        told = tmp_path / f"{name}-1.dist-info" / "METADATA"
+        told.parent.mkdir()
+        told.write_text(f"Name: {name}\nVersion: 1\n{licence}\n\nText.\n")
+    made = bill("1.2.3", [*python_libraries(tmp_path), *go_modules(LINKED)])
+    assert [each["purl"] for each in made["components"]] == [
+        "pkg:golang/github.com/nats-io/nats-server/v2@v2.15.2",
+        "pkg:golang/github.com/nats-io/nkeys@v0.4.16",
+        "pkg:golang/stdlib@1.26.8",
+        "pkg:pypi/one@1",
+    ]
+    assert made["components"][-1]["licenses"] == [{"expression": "MIT OR Apache-2.0"}]
+    assert made["metadata"]["component"]["version"] == "1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("licence", "told"),
+    [
+        ("Apache-2.0", {"id": "Apache-2.0"}),
+        ("Apache 2.0", {"name": "Apache 2.0"}),
+        ("MIT License", {"name": "MIT License"}),
+    ],
+)
+def test_a_licence_is_an_identifier_where_it_is_one(licence: str, told: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "a-1.dist-info").mkdir()
+    (tmp_path / "a-1.dist-info" / "METADATA").write_text(f"Name: a\nVersion: 1\nLicense: {licence}\n\n")
+    (found,) = python_libraries(tmp_path)
+    assert found["licenses"] == [{"license": told}]

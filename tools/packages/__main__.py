@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner
 from tools.packages import manual
-from tools.packages.program import lay_out
+from tools.packages.bill import bill, go_modules, python_libraries
+from tools.packages.program import HOME, lay_out
 
 from choria_broker import __version__
 from choria_broker.cli import main as program
@@ -66,6 +69,16 @@ def stage() -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
         place.chmod(0o644)
+    (ROOT / DOC / "sbom.cdx.json").write_text(json.dumps(bill_of_materials(), indent=1) + "\n", encoding="utf-8")
+
+
+def bill_of_materials() -> dict[str, Any]:
+    """Tell what the staged program is made of, as CycloneDX has it."""
+    packages = ROOT / HOME.lstrip("/") / "lib" / "python3" / "site-packages"
+    engine = packages / "choria_broker" / "_engine" / "choria-broker-engine"
+    command = [sys.executable, str(TREE / "tools" / "go.py"), "version", "-m", str(engine)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return bill(__version__, [*python_libraries(packages), *go_modules(listed)])
 
 
 def texts() -> dict[str, str]:
