@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tools.packages import manual
 from tools.packages.__main__ import SHELLS, TREE, UNIT, texts
-from tools.packages.bill import bill, go_modules, python_libraries
+from tools.packages.bill import bill, go_modules, licence_texts, python_libraries
 from tools.packages.program import MixedError, merge
 
 from choria_broker.cli import COMMANDS, main
@@ -159,3 +159,15 @@ def test_a_licence_is_an_identifier_where_it_is_one(licence: str, told: dict[str
     (tmp_path / "a-1.dist-info" / "METADATA").write_text(f"Name: a\nVersion: 1\nLicense: {licence}\n\n")
     (found,) = python_libraries(tmp_path)
     assert found["licenses"] == [{"license": told}]
+
+
+def test_licences_of_what_is_linked_come_along(tmp_path: Path) -> None:
+    listed = "x: go1.26.8\n\tdep\texample.net/Own/library\tv1.0.0\th1:abc=\n"
+    folder = tmp_path / "example.net" / "!own" / "library@v1.0.0"
+    folder.mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="has no licence"):
+        licence_texts(listed, tmp_path)
+    (folder / "LICENSE").write_text("Take it.")
+    (folder / "NOTICE").write_text("By me.")
+    (folder / "README.md").write_text("Read it.")
+    assert licence_texts(listed, tmp_path) == {"example.net_Own_library.txt": "Take it.\nBy me."}

@@ -10,11 +10,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from click.testing import CliRunner
 from tools.packages import manual
-from tools.packages.bill import bill, go_modules, python_libraries
+from tools.packages.bill import bill, go_modules, licence_texts, python_libraries
 from tools.packages.program import HOME, lay_out
 
 from choria_broker import __version__
@@ -46,6 +45,8 @@ def main() -> int:
     parser.add_argument("--release", default="1", help="which package of this version it is")
     parser.add_argument("--staged", action="store_true", help="pack what was staged before")
     told = parser.parse_args()
+    # Packages have the rights that files have here, whoever builds them.
+    os.umask(0o022)
     if not told.staged:
         stage()
     for kind in KINDS:
@@ -69,16 +70,29 @@ def stage() -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
         place.chmod(0o644)
-    (ROOT / DOC / "sbom.cdx.json").write_text(json.dumps(bill_of_materials(), indent=1) + "\n", encoding="utf-8")
+    say_what_it_is_made_of()
 
 
-def bill_of_materials() -> dict[str, Any]:
-    """Tell what the staged program is made of, as CycloneDX has it."""
+def say_what_it_is_made_of() -> None:
+    """Write the bill of materials of the staged program, and the licences of what is linked into its engine.
+
+    Python's libraries have theirs beside them.
+    """
     packages = ROOT / HOME.lstrip("/") / "lib" / "python3" / "site-packages"
-    engine = packages / "choria_broker" / "_engine" / "choria-broker-engine"
-    command = [sys.executable, str(TREE / "tools" / "go.py"), "version", "-m", str(engine)]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return bill(__version__, [*python_libraries(packages), *go_modules(listed)])
+    listed = _go("version", "-m", str(packages / "choria_broker" / "_engine" / "choria-broker-engine"))
+    made = bill(__version__, [*python_libraries(packages), *go_modules(listed)])
+    (ROOT / DOC / "sbom.cdx.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    folder = ROOT / DOC / "licences"
+    folder.mkdir()
+    found = licence_texts(listed, Path(_go("env", "GOMODCACHE").strip()))
+    found["go.txt"] = Path(_go("env", "GOROOT").strip(), "LICENSE").read_text(encoding="utf-8")
+    for name, text in found.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _go(*arguments: str) -> str:
+    command = [sys.executable, str(TREE / "tools" / "go.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def texts() -> dict[str, str]:

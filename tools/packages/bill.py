@@ -62,3 +62,31 @@ def _component(name: str, version: str, purl: str) -> Component:
 
 def _licence(text: str) -> list[dict[str, Any]]:
     return [{"license": {"id" if _SPDX.fullmatch(text) and "-" in text else "name": text}}]
+
+
+def licence_texts(listed: str, cache: Path) -> dict[str, str]:
+    """Return the texts that licences want to be passed on, of each module that is linked, by a file name.
+
+    Args:
+        listed: what ``go version -m`` says of the program.
+        cache: where Go keeps modules.
+
+    Raises:
+        FileNotFoundError: a module has none.
+    """
+    found = {}
+    for module in go_modules(listed):
+        name, version = str(module["name"]), str(module["version"])
+        if name == "stdlib":
+            continue
+        # In file names of the cache a capital letter is "!" and the small one.
+        folder = cache / re.sub("[A-Z]", lambda capital: f"!{capital[0].lower()}", f"{name}@{version}")
+        texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*")) if _is_licence(path.name)]
+        if not texts:
+            raise FileNotFoundError(f"{folder} has no licence")
+        found[f"{name.replace('/', '_')}.txt"] = "\n".join(texts)
+    return found
+
+
+def _is_licence(name: str) -> bool:
+    return name.upper().startswith(("LICENSE", "LICENCE", "COPYING", "NOTICE", "PATENTS"))
