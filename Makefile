@@ -45,7 +45,8 @@ integration: $(VENV)/.ready ## tests with a real engine
 
 fuzz: $(VENV)/.ready ## a long run of the property tests
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q -n auto --timeout 5400 \
-		tests/unit/access/test_properties.py tests/unit/config/resolve tests/unit/config/text/test_syntax.py tests/unit/federation
+		tests/unit/access/test_properties.py tests/unit/access/test_conditions.py tests/unit/access/test_reach.py \
+		tests/unit/config/resolve tests/unit/config/text/test_syntax.py tests/unit/federation
 
 packages: $(VENV)/.ready $(TOOLS)/nfpm ## a deb and an rpm, in dist/
 	$(BIN)/python -m tools.packages
