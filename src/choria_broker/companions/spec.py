@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.companions import Adapter, Federation
-from choria_broker.settings.secret import Secret
 
 ADAPTER, FEDERATION = "adapter", "federation"
 """Kinds of companions."""
@@ -60,7 +59,7 @@ class Spec:
         Raises:
             msgspec.DecodeError: another version of the program has packed them in another way.
         """
-        return msgspec.msgpack.decode(self.detail, type=kind, dec_hook=_made)
+        return msgspec.msgpack.decode(self.detail, type=kind)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,16 +100,4 @@ def _specs(settings: Settings) -> Iterator[Spec]:
 
 def packed(detail: Adapter | Federation) -> bytes:
     """Pack the settings of a companion, secrets and all, for its process."""
-    return msgspec.msgpack.encode(detail, enc_hook=_plain)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Secret):
-        return value.reveal()
-    raise NotImplementedError(f"a {type(value).__name__} cannot be told to a companion")
-
-
-def _made(kind: type, value: Any) -> object:
-    if kind is Secret:
-        return Secret(value)
-    raise NotImplementedError(f"a {kind} cannot be told to a companion")
+    return msgspec.msgpack.encode(detail)

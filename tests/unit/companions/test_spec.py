@@ -43,13 +43,18 @@ def test_another_version_is_an_error() -> None:
 
 def test_only_settings_are_packed() -> None:
     (adapter,) = base(*ALL.splitlines()[:3]).ok.adapters
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(TypeError):
         packed(dataclasses.replace(adapter, name=object()))  # type: ignore[arg-type]
 
 
 def test_names() -> None:
     assert Key(ADAPTER, "x").words == "adapter x"
     assert Key(FEDERATION, "london").words == "the federation broker of cluster london"
+
+
+def test_the_share_of_a_process() -> None:
+    assert list(Share(1, 4).workers(10)) == [1, 5, 9]
+    assert (Share(1, 4).part(10), Share(3, 4).part(2), Share().part(10)) == (3, 1, 10)
 
 
 @given(st.integers(1, 20), st.integers(1, 20))

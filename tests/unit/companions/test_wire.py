@@ -30,6 +30,12 @@ MESSAGES: dict[int, list[Message]] = {
 LINES = [b"PING", b"+OK", b"-ERR 'x'"]
 
 
+def test_messages_and_lines() -> None:
+    feed = Feed()
+    assert feed.take(STREAM[:60]) == ({1: MESSAGES[1][:1], 2: MESSAGES[2]}, LINES[:1])
+    assert feed.take(STREAM[60:]) == ({1: MESSAGES[1][1:], 3: MESSAGES[3]}, LINES[1:])
+
+
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_it_may_arrive_in_any_pieces(cuts: list[int]) -> None:
     feed = Feed()
