@@ -75,7 +75,8 @@ def hub() -> Node:
 async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, authority: Authority, hub: Node) -> None:
     """The hub has streams, a peer, a leafnode, a remote, and has accepted and refused; its remote a damaged stream.
 
-    A setting of the hub waits for a restart, and a file was changed that cannot be used.
+    A setting of the hub waits for a restart, and a file was changed that cannot be used. It has an adapter and a
+    federation broker.
     """
     peer, spoke, far = (Node(f"{name}.example.net") for name in ("broker2", "spoke", "far"))
     cluster = peers(hub, peer)
@@ -107,6 +108,11 @@ async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, autho
         network__provisioning__signer_cert=signer,
         network__provisioning__client_password="s3cret",
         network__crl=revoked,
+        plugin__choria__adapters="reg",
+        plugin__choria__adapter__reg__type="choria_streams",
+        plugin__choria__adapter__reg__ingest__topic="mcollective.broadcast.agent.discovery",
+        plugin__choria__broker_federation="true",
+        plugin__choria__federation_middleware_hosts=f"localhost:{far.client}",
     )
     one.watcher.pace = Pace(look=0.05, patience=0.1)
     one.statistics.poller._interval = outer.statistics.poller._interval = 0.1
