@@ -119,7 +119,7 @@ class Relay:
         self._bytes -= len(data)
         passing = self._stages.take(data)
         if isinstance(passing, Cause):
-            self._complain(f"Dropped a message: {passing}", data)
+            self._complain("Dropped a message", data, why=str(passing))
             return
         if refused := passing.outgoing.refused:
             self._complain(
@@ -143,7 +143,7 @@ class Relay:
             try:
                 egest.publish_to(part, data)
             except PublishError as error:
-                self._complain(f"Could not publish a message: {error}", data, targets=len(part))
+                self._complain("Could not publish a message", data, targets=len(part), why=str(error))
             else:
                 done += len(part)
         self._stages.published(passing, done, len(passing.outgoing.targets) - done, self._clock() - begun)
