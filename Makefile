@@ -33,7 +33,10 @@ $(VENV)/.ready: pyproject.toml requirements-dev.lock hatch_build.py hatch_librar
 run: $(VENV)/.ready ## start a broker on a throw-away CA, and say what to try
 	$(BIN)/choria-broker demo --folder .run
 
-test: unit integration documentation engine-test ## run all tests of the suite
+# The engine's tests wait more than they compute, and so go on beside those that only compute.
+test: $(VENV)/.ready ## run all tests of the suite
+	$(MAKE) --no-print-directory --output-sync=target -j2 unit engine-test
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/integration tests/docs
 
 unit: $(VENV)/.ready ## tests of the pure code, and how much of it they reach
 	rm -rf .coverage
@@ -69,7 +72,8 @@ engine-test: $(VENV)/.ready ## the engine's own tests, with the race detector wh
 	if command -v gcc > /dev/null; then CGO_ENABLED=1 $(BIN)/python tools/go.py -C engine test -race ./...; \
 		else echo "there is no gcc: no race detector" && $(BIN)/python tools/go.py -C engine test ./...; fi
 
-check: lint engine-lint types ## lint and types
+check: $(VENV)/.ready ## lint and types
+	$(MAKE) --no-print-directory --output-sync=target -j2 lint engine-lint types
 
 lint: $(VENV)/.ready ## style, rings, dead imports
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,9 +29,11 @@ import (
 
 // fakeProcesses is the other end of the socket that key processes share, with an own idea of answers.
 type fakeProcesses struct {
-	t    testing.TB
-	file *os.File
-	seen atomic.Int64
+	t       testing.TB
+	fd      int
+	seen    atomic.Int64
+	serving sync.WaitGroup
+	ended   sync.Once
 }
 
 // keySocket returns the engine's end, and that of the processes.
@@ -44,33 +47,35 @@ func keySocket(t testing.TB) (*keyProcesses, *fakeProcesses) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fakeProcesses{t: t, file: os.NewFile(uintptr(fds[1]), "key processes")}
+	f := &fakeProcesses{t: t, fd: fds[1]}
 	t.Cleanup(func() { f.close(); p.conn.Close() })
 	return p, f
 }
 
-// close is the end of all processes.
+// close is the end of all processes. The descriptor is closed after them: its number may be somebody else's then.
 func (f *fakeProcesses) close() {
-	unix.Shutdown(int(f.file.Fd()), unix.SHUT_RDWR)
-	f.file.Close()
+	f.ended.Do(func() {
+		unix.Shutdown(f.fd, unix.SHUT_RDWR)
+		f.serving.Wait()
+		unix.Close(f.fd)
+	})
 }
 
 // serve is one process; nil is no answer.
 func (f *fakeProcesses) serve(answer func(request []byte) []byte) {
-	fd := int(f.file.Fd())
-	go func() {
+	f.serving.Go(func() {
 		for {
 			request := make([]byte, 1024)
-			size, err := unix.Read(fd, request)
+			size, err := unix.Read(f.fd, request)
 			if err != nil || size <= 0 {
 				return
 			}
 			f.seen.Add(1)
 			if made := answer(request[:size]); made != nil {
-				unix.Write(fd, made)
+				unix.Write(f.fd, made)
 			}
 		}
-	}()
+	})
 }
 
 // by signs as a key process does.
@@ -342,7 +347,7 @@ func TestStrangeAnswersAreIgnored(t *testing.T) {
 	p, processes := keySocket(t)
 	sign := by(key)
 	processes.serve(func(request []byte) []byte {
-		fd := int(processes.file.Fd())
+		fd := processes.fd
 		unix.Write(fd, []byte("short"))
 		unix.Write(fd, append(binary.BigEndian.AppendUint64(nil, 99), 0, 1, 2))
 		unix.Write(fd, sign(request))
