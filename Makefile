@@ -36,7 +36,7 @@ run: $(VENV)/.ready ## start a broker on a throw-away CA, and say what to try
 # The engine's tests wait more than they compute, and so go on beside those that only compute.
 test: $(VENV)/.ready ## run all tests of the suite
 	$(MAKE) --no-print-directory --output-sync=target -j2 unit engine-test
-	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/integration tests/docs
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" tests/integration tests/docs
 
 unit: $(VENV)/.ready ## tests of the pure code, and how much of it they reach
 	rm -rf .coverage
@@ -44,7 +44,10 @@ unit: $(VENV)/.ready ## tests of the pure code, and how much of it they reach
 	$(BIN)/python tools/pure_coverage.py
 
 integration: $(VENV)/.ready ## tests with a real engine
-	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/integration
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" tests/integration
+
+slow: $(VENV)/.ready ## those of them that take many seconds each; CI runs them too
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m slow tests/integration
 
 fuzz: $(VENV)/.ready ## a long run of the property tests
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q -n auto --timeout 5400 \

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import psutil
+import pytest
 from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
@@ -131,6 +132,7 @@ async def test_without_a_network_broker_of_its_own(tmp_path: Path, authority: Au
             assert await other.reload() == ()
 
 
+@pytest.mark.slow
 async def test_a_process_of_adapters_only_is_a_service_like_any_other(tmp_path: Path, authority: Authority) -> None:
     hub, alone, log = tmp_path / "hub", tmp_path / "alone", tmp_path / "alone.log"
     hub.mkdir()
@@ -215,6 +217,7 @@ async def shows(port: int, line: str) -> None:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.slow
 async def test_a_target_that_is_away_is_waited_for(tmp_path: Path, authority: Authority) -> None:
     target, source = tmp_path / "target", tmp_path / "source"
     target.mkdir()

@@ -90,6 +90,7 @@ async def test_a_cluster_that_begins_has_no_leader_with_one_member(
             await let_go(connection)
 
 
+@pytest.mark.slow
 async def test_few_members_do_not_take_themselves_for_all(tmp_path: Path, authority: Authority) -> None:
     one, two, three, _ = nodes(4)
     half: dict[str, Setting] = {"network__peers": f"localhost:{one.peer}, localhost:{two.peer}, localhost:0, c:x"}
@@ -104,6 +105,7 @@ async def test_few_members_do_not_take_themselves_for_all(tmp_path: Path, author
             await shows(one, "/jsz", lambda jsz: bool((jsz.get("meta_cluster") or {}).get("leader")))
 
 
+@pytest.mark.slow
 async def test_streams_of_a_member_survive_a_bad_address(tmp_path: Path, authority: Authority) -> None:
     one, two = nodes(2)
 

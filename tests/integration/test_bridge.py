@@ -68,6 +68,7 @@ def storm(ports: Sequence[int], private: Path) -> Iterator[dict[str, int]]:
         thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator", [False, True], ids=["secret", "operator"])
 async def test_a_storm_of_strangers_of_this_machine_closes_no_good_login(
     tmp_path: Path, authority: Authority, operator: bool

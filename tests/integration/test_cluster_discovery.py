@@ -116,6 +116,7 @@ async def test_programs_find_each_other_by_name_in_dns(tmp_path: Path, authority
         assert "handshake error" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_resolver")
 async def test_a_silent_name_server_holds_a_program_up_for_a_bounded_time(tmp_path: Path, authority: Authority) -> None:
     members = tuple(dataclasses.replace(node, host=node.identity) for node in nodes(2, site=DOMAIN))

@@ -171,6 +171,7 @@ async def test_a_login_is_for_members_that_have_it(tmp_path: Path, authority: Au
         await carried(here, there)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tls", [True, False])
 async def test_a_wrong_password_is_refused_and_seen_on_both_sides(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture, *, tls: bool
@@ -241,6 +242,7 @@ async def program(config: Path) -> AsyncIterator[Program]:
         yield running_program
 
 
+@pytest.mark.slow
 async def test_a_member_is_lost_and_returns(tmp_path: Path, authority: Authority) -> None:
     one, two, three = members = nodes(3)
     configs = [

@@ -62,6 +62,7 @@ async def test_engine_lines_are_logged_as_the_original_program_logs_them(config:
         await program.logs("TLS required for client connections")
 
 
+@pytest.mark.slow
 async def test_a_hang_up_and_user_signals_leave_it_running(config: Path, log: Path) -> None:
     async with started("run", "--config", config, log=log) as program:
         await program.told("READY=1")

@@ -232,6 +232,7 @@ async def stored(connection: Client) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "copies"), [(2, 2), (3, 3)])
 async def test_no_acknowledged_message_is_lost_and_everybody_ends_on_another_member(
     tmp_path: Path, authority: Authority, size: int, copies: int
@@ -314,6 +315,7 @@ async def test_a_stop_waits_until_everybody_has_moved(tmp_path: Path, authority:
             assert (await program.logs("Drained: no connection is left"))["moved"] == "1 connection"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)  # A group has to be without a leader for 5 s, and then to elect one.
 async def test_members_that_drain_lead_again_where_nobody_else_is_left(tmp_path: Path, authority: Authority) -> None:
     members = nodes(3)

@@ -141,6 +141,7 @@ async def staying(place: Place, context: ssl.SSLContext) -> AsyncIterator[Wire]:
         await member.flush()
 
 
+@pytest.mark.slow
 async def test_a_certificate_that_ends_keeps_others_out_until_it_is_renewed(tmp_path: Path) -> None:
     place = Place(tmp_path)
     forever = place.client()
@@ -160,6 +161,7 @@ async def test_a_certificate_that_ends_keeps_others_out_until_it_is_renewed(tmp_
             await program.logs("certificate has expired")
 
 
+@pytest.mark.slow
 async def test_a_ca_that_ends_keeps_others_out_until_it_is_renewed(tmp_path: Path) -> None:
     place = Place(tmp_path)
     context = place.client()
@@ -191,6 +193,7 @@ def _gone(place: Place) -> None:
         path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [_cut, _swapped, _gone])
 async def test_broken_files_change_nothing_until_they_are_whole(tmp_path: Path, harm: Callable[[Place], None]) -> None:
     place = Place(tmp_path)

@@ -14,6 +14,8 @@ import ssl
 import time
 from pathlib import Path
 
+import pytest
+
 from choria_broker.broker import NetworkBroker
 from choria_broker.status.health import Condition
 from support.command import started
@@ -75,6 +77,7 @@ async def outcome(node: Node, authority: Authority, token: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 async def test_a_clock_that_is_set_lets_nobody_in_and_throws_nobody_out(tmp_path: Path, authority: Authority) -> None:
     clock, node, log = Clock(tmp_path), Node("broker.example.net"), tmp_path / "broker.log"
     now = int(time.time())
@@ -125,6 +128,7 @@ async def test_a_set_clock_is_no_engine_that_does_not_answer(tmp_path: Path, aut
         assert broker.statistics.poller.answering
 
 
+@pytest.mark.slow
 async def test_a_certificate_that_expires_meanwhile_opens_nothing_more(tmp_path: Path, authority: Authority) -> None:
     long = authority.context(authority.issue("long.mcollective"))
     node, log = Node("broker.example.net"), tmp_path / "broker.log"

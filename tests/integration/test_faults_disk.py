@@ -76,6 +76,7 @@ async def says_why_and_ends(program: Program, *texts: str) -> None:
     assert not psutil.Process().children()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shorten", "told"),
     [

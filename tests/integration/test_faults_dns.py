@@ -47,6 +47,7 @@ def everything(node: Node) -> dict[str, Setting]:
     }
 
 
+@pytest.mark.slow
 async def test_nobody_waits_long_for_names_that_nobody_answers_for(tmp_path: Path, authority: Authority) -> None:
     node, log = Node("broker.example.net"), tmp_path / "broker.log"
     config = configure(tmp_path, authority, node, logfile=log, **everything(node))

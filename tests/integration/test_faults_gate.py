@@ -124,6 +124,7 @@ async def test_the_program_says_so_and_fails(here: Path, authority: Authority, k
     assert not psutil.pid_exists(int((here / "false-engine.pid").read_text(encoding="ascii")))
 
 
+@pytest.mark.slow
 async def test_an_engine_that_asks_and_asks_and_takes_no_answer_fills_no_memory(
     tmp_path: Path, authority: Authority
 ) -> None:

@@ -186,6 +186,7 @@ def ways(made: Scene) -> Iterator[tuple[str, Opened]]:
         yield name, private(path)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150 + 30 * ROUNDS)
 async def test_garbage_on_every_port_and_socket_ends_there(tmp_path: Path, authority: Authority) -> None:
     async with scene(tmp_path, authority) as made:
@@ -263,6 +264,7 @@ async def unread(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 SLOW = {act.__name__: act for act in (byte_by_byte, half_a_handshake, half_open, unread)}
 
 
+@pytest.mark.slow
 async def test_slow_handshakes_end_in_time_and_keep_nobody_waiting(tmp_path: Path, authority: Authority) -> None:
     async def lingers(port: int, act: Callable[..., Awaitable[None]], *, greeted: bool) -> float:
         """Be slow until the server has enough; the seconds that took."""

@@ -97,6 +97,7 @@ async def ended(member: Wire) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGQUIT])
 async def test_an_engine_that_dies_at_work_takes_all_along_and_the_next_start_works(
     place: Place, number: signal.Signals
@@ -119,6 +120,7 @@ async def test_an_engine_that_dies_at_work_takes_all_along_and_the_next_start_wo
         assert await program.ended() == 0
 
 
+@pytest.mark.slow
 async def test_a_broker_that_is_killed_at_work_takes_its_engine_along_and_the_next_start_works(place: Place) -> None:
     async with place.program() as (program, engine), place.crowd() as members:
         program.send(signal.SIGKILL)
@@ -188,6 +190,7 @@ async def test_the_service_manager_is_told_that_the_engine_does_not_answer(place
         assert await program.ended() == 0
 
 
+@pytest.mark.slow
 async def test_a_slow_broker_refuses_some_lets_nobody_in_unasked_and_recovers(place: Place) -> None:
     """It works a twentieth of the time, in turns that are longer than a question lives."""
     async with place.program() as (program, engine), place.crowd() as members:

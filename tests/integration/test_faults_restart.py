@@ -30,6 +30,7 @@ MOST_MEGABYTES_OF_ENGINE = 60 + CLIENTS / 10
 """A tenth of a megabyte for each client."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150 + 4 * BACK)
 async def test_all_clients_come_back_after_each_way_to_end(tmp_path: Path, authority: Authority) -> None:
     node, log = Node("broker.example.net"), tmp_path / "broker.log"

@@ -87,6 +87,7 @@ async def test_who_runs_with_provisioning_is_told_of_it(tmp_path: Path, authorit
         assert "As a node waiting for provisioning" in (await refused(running, authority))["reason"]
 
 
+@pytest.mark.slow
 async def test_peers_that_refuse_an_expired_certificate_are_told_in_words_of_our_own(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:

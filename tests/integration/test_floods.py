@@ -47,6 +47,7 @@ async def trouble_in_flood(kind: str, port: int, client: int, good: ssl.SSLConte
     return "" if flooded and served and strangers.others == 0 else told
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200 + 40 * SECONDS)
 @pytest.mark.parametrize("listener", ["leafnode", "client", "websocket"])
 async def test_strangers_fill_no_memory_and_keep_nobody_out(

@@ -90,6 +90,7 @@ def blamed(reason: str) -> bool:
     )
 
 
+@pytest.mark.slow
 async def test_a_full_disk_of_one_member_is_told_by_the_other_with_streams_and_member(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -118,6 +119,7 @@ async def test_a_full_disk_of_one_member_is_told_by_the_other_with_streams_and_m
     assert re.search(r"^choria_broker_stream_writable\{.*\} 0$", shown, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_a_member_that_stands_still_is_noticed(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture

@@ -119,6 +119,7 @@ async def test_what_can_be_bound_is_bound_by_every_listener(
     assert seen.open == {place: place.startswith(case.reached) for place in places}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("world", "address", "why"),
     [
@@ -147,6 +148,7 @@ async def test_what_cannot_be_bound_is_the_same_finding_of_check_and_of_the_star
     assert "died" not in seen.output
 
 
+@pytest.mark.slow
 async def test_a_name_of_several_addresses_has_the_statistics_on_all_of_them(
     tmp_path: Path, authority: Authority, hosts: Path
 ) -> None:

@@ -210,6 +210,7 @@ async def test_links_are_dialled_with_a_key_outside(tmp_path: Path) -> None:
             await becomes("links are signed for", functools.partial(lambda each: signed(each) > 0, each))
 
 
+@pytest.mark.slow
 async def test_an_upgrade_goes_on_with_the_key(tmp_path: Path, authority: Authority) -> None:
     place = placed(tmp_path, authority)
     own = authority.issue(*NAMES, rsa=True)

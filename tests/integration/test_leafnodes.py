@@ -268,6 +268,7 @@ async def test_two_brokers_of_one_cluster_name_do_not_link(
         await leafnodes(hq, 0)
 
 
+@pytest.mark.slow
 async def test_a_leafnode_moves_to_another_member_of_the_hubs_cluster(tmp_path: Path, authority: Authority) -> None:
     """It was told of one address only, and learned the other from the hub, whose certificate has the name it knows."""
     one, two, site = Node("hq1.example.net"), Node("hq2.example.net"), Node(SITE)

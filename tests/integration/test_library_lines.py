@@ -123,6 +123,7 @@ async def test_a_full_disk_of_the_log_is_one_notice(tmp_path: Path, authority: A
     )
 
 
+@pytest.mark.slow
 async def test_without_standard_streams_the_broker_runs_and_says_nothing_in_wrong_places(
     tmp_path: Path, authority: Authority
 ) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import hypothesis
+import pytest
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
@@ -84,6 +85,7 @@ DESTINATIONS = st.lists(
 PAIRS = st.tuples(SOURCES.filter(bool), DESTINATIONS.filter(bool))
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=40, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 @hypothesis.given(st.lists(PAIRS, min_size=20, max_size=40))
 def test_engine_and_check_agree_on_any_mapping(tmp_path: Path, pairs: list[Pair]) -> None:

@@ -109,6 +109,7 @@ async def commands(config: Path, broker: NetworkBroker, tmp_path: Path) -> str:
     return "\n".join(written)
 
 
+@pytest.mark.slow
 async def test_nothing_secret_comes_out(tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     config = configuration(

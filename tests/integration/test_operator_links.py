@@ -80,6 +80,7 @@ async def test_a_cluster_stays_together_while_its_members_reload(tmp_path: Path,
             await meet(new, far)
 
 
+@pytest.mark.slow
 async def test_streams_of_a_cluster_outlive_a_reload(tmp_path: Path, authority: Authority) -> None:
     members = nodes(2)
     store = Store(tmp_path / "store", "OPS", "ACME")

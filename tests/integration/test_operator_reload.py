@@ -338,6 +338,7 @@ async def test_only_a_running_broker_reloads(tmp_path: Path, authority: Authorit
         await operated(tmp_path, authority).reload()
 
 
+@pytest.mark.slow
 async def test_a_hang_up_reloads_the_program(tmp_path: Path, authority: Authority) -> None:
     store, port, log = Store(tmp_path, "OPS", "ACME"), free_port(), tmp_path / "broker.log"
     path = configuration(tmp_path, authority, network__operator_account="OPS", network__client_port=port, logfile=log)

@@ -149,6 +149,7 @@ async def test_a_broker_that_is_not_listed_misses_every_other(tmp_path: Path, au
         await becomes(first, one, "degraded", 2, 1)
 
 
+@pytest.mark.slow
 async def test_ports_that_are_translated_as_well(tmp_path: Path, authority: Authority) -> None:
     one, two = nodes(2)
     first = polled(tmp_path, authority, one, **listed(f"192.0.2.77:{one.peer + 300}", [two]))
@@ -189,6 +190,7 @@ async def test_a_list_with_nobody_else(tmp_path: Path, authority: Authority, pla
         await becomes(first, one, "degraded", 1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [True, False])
 async def test_a_member_that_was_left_out_is_missed(tmp_path: Path, authority: Authority, *, own: bool) -> None:
     one, two, three = members = nodes(3)

@@ -131,6 +131,7 @@ async def hanging(broker: NetworkBroker, *kinds: set[str]) -> None:
 ALL = {"ster", "gateway", "to_gateway", "leafnode", "to_leafnode"}
 
 
+@pytest.mark.slow
 async def test_links_stay_and_come_back_while_the_ca_is_replaced(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:

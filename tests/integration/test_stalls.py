@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from choria_broker.stats.poller import INTERVAL
 from support.command import started
@@ -29,6 +30,7 @@ LATEST = 5.0
 """Seconds in which a newcomer has to be refused: 1.5 for the question, and the rest for a busy machine."""
 
 
+@pytest.mark.slow
 async def test_while_the_broker_stands_still_only_newcomers_suffer(tmp_path: Path, authority: Authority) -> None:
     hq, site = Node("hq.example.net"), Node("site.example.net")
     log = tmp_path / "broker.log"

@@ -69,6 +69,7 @@ async def test_one_member_makes_them_with_a_copy_on_each_and_the_others_find_not
         await let_go(connection)
 
 
+@pytest.mark.slow
 async def test_with_too_few_members_it_is_tried_until_the_others_come(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -189,6 +190,7 @@ async def stored(connection: Client, stream: str) -> set[bytes]:
     return found
 
 
+@pytest.mark.slow
 async def test_no_acknowledged_message_is_lost_with_a_member_and_the_member_catches_up(
     tmp_path: Path, authority: Authority
 ) -> None:

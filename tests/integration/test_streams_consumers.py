@@ -124,6 +124,7 @@ async def test_a_copied_or_renamed_directory_is_not_called_damaged(
         assert await started(tmp_path, authority) == ({}, {"READER": 2})
 
 
+@pytest.mark.slow
 async def test_members_mend_the_description_of_a_consumer(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:

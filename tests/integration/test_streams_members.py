@@ -104,6 +104,7 @@ def homes_of_all(folder: Path) -> set[str]:
     return {place.name for place in folder.glob("*/store/jetstream/choria/streams/*")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alive", [False, True], ids=["stopped", "alive"])
 async def test_streams_whose_only_copy_a_removed_member_had_are_kept_when_it_comes_back(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture, *, alive: bool
@@ -163,6 +164,7 @@ async def test_streams_whose_only_copy_a_removed_member_had_are_kept_when_it_com
             assert (await info(connection, "SAFE"))["state"]["messages"] == 3
 
 
+@pytest.mark.slow
 async def test_a_stream_that_was_moved_or_has_fewer_copies_frees_its_place_and_is_not_told(
     tmp_path: Path, authority: Authority
 ) -> None:

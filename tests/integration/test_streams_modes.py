@@ -153,6 +153,7 @@ async def deleted(connection: Client, stream: str) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 async def test_what_the_cluster_does_not_know_is_kept_and_what_was_deleted_meanwhile_is_not(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -234,6 +235,7 @@ def sites(tmp_path: Path, authority: Authority) -> Callable[..., list[NetworkBro
     return brokers
 
 
+@pytest.mark.slow
 async def test_clusters_with_streams_of_their_own_are_not_joined_by_gateways(
     tmp_path: Path, sites: Callable[..., list[NetworkBroker]]
 ) -> None:
@@ -258,6 +260,7 @@ async def test_clusters_with_streams_of_their_own_are_not_joined_by_gateways(
         assert (await info(tokyo, "TOKYOS"))["state"]["messages"] > 3
 
 
+@pytest.mark.slow
 async def test_clusters_that_were_always_joined_have_their_streams_together_and_start_again(
     tmp_path: Path, sites: Callable[..., list[NetworkBroker]]
 ) -> None:
@@ -270,6 +273,7 @@ async def test_clusters_that_were_always_joined_have_their_streams_together_and_
         assert CliRunner().invoke(main, ["check", "--config", str(path)]).exit_code == 0
 
 
+@pytest.mark.slow
 async def test_members_mend_a_damaged_description_and_streams_follow_their_cluster_to_a_new_name(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -127,6 +127,7 @@ async def test_a_killed_engine_ends_the_broker_and_everything_is_there_afterward
         assert troubles(one) == {}
 
 
+@pytest.mark.slow
 async def test_the_program_ends_with_an_error_when_its_engine_dies(tmp_path: Path, authority: Authority) -> None:
     log = tmp_path / "log"
     config = configuration(tmp_path, authority, logfile=log, network__stream__store=tmp_path / "store")

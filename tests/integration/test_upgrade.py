@@ -35,6 +35,7 @@ def accepted_by(program: Program) -> list[object]:
     return [line["cid"] for line in program.lines() if line["msg"] == "Connection accepted"]
 
 
+@pytest.mark.slow
 async def test_nobody_is_dropped_or_refused_and_everything_lives_on(place: Place, authority: Authority) -> None:
     async with running(place) as program:
         bob = authority.context(authority.issue("bob.mcollective"))
@@ -88,6 +89,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BROKEN)
 async def test_a_broken_version_changes_nothing_and_is_named(
     place: Place, installed: Path, authority: Authority, kind: str
@@ -110,6 +112,7 @@ async def test_a_broken_version_changes_nothing_and_is_named(
         assert (await place.status())["version"] == "3.0.0"
 
 
+@pytest.mark.slow
 async def test_a_configuration_that_is_refused_changes_nothing(place: Place, installed: Path) -> None:
     async with running(place, installed):
         whole = place.config.read_text(encoding="utf-8")
@@ -121,6 +124,7 @@ async def test_a_configuration_that_is_refused_changes_nothing(place: Place, ins
         assert (await place.command("upgrade"))[0] == 0
 
 
+@pytest.mark.slow
 async def test_a_link_that_is_exchanged_leads_to_another_version(place: Place, tmp_path: Path) -> None:
     for version in ("1.0.0", "2.0.0"):
         install(tmp_path / f"opt/{version}/bin/choria-broker", version)
@@ -150,6 +154,7 @@ async def test_a_program_that_cannot_be_executed_leaves_this_one_at_work(
         assert act["outcome"] == "refused, nothing has changed"
 
 
+@pytest.mark.slow
 async def test_a_program_that_fails_after_its_trial_is_named_at_once_and_leaves_no_orphan(
     place: Place, installed: Path
 ) -> None:
@@ -166,6 +171,7 @@ async def test_a_program_that_fails_after_its_trial_is_named_at_once_and_leaves_
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 async def test_an_engine_that_is_older_than_the_installed_one_is_a_pending_restart(
     place: Place, installed: Path, tmp_path: Path
 ) -> None:
@@ -187,6 +193,7 @@ async def test_an_engine_that_is_older_than_the_installed_one_is_a_pending_resta
         assert [name for name in metrics if "choria_broker_pending_restart" in name and 'key="engine"' in name]
 
 
+@pytest.mark.slow
 async def test_reloads_and_upgrades_wait_for_each_other(place: Place, installed: Path, authority: Authority) -> None:
     async with running(place, installed) as program, connected(place, authority) as client:
         for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGHUP, signal.SIGHUP):
@@ -209,6 +216,7 @@ def acts(program: Program) -> list[object]:
     return [line["act"] for line in program.lines() if "act" in line]
 
 
+@pytest.mark.slow
 async def test_many_upgrades_leave_nothing_behind(place: Place, authority: Authority) -> None:
     async with running(place) as program, connected(place, authority) as client:
         assert (await place.command("upgrade"))[0] == 0
@@ -229,6 +237,7 @@ def leftovers(pid: int) -> tuple[int, int, int]:
     return process.num_fds(), len(process.children()), process.memory_info().rss
 
 
+@pytest.mark.slow
 async def test_every_listener_link_and_stream_goes_on(place: Place, tmp_path: Path, authority: Authority) -> None:
     websocket, leafnode, cluster = free_port(), free_port(), free_port()
     with place.config.open("a", encoding="utf-8") as file:
@@ -250,6 +259,7 @@ async def test_every_listener_link_and_stream_goes_on(place: Place, tmp_path: Pa
             writer.close()
 
 
+@pytest.mark.slow
 async def test_a_demonstration_is_upgraded_too(tmp_path: Path) -> None:
     port, statistics = free_port(), free_port()
     words = ("demo", "--folder", tmp_path, "--port", str(port), "--stats-port", str(statistics))

@@ -55,6 +55,7 @@ async def company(node: Node) -> Any:
     )
 
 
+@pytest.mark.slow
 async def test_a_member_of_a_cluster_keeps_everybody_and_a_drain(tmp_path: Path, authority: Authority) -> None:
     one, two = nodes(2)
     site, websocket, log = Node("site.example.net"), free_port(), tmp_path / "broker.log"
@@ -143,6 +144,7 @@ STOPPED = 'os.kill(os.getpid(), 15) if not TRIED and "CHORIA_BROKER_LEFT" in os.
 """Somebody stops the broker while its process loads the program."""
 
 
+@pytest.mark.slow
 async def test_a_killed_stand_in_drops_nobody_and_a_stop_on_the_way_is_heeded(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,7 @@ async def test_a_new_pair_is_in_use_by_itself_and_nobody_is_dropped(config: Path
         await settled(before)
 
 
+@pytest.mark.slow
 async def test_a_new_pair_is_in_use_although_the_engine_stood_still_when_it_came(
     config: Path, authority: Authority
 ) -> None:
