@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
 from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
@@ -19,26 +17,6 @@ from support.testbed import Authority, configuration, free_port
 
 DEADLINE = 100.0
 PAGE = ROOT / "docs/how-to/adapters.md"
-
-
-def printed(machine: Machine, number: int, places: Mapping[str, str]) -> Path:
-    """Write a configuration of the page."""
-    text = [block.text for block in blocks(PAGE) if block.language == "ini"][number]
-    for name, place in places.items():
-        text = text.replace(name, place)
-    path = machine.root / f"adapters.{number}.conf"
-    more = "plugin.choria.network.listen_address = 127.0.0.1\nplugin.choria.network.client_port = 0\n"
-    path.write_text(machine.adapt(text) + more, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def local(machine: Machine) -> Authority:
-    """The CA of the machine, made anew with certificates that are good for ``localhost`` too."""
-    authority = Authority(machine.config.parent / "ssl")
-    for name in ("broker.example.net", "broker1.example.net"):
-        authority.issue(name, "localhost")
-    return authority
 
 
 async def arrives(connection: Client, source: str, target: str, data: bytes) -> dict[str, object]:
@@ -56,7 +34,7 @@ async def arrives(connection: Client, source: str, target: str, data: bytes) -> 
 
 async def test_beside_the_network_broker(machine: Machine, local: Authority) -> None:
     del local
-    async with asyncio.timeout(DEADLINE), NetworkBroker.from_file(printed(machine, 0, {})) as broker:
+    async with asyncio.timeout(DEADLINE), NetworkBroker.from_file(machine.printed(PAGE, 0, {})) as broker:
         connection = await broker.connect()
         topic, target = "mcollective.broadcast.agent.registration", f"choria.node_metadata.{SENDER}"
         document = await arrives(connection, topic, target, message())
@@ -69,7 +47,7 @@ async def test_beside_the_network_broker(machine: Machine, local: Authority) -> 
 async def test_on_a_machine_of_its_own(tmp_path: Path, machine: Machine, local: Authority) -> None:
     async with asyncio.timeout(DEADLINE), NetworkBroker.from_file(configuration(tmp_path, local)) as broker:
         places = {"broker.example.net:4222": f"localhost:{broker.ports.client}", "8222": str(free_port())}
-        async with NetworkBroker.from_file(printed(machine, 1, places)):
+        async with NetworkBroker.from_file(machine.printed(PAGE, 1, places)):
             connection = await broker.connect()
             data = message(request=False)
             document = await arrives(connection, "mcollective.reply.async.x", f"replies.{SENDER}", data)

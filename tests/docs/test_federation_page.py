@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
-
-import pytest
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.client_end import let_go
 from support.federating import passes
-from support.pages import ROOT, blocks
+from support.pages import ROOT
 from support.surroundings import Machine
 from support.testbed import Authority, configuration, free_port
 
@@ -19,28 +16,9 @@ DEADLINE = 100.0
 PAGE = ROOT / "docs/how-to/federation.md"
 
 
-def printed(machine: Machine, number: int, places: Mapping[str, str]) -> Path:
-    """Write a configuration of the page."""
-    text = [block.text for block in blocks(PAGE) if block.language == "ini"][number]
-    for name, place in places.items():
-        text = text.replace(name, place)
-    path = machine.root / f"federation.{number}.conf"
-    more = "plugin.choria.network.listen_address = 127.0.0.1\nplugin.choria.network.client_port = 0\n"
-    path.write_text(machine.adapt(text) + more, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def local(machine: Machine) -> Authority:
-    """The CA of the machine, made anew with certificates that are good for ``localhost`` too."""
-    authority = Authority(machine.config.parent / "ssl")
-    authority.issue("broker1.example.net", "localhost")
-    return authority
-
-
 async def test_beside_the_network_broker(tmp_path: Path, machine: Machine, local: Authority) -> None:
     async with asyncio.timeout(DEADLINE), NetworkBroker.from_file(configuration(tmp_path, local)) as federation:
-        config = printed(machine, 0, {"broker.example.net:4222": f"localhost:{federation.ports.client}"})
+        config = machine.printed(PAGE, 0, {"broker.example.net:4222": f"localhost:{federation.ports.client}"})
         async with NetworkBroker.from_file(config) as collective:
             here, there = await federation.connect(), await collective.connect()
             await passes(here, there)
@@ -59,7 +37,7 @@ async def test_on_a_machine_of_its_own(tmp_path: Path, machine: Machine, local: 
             "london1.example.net:4222, london2.example.net:4222": f"localhost:{collective.ports.client}",
             "8222": str(free_port()),
         }
-        async with NetworkBroker.from_file(printed(machine, 1, places)):
+        async with NetworkBroker.from_file(machine.printed(PAGE, 1, places)):
             here, there = await federation.connect(), await collective.connect()
             await passes(here, there)
             await let_go(here)

@@ -10,7 +10,7 @@ import pytest
 from choria_broker.broker import NetworkBroker
 from support.leaflinks import meet
 from support.nats_server import OperatorHub
-from support.pages import ROOT, blocks
+from support.pages import ROOT
 from support.surroundings import Machine
 from support.testbed import Authority, client, free_port
 
@@ -20,22 +20,9 @@ DEADLINE = 60.0
 
 def printed(machine: Machine, page: str, number: int, port: int) -> NetworkBroker:
     """Make the broker of a page's configuration, the hub's leafnode port being another."""
-    text = [block.text for block in blocks(PAGES / page) if block.language == "ini"][number]
     # Certificates name the host, which is this one here.
-    text = text.replace("broker.example.net:7422", f"localhost:{port}").replace("= 7422", f"= {port}")
-    path = machine.root / f"{page}.{number}.conf"
-    more = "plugin.choria.network.listen_address = 127.0.0.1\nplugin.choria.network.client_port = 0\n"
-    path.write_text(machine.adapt(text) + more, encoding="utf-8")
-    return NetworkBroker.from_file(path)
-
-
-@pytest.fixture
-def local(machine: Machine) -> Authority:
-    """The CA of the machine, made anew with certificates that are good for ``localhost`` too."""
-    authority = Authority(machine.config.parent / "ssl")
-    for name in ("broker.example.net", "broker1.example.net"):
-        authority.issue(name, "localhost")
-    return authority
+    places = {"broker.example.net:7422": f"localhost:{port}", "= 7422": f"= {port}"}
+    return NetworkBroker.from_file(machine.printed(PAGES / page, number, places))
 
 
 @pytest.mark.usefixtures("local")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from choria_broker.config.surroundings.discovery import Discovery
 from choria_broker.config.surroundings.facts import SrvAnswer
 from support.nats_server import Operator
+from support.pages import blocks
 from support.stores import copy_of_nscs
 from support.testbed import Authority
 
@@ -36,6 +38,22 @@ class Machine:
         for real, here in self._paths():
             text = text.replace(real, here)
         return text
+
+    def printed(self, page: Path, number: int, places: Mapping[str, str]) -> Path:
+        """Write a configuration of a page, as it is printed but for paths, addresses and ports.
+
+        Args:
+            page: of the documentation.
+            number: which of its configurations, counted from 0.
+            places: what stands in it, and what is to stand there.
+        """
+        text = [block.text for block in blocks(page) if block.language == "ini"][number]
+        for place, here in places.items():
+            text = text.replace(place, here)
+        path = self.root / f"{page.stem}.{number}.conf"
+        more = "plugin.choria.network.listen_address = 127.0.0.1\nplugin.choria.network.client_port = 0\n"
+        path.write_text(self.adapt(text) + more, encoding="utf-8")
+        return path
 
     def restore(self, text: str) -> str:
         """Replace the paths of this machine by those of a real one, and leave out what is said about its limits."""

@@ -10,19 +10,11 @@ from click.testing import CliRunner, Result
 
 from choria_broker.cli import certificates as command
 from choria_broker.status.document import AuthoritiesReport, AuthorityReport, CertificateReport, Status
+from support import statuses
 
 DAY = 86400.0
-STATUS = Status(
-    identity="b1",
-    version="1",
-    nats="2",
-    pid=1,
-    source="x",
-    since=0.0,
-    ports={},
-    accepted={},
-    refused={},
-    refused_addresses=(),
+STATUS = msgspec.structs.replace(
+    statuses.STATUS,
     certificates=(
         CertificateReport("ca", "/ca.pem", "CN=ca", 300 * DAY, 300.0),
         CertificateReport("broker", "/b1.pem", "CN=b1", 20 * DAY, 20.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
@@ -12,20 +13,12 @@ from choria_broker.cli import check_health as command
 from choria_broker.cli import main
 from choria_broker.control.client import ControlError, NotRunningError, SilentError, StandsStillError
 from choria_broker.status.document import EngineReport, HealthReport, Status
+from support import statuses
 from support.nats_server import Operator
 
-STATUS = Status(
-    identity="b1",
+STATUS = msgspec.structs.replace(
+    statuses.STATUS,
     health=HealthReport("degraded", "", ("one thing | another",)),
-    version="1",
-    nats="2",
-    pid=1,
-    source="x",
-    since=0.0,
-    ports={"client": 4222},
-    accepted={},
-    refused={},
-    refused_addresses=(),
     engine=EngineReport(2, 3600.0, True),
 )
 KINDS = {

@@ -13,21 +13,10 @@ from choria_broker.access.selection import Selection
 from choria_broker.access.session import Holder, Session
 from choria_broker.cli import provisioning as command
 from choria_broker.sessions.documents import Page
-from choria_broker.status.document import ProvisioningReport, Status
+from choria_broker.status.document import ProvisioningReport
 from support.sessions import session
+from support.statuses import STATUS
 
-STATUS = Status(
-    identity="b1",
-    version="1",
-    nats="2",
-    pid=1,
-    source="x",
-    since=0.0,
-    ports={},
-    accepted={},
-    refused={},
-    refused_addresses=(),
-)
 NODES = [
     session(number, since=100.0 - number, account="provisioning", holder=Holder(method="provisioning"))
     for number in range(1, 13)

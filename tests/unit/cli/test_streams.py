@@ -14,22 +14,14 @@ from choria_broker.cli.streams import Growth, _growth
 from choria_broker.status.document import Status, StoreReport, StreamTrouble
 from choria_broker.status.streams_now import StandingReport, StreamsNow
 from choria_broker.streams.report import Report, State
+from support import statuses
 
 GIB = 1 << 30
 STORE = StoreReport(True, 3, 1, 10, GIB, 3 * GIB, 8 * GIB, "/store")
 EVENTS = StandingReport("choria", "CHORIA_EVENTS", True, "", "b1")
 NOW = StreamsNow(StandingReport("", "", True, "", "b1"), (EVENTS,), others=2)
-STATUS = Status(
-    identity="b1",
-    version="1",
-    nats="2",
-    pid=1,
-    source="x",
-    since=0.0,
-    ports={},
-    accepted={},
-    refused={},
-    refused_addresses=(),
+STATUS = msgspec.structs.replace(
+    statuses.STATUS,
     streams=(Report("choria", "CHORIA_EVENTS", State.OK, "created"), Report("choria", "OTHER", State.NOT_MANAGED)),
     streams_now=NOW,
     store=STORE,
