@@ -39,11 +39,21 @@ func (e *testEngine) next(kind string) frame {
 	}
 }
 
-// moved waits until the broker is told of a drain without connections left.
-func (e *testEngine) moved() frame {
+// moved waits until the broker is told of a drain in a state, by the fields given, and returns all that it was told.
+func (e *testEngine) moved(wanted frame) frame {
 	e.t.Helper()
-	for {
-		if told := e.next("moving"); told["left"] == 0.0 && told["draining"] == true {
+	var told frame
+	for deadline := time.After(patience); ; {
+		select {
+		case told = <-e.moves:
+		case <-deadline:
+			e.t.Fatalf("wanted to be told %v, heard last %v", wanted, told)
+		}
+		fits := true
+		for field, value := range wanted {
+			fits = fits && told[field] == value
+		}
+		if fits {
 			return told
 		}
 	}
@@ -90,7 +100,7 @@ func TestADrainRefusesWhoComesAndMovesWhoIsThere(t *testing.T) {
 	}
 	eventually(t, "who has said nothing is closed", func() bool { return ended(waiting) == 1 })
 	<-lame
-	if told := e.moved(); told["ended"] != 3.0 {
+	if told := e.moved(frame{"left": 0.0, "draining": true}); told["ended"] != 3.0 {
 		t.Errorf("told %v", told)
 	}
 	gone, _ := e.sessions.page(true, 0, false)
@@ -137,7 +147,7 @@ func TestADrainIsTakenBackWhileConnectionsAreLeft(t *testing.T) {
 		if !lame() {
 			t.Error("the client was not told")
 		}
-		if told := e.next("moving"); told["left"] != 1.0 || told["ended"] != 0.0 {
+		if told := e.moved(frame{"draining": true, "left": 1.0}); told["ended"] != 0.0 {
 			t.Errorf("told %v", told)
 		}
 		if problem := e.order(frame{"over_ms": 7_200_000}); problem != "" {
@@ -153,9 +163,7 @@ func TestADrainIsTakenBackWhileConnectionsAreLeft(t *testing.T) {
 		if !client.settled() {
 			t.Error("the client did not stay")
 		}
-		if told := e.next("moving"); told["draining"] != false {
-			t.Errorf("told %v", told)
-		}
+		e.moved(frame{"draining": false})
 	}
 	if problem := e.order(frame{"off": true}); problem != "" {
 		t.Error("there is nothing to take back:", problem)

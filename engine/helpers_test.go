@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what has to happen.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 var testSecret = strings.Repeat("bridge-secret-", 4)
 
@@ -30,7 +30,8 @@ type frame = map[string]any
 type fakeBroker struct {
 	t      testing.TB
 	conn   net.Conn
-	frames chan frame // closed at the end of the gate
+	frames chan frame // closed at the end of the gate; all but those of moves
+	moves  chan frame // how far a drain is: told at times, beside whatever a test waits for
 }
 
 // socketPair returns both ends of a gate; the second is not wrapped, to be inherited or taken over.
@@ -68,7 +69,7 @@ func engineEnd(t testing.TB, file *os.File) net.Conn {
 }
 
 func newFakeBroker(t testing.TB, conn net.Conn) *fakeBroker {
-	b := &fakeBroker{t: t, conn: conn, frames: make(chan frame, 10_000)}
+	b := &fakeBroker{t: t, conn: conn, frames: make(chan frame, 10_000), moves: make(chan frame, 10_000)}
 	go func() {
 		defer close(b.frames)
 		reader := bufio.NewReader(conn)
@@ -84,7 +85,11 @@ func newFakeBroker(t testing.TB, conn net.Conn) *fakeBroker {
 			request, _ := f["request"].(frame)
 			maps.Copy(f, request) // Tests look at one level only.
 			delete(f, "request")
-			b.frames <- f
+			if f["type"] == "moving" {
+				b.moves <- f
+			} else {
+				b.frames <- f
+			}
 		}
 	}()
 	return b
