@@ -45,7 +45,7 @@ func (e *testEngine) moved(wanted frame) frame {
 	var told frame
 	for deadline := time.After(patience); ; {
 		select {
-		case told = <-e.moves:
+		case told = <-e.asides["moving"]:
 		case <-deadline:
 			e.t.Fatalf("wanted to be told %v, heard last %v", wanted, told)
 		}

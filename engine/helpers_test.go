@@ -30,8 +30,9 @@ type frame = map[string]any
 type fakeBroker struct {
 	t      testing.TB
 	conn   net.Conn
-	frames chan frame // closed at the end of the gate; all but those of moves
-	moves  chan frame // how far a drain is: told at times, beside whatever a test waits for
+	frames chan frame // closed at the end of the gate
+	// asides are frames that are told at times, whatever a test is about, by type; closed at the end of the gate too.
+	asides map[string]chan frame
 }
 
 // socketPair returns both ends of a gate; the second is not wrapped, to be inherited or taken over.
@@ -69,9 +70,15 @@ func engineEnd(t testing.TB, file *os.File) net.Conn {
 }
 
 func newFakeBroker(t testing.TB, conn net.Conn) *fakeBroker {
-	b := &fakeBroker{t: t, conn: conn, frames: make(chan frame, 10_000), moves: make(chan frame, 10_000)}
+	b := &fakeBroker{t: t, conn: conn, frames: make(chan frame, 10_000), asides: map[string]chan frame{}}
+	for _, kind := range []string{"crowd", "moving", "waiting"} {
+		b.asides[kind] = make(chan frame, 10_000)
+	}
 	go func() {
 		defer close(b.frames)
+		for _, told := range b.asides {
+			defer close(told)
+		}
 		reader := bufio.NewReader(conn)
 		for {
 			body, err := readFrame(reader)
@@ -85,14 +92,19 @@ func newFakeBroker(t testing.TB, conn net.Conn) *fakeBroker {
 			request, _ := f["request"].(frame)
 			maps.Copy(f, request) // Tests look at one level only.
 			delete(f, "request")
-			if f["type"] == "moving" {
-				b.moves <- f
-			} else {
-				b.frames <- f
-			}
+			kind, _ := f["type"].(string)
+			b.queue(kind) <- f
 		}
 	}()
 	return b
+}
+
+// queue is where frames of a type arrive.
+func (b *fakeBroker) queue(kind string) chan frame {
+	if aside, ok := b.asides[kind]; ok {
+		return aside
+	}
+	return b.frames
 }
 
 func (b *fakeBroker) raw(data []byte) {
@@ -126,12 +138,9 @@ func wire(body string) []byte {
 func (b *fakeBroker) expect(kind string) frame {
 	b.t.Helper()
 	select {
-	case f, ok := <-b.frames:
+	case f, ok := <-b.queue(kind):
 		if !ok {
 			b.t.Fatalf("the gate ended; wanted a %s", kind)
-		}
-		if f["type"] == "waiting" && kind != "waiting" {
-			return b.expect(kind) // Told at times, whatever a test is about.
 		}
 		if f["type"] != kind {
 			b.t.Fatalf("wanted a %s, got %v", kind, f)
