@@ -268,7 +268,7 @@ class NetworkBroker:
 
     def http_app(self) -> web.Application:
         """Make an application that serves Choria's pages and the engine's; it can be mounted in another."""
-        return broker_app(lambda: self.settings, self._engine, self.statistics, self._reporter)
+        return broker_app(lambda: self.settings, self._engine, self.statistics, self._reporter, self._parts.knowledge())
 
     async def reload(self) -> tuple[Finding, ...]:
         """Read everything again and put it in force as far as that is possible; connections are kept.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import time
 from typing import Any
 
 from nats.aio.client import Client
@@ -39,6 +41,7 @@ from choria_broker.status.overview import Acts, StatusReporter
 from choria_broker.status.reloads import PendingRestart
 from choria_broker.streams.keeper import Timers
 from choria_broker.streams.service import ChoriaStreams
+from choria_broker.ui.page import Knowledge
 from choria_broker.upgrade.hand_over import HandOver
 
 
@@ -144,6 +147,18 @@ class BrokerParts:
             companions=self.companions,
         )
         return BrokerStatistics(settings, counting, srv_lookups=srv_lookups, interval=interval)
+
+    def knowledge(self) -> Knowledge:
+        """Tell the dashboard whom to ask."""
+        return Knowledge(
+            clock=time.time,
+            settings=self._settings,
+            status=self.reporter.status,
+            sessions=functools.partial(self.engine.sessions, traffic=True),
+            departed=self.engine.departed,
+            find=self.neighbours.find,
+            decisions=lambda: tuple(self.audit.recent),
+        )
 
     def _settings(self) -> Settings:
         """Return what is in force by now."""

@@ -16,9 +16,12 @@ from choria_broker.settings.broker import Settings
 from choria_broker.stats.exposition import CONTENT_TYPE
 from choria_broker.stats.service import BrokerStatistics
 from choria_broker.status.overview import StatusReporter
+from choria_broker.ui.page import Knowledge
+from choria_broker.web.host_guard import readers
 from choria_broker.web.instance import document
 from choria_broker.web.relay import Relay
 from choria_broker.web.status import status_pages
+from choria_broker.web.ui import dashboard
 
 _TAKES_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[0-9.]+\s*)?(?:,|$)", re.IGNORECASE)
 """What a browser or Prometheus says that takes compressed answers; a quality of 0 says that it does not."""
@@ -32,6 +35,7 @@ def create_app(
     public: tuple[str, int] | None = None,
     connections: Callable[[], int] | None = None,
     pages: Mapping[str, Handler] | None = None,
+    every_method: Mapping[str, Handler] | None = None,
 ) -> web.Application:
     """Build the application.
 
@@ -42,6 +46,7 @@ def create_app(
         public: address and port of the statistics port, as the engine's pages are to tell them; None leaves its own.
         connections: tells how many clients can connect, as ``/varz`` is to tell it; None leaves the engine's number.
         pages: further pages for GET and HEAD by path, which come before the instance document.
+        every_method: those that judge the method themselves.
     """
 
     async def show_instance(_request: web.Request) -> web.Response:
@@ -68,6 +73,8 @@ def create_app(
     for path, page in (pages or {}).items():
         app.router.add_get(path, page)
         app.router.add_route("*", path, only_read)
+    for path, page in (every_method or {}).items():
+        app.router.add_route("*", path, page)
     app.router.add_route("*", "/choria", to_folder)
     app.router.add_route("*", "/choria/{rest:.*}", show_instance)
     Relay(engine_pages, public, connections).install(app)
@@ -75,7 +82,11 @@ def create_app(
 
 
 def broker_app(
-    settings: Callable[[], Settings], engine: EngineLife, statistics: BrokerStatistics, reporter: StatusReporter
+    settings: Callable[[], Settings],
+    engine: EngineLife,
+    statistics: BrokerStatistics,
+    reporter: StatusReporter,
+    known: Knowledge,
 ) -> web.Application:
     """Make the application of a broker.
 
@@ -84,13 +95,14 @@ def broker_app(
         engine: its engine.
         statistics: what it measures.
         reporter: tells how it is.
+        known: what its dashboard shows.
     """
     told = settings().statistics
+    may_read = readers(lambda: settings().statistics.ui, settings().identity, told.address)
     pages = status_pages(
         lambda: msgspec.json.encode(reporter.overview()),
         reporter.health,
-        everywhere=lambda: settings().statistics.ui,
-        names=(settings().identity, told.address),
+        may_read,
     )
     return create_app(
         lambda: document(settings(), engine, statistics.most_connections),
@@ -99,4 +111,5 @@ def broker_app(
         public=(told.address, told.port) if told.port else None,
         connections=lambda: statistics.most_connections,
         pages=pages,
+        every_method=dashboard(known, may_read),
     )

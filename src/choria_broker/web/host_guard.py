@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -69,6 +70,32 @@ def only_known_hosts(*names: str) -> Middleware:
 
     return guard
 
+
+Readers: TypeAlias = Callable[[web.Request], str]
+"""Says why somebody may not read a page, empty when he may."""
+
+
+def readers(everywhere: Callable[[], bool], *names: str) -> Readers:
+    """Say who may read what is for operators: whoever asks from this machine, others where that is set.
+
+    Args:
+        everywhere: tells whether other machines may.
+        names: under which such pages answer, besides addresses and ``localhost``.
+    """
+    knows = known_hosts(*names)
+
+    def refusal(request: web.Request) -> str:
+        if not everywhere() and not is_local(request):
+            return _ELSEWHERE
+        return "" if knows(request) else STRANGER
+
+    return refusal
+
+
+_ELSEWHERE = (
+    "This page answers only requests to a loopback address of the broker's machine. Set "
+    "plugin.choria.stats_ui = true to show it to everybody who can reach this port.\n"
+)
 
 STRANGER = "This port does not answer requests for that host name.\n"
 """What a request under another name is told."""

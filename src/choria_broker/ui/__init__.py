@@ -1,0 +1,1 @@
+"""The dashboard: pages about a running broker, made from what it knows; nothing here opens, asks or waits."""

@@ -1,0 +1,130 @@
+"""What a page of the dashboard is: a row that says what it is called, what it needs to know, and what it shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from choria_broker.access.session import Departed, Session
+from choria_broker.audit.decided import Decision
+from choria_broker.sessions.documents import Found
+from choria_broker.settings.broker import Settings
+from choria_broker.status.document import Status
+
+F = TypeVar("F")
+V = TypeVar("V")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What the broker knows, for pages to ask.
+
+    Attributes:
+        clock: Unix time in seconds.
+        settings: what it was told, as far as it is in force.
+        status: how it is.
+        sessions: who is connected, with traffic; raises NotReadyError when the engine does not answer.
+        departed: who was; raises the same.
+        find: where somebody is or was, here and elsewhere; raises the same.
+        decisions: the latest decisions, oldest first.
+    """
+
+    clock: Callable[[], float]
+    settings: Callable[[], Settings]
+    status: Callable[[], Status]
+    sessions: Callable[[], Awaitable[tuple[Session, ...]]]
+    departed: Callable[[], Awaitable[tuple[Departed, ...]]]
+    find: Callable[[str], Awaitable[Found]]
+    decisions: Callable[[], Sequence[Decision]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Asked:
+    """What a reader wants to see.
+
+    Attributes:
+        now: when that was asked, Unix seconds.
+        values: what stands behind the question mark, or in the form that was sent; several for one name.
+        posted: a form was sent that is not to stand in an address.
+    """
+
+    now: float
+    values: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    posted: bool = False
+
+    def text(self, name: str, otherwise: str = "") -> str:
+        """Return a value without blanks around it, the last one where there are several."""
+        return self.values.get(name, ("",))[-1].strip() or otherwise
+
+    def number(self, name: str, otherwise: int) -> int:
+        """Return a value that is a whole number above 0.
+
+        Raises:
+            BadInputError: it is none.
+        """
+        text = self.text(name)
+        if not text:
+            return otherwise
+        if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text)):
+            raise BadInputError(f"{name} has to be a whole number above 0.", f"Leave {name} out of the address.")
+        return int(text)
+
+
+_DIGITS = 15
+
+
+class BadInputError(Exception):
+    """What was asked makes no sense, or is not there.
+
+    Attributes:
+        problem: a sentence about it.
+        remedy: what to do, in a sentence.
+        status: of the answer.
+    """
+
+    def __init__(self, problem: str, remedy: str, status: int = 400) -> None:
+        """Say both."""
+        super().__init__(problem)
+        self.problem, self.remedy, self.status = problem, remedy, status
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[F, V]):
+    """A page of the dashboard; its template has its name.
+
+    Attributes:
+        name: what stands in its address, and the name of its template.
+        title: of the page.
+        group: heading under which the menu has it; empty for one that only other pages lead to.
+        facts: gets what it needs from the broker.
+        view: makes of that what it shows, a frozen value; in a thread, so it may take its time.
+        document: what the page tells programs; the view itself when it is left out.
+        refresh: seconds between two looks of an open page; 0 for one that does not change by itself.
+        posts: it takes forms that are not to stand in an address.
+    """
+
+    name: str
+    title: str
+    group: str = ""
+    facts: Callable[[Knowledge, Asked], Awaitable[F]]
+    view: Callable[[F, Asked], V]
+    document: Callable[[V], object] | None = None
+    refresh: int = 5
+    posts: bool = False
+
+
+def command(source: str, *words: str) -> str:
+    """Write a command line as it is typed.
+
+    Args:
+        source: configuration file of the broker.
+        words: the command and its options.
+    """
+    return shlex.join(("choria-broker", *words, "--config", source))
+
+
+async def status(known: Knowledge, _asked: Asked) -> Status:
+    """Get how the broker is: all that many pages need."""
+    return known.status()

@@ -1,0 +1,16 @@
+"""All pages of the dashboard, in the order of its menu: one row for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from choria_broker.ui.page import Page
+from choria_broker.ui.pages import health
+
+PAGES: tuple[Page[Any, Any], ...] = (health.PAGE,)
+
+FIRST = health.PAGE
+"""What is shown where no page is named."""
+
+BY_NAME: Mapping[str, Page[Any, Any]] = {each.name: each for each in PAGES}

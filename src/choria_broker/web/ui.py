@@ -1,0 +1,214 @@
+"""The dashboard on the statistics port: who may see it, what is asked, and how an answer is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import urllib.parse
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from choria_broker.errors import BrokerError
+from choria_broker.status.document import Status
+from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
+from choria_broker.web.host_guard import Readers
+
+if TYPE_CHECKING:
+    from choria_broker.ui.render import Asset
+
+_Row: TypeAlias = Page[Any, Any]
+
+FOLDER = "/ui"
+
+_PART = "Choria-Part"
+"""Header with which an open page asks for what may have changed, and with which it is answered."""
+
+_AT_ONCE = 2
+"""Pages that are made at the same time, each in a thread."""
+
+_PATIENCE = 10.0
+"""Seconds in which a page has to be made."""
+
+_MOST_VALUES = 64
+"""Values in one question."""
+
+_LARGEST_FORM = 65_536
+"""Characters of a form; the port takes less at once."""
+
+_READING = frozenset({"GET", "HEAD"})
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_PAGE_HEADERS = {**_HEADERS, "Cache-Control": "no-store"}
+_ASSET_HEADERS = {**_HEADERS, "Cache-Control": "no-cache"}
+
+
+def dashboard(known: Knowledge, readers: Readers) -> dict[str, Handler]:
+    """Make what answers below ``/ui/``, by path and for every method.
+
+    Args:
+        known: what the broker knows.
+        readers: who may see it.
+    """
+    made = _Dashboard(known, readers)
+    return {
+        FOLDER: made.to_folder,
+        f"{FOLDER}/": made.page,
+        f"{FOLDER}/assets/{{name}}": made.asset,
+        f"{FOLDER}/{{name:.*}}": made.page,
+    }
+
+
+class _Dashboard:
+    def __init__(self, known: Knowledge, readers: Readers) -> None:
+        self._known = known
+        self._readers = readers
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    async def to_folder(self, request: web.Request) -> web.Response:
+        raise web.HTTPMovedPermanently(f"{request.path}/")
+
+    def _admit(self, request: web.Request) -> None:
+        refusal = self._readers(request)
+        if refusal:
+            raise web.HTTPForbidden(text=refusal)
+
+    async def asset(self, request: web.Request) -> web.Response:
+        """Send a file that pages refer to."""
+        self._admit(request)
+        found = await asyncio.to_thread(_asset, request.match_info["name"])
+        if found is None or request.method not in _READING:
+            raise web.HTTPNotFound(text="There is no such file.\n", headers=_HEADERS)
+        headers = {**_ASSET_HEADERS, "ETag": found.tag}
+        if request.headers.get("If-None-Match") == found.tag:
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=found.content, content_type=found.content_type, charset="utf-8", headers=headers)
+
+    async def page(self, request: web.Request) -> web.Response:
+        """Answer with a page, with what it shows as JSON, or with what was wrong with the question."""
+        self._admit(request)
+        name, dot, ending = request.match_info.get("name", "").partition(".")
+        form = _Form(json=ending == "json", part=_PART in request.headers)
+        row = None
+        try:
+            async with asyncio.timeout(_PATIENCE), self._places:
+                row = await asyncio.to_thread(_row, name if not dot or form.json else "-")
+                asked = await _asked(request, row, self._known.clock())
+                text = await self._made(row, asked, form)
+        except BadInputError as error:
+            return await self._problem(row, error, form)
+        except BrokerError as error:
+            why = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            return await self._problem(row, BadInputError(why, "Try again in a moment; see Health.", 503), form)
+        except TimeoutError:
+            busy = BadInputError("The broker is too busy to make this page in time.", "Try again in a moment.", 503)
+            return await self._problem(row, busy, form)
+        return _answer(text, form)
+
+    async def _made(self, row: _Row, asked: Asked, form: _Form) -> str | bytes:
+        facts = await row.facts(self._known, asked)
+        return await asyncio.to_thread(_make, row, facts, asked, self._known.status(), form)
+
+    async def _problem(self, row: _Row | None, error: BadInputError, form: _Form) -> web.Response:
+        if form.json:
+            text: str | bytes = msgspec.json.encode({"error": error.problem, "remedy": error.remedy})
+        else:
+            text = await asyncio.to_thread(_apologize, row, error, self._known.status(), self._known.clock(), form)
+        return _answer(text, form, error.status)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Form:
+    """In which form an answer is wanted: as JSON, or as HTML; the whole page, or what may have changed of it."""
+
+    json: bool
+    part: bool
+
+
+def _answer(text: str | bytes, form: _Form, status: int = 200) -> web.Response:
+    headers = {**_PAGE_HEADERS, _PART: "live"} if form.part else _PAGE_HEADERS
+    body = text if isinstance(text, bytes) else text.encode(errors="replace")
+    return web.Response(
+        body=body,
+        status=status,
+        content_type="application/json" if form.json else "text/html",
+        charset=None if form.json else "utf-8",
+        headers=headers,
+    )
+
+
+async def _asked(request: web.Request, row: _Row, now: float) -> Asked:
+    """Read what is asked.
+
+    Raises:
+        BadInputError: it cannot be asked in this way.
+    """
+    posted = request.method == "POST"
+    if not (request.method in _READING or (posted and row.posts)):
+        raise BadInputError("This page is read and takes nothing.", "Ask for it with GET.", 405)
+    if not posted:
+        pairs = list(request.query.items())
+    else:
+        origin = request.headers.get("Origin", "")
+        if origin and urllib.parse.urlsplit(origin).netloc != request.headers.get("Host", ""):
+            raise BadInputError("This form was sent from a page of another site.", "Use the dashboard's own.", 403)
+        if request.content_type != "application/x-www-form-urlencoded":
+            raise BadInputError("This is not a form of the dashboard.", "Use the page's own form.", 415)
+        try:
+            text = (await request.content.read(_LARGEST_FORM + 1)).decode()
+        except UnicodeDecodeError:
+            raise BadInputError("What was sent is not text.", "Send text in UTF-8.") from None
+        if len(text) > _LARGEST_FORM:
+            raise BadInputError("What was sent is too long.", f"Send at most {_LARGEST_FORM} characters.", 413)
+        pairs = urllib.parse.parse_qsl(text, keep_blank_values=True)
+    if len(pairs) > _MOST_VALUES:
+        raise BadInputError("Too much is asked at once.", f"Send at most {_MOST_VALUES} values.")
+    values: dict[str, tuple[str, ...]] = {}
+    for key, value in pairs:
+        values[key] = (*values.get(key, ()), value)
+    return Asked(now, values, posted=posted)
+
+
+# The library of templates is loaded when the first page is asked for: a broker whose dashboard nobody opens starts
+# without it. All of this runs in threads.
+
+
+def _row(name: str) -> _Row:
+    from choria_broker.ui.site import BY_NAME, FIRST  # noqa: PLC0415
+
+    found = BY_NAME.get(name) if name else FIRST
+    if found is None:
+        raise BadInputError("There is no such page.", "Choose one from the menu.", 404)
+    return found
+
+
+def _make(row: _Row, facts: object, asked: Asked, status: Status, form: _Form) -> str | bytes:
+    from choria_broker.ui import render  # noqa: PLC0415
+
+    view = row.view(facts, asked)
+    if form.json:
+        return render.document(row, view)
+    return render.page(row, view, asked, render.shell(status, asked.now), part=form.part)
+
+
+def _apologize(row: _Row | None, error: BadInputError, status: Status, now: float, form: _Form) -> str:
+    from choria_broker.ui import render  # noqa: PLC0415
+
+    return render.problem(error, row, render.shell(status, now), part=form.part)
+
+
+def _asset(name: str) -> Asset | None:
+    from choria_broker.ui import render  # noqa: PLC0415
+
+    return render.assets().get(name)

@@ -1,0 +1,126 @@
+"""The dashboard of a running broker, as programs see it: who may read it, its headers, its answers to bad input."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from choria_broker.broker import NetworkBroker
+from support.testbed import IDENTITY, Authority, configuration, free_port
+
+DEADLINE = 30.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    text: str
+    headers: Mapping[str, str]
+
+
+class Site:
+    """The dashboard of a broker."""
+
+    def __init__(self, port: int, session: aiohttp.ClientSession, broker: NetworkBroker) -> None:
+        self.port = port
+        self.session = session
+        self.broker = broker
+
+    async def get(self, path: str, method: str = "GET", data: object = None, **headers: str) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        url = f"http://127.0.0.1:{self.port}/ui/{path}"
+        async with self.session.request(method, url, headers=named, data=data, allow_redirects=False) as answer:
+            return Answer(answer.status, await answer.text(), answer.headers)
+
+
+@contextlib.asynccontextmanager
+async def site(tmp_path: Path, authority: Authority, **settings: str | int | bool | Path) -> AsyncIterator[Site]:
+    port = free_port()
+    path = configuration(tmp_path, authority, plugin__choria__stats_port=port, **settings)
+    async with (
+        asyncio.timeout(DEADLINE),
+        NetworkBroker.from_file(path) as broker,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Site(port, session, broker)
+
+
+async def test_the_first_page_tells_the_health(tmp_path: Path, authority: Authority) -> None:
+    async with site(tmp_path, authority) as ui:
+        for path in ("", "health"):
+            page = await ui.get(path)
+            assert page.status == 200
+            assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+            assert page.text.startswith("<!doctype html>")
+            assert "All is well." in page.text
+            assert IDENTITY in page.text
+        told = await ui.get("health.json")
+        assert json.loads(told.text)["condition"] == "ok"
+        async with ui.session.get(f"http://127.0.0.1:{ui.port}/ui", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (301, "/ui/")
+
+
+async def test_an_open_page_gets_only_what_may_have_changed(tmp_path: Path, authority: Authority) -> None:
+    async with site(tmp_path, authority) as ui:
+        part = await ui.get("health", Choria_Part="live")
+        assert part.headers["Choria-Part"] == "live"
+        assert part.text.strip().startswith('<div id="live"')
+        assert "<html" not in part.text
+
+
+async def test_nothing_of_elsewhere_is_loaded_and_nobody_frames_a_page(tmp_path: Path, authority: Authority) -> None:
+    async with site(tmp_path, authority) as ui:
+        for path in ("", "health", "nothing", "health.json"):
+            headers = (await ui.get(path)).headers
+            assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
+            assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["Referrer-Policy"] == "no-referrer"
+            assert headers["Cache-Control"] == "no-store"
+
+
+async def test_files_are_told_apart_by_their_tags(tmp_path: Path, authority: Authority) -> None:
+    async with site(tmp_path, authority) as ui:
+        for name, kind in (("style.css", "text/css"), ("live.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
+            file = await ui.get(f"assets/{name}")
+            assert (file.status, file.headers["Content-Type"]) == (200, f"{kind}; charset=utf-8")
+            again = await ui.get(f"assets/{name}", If_None_Match=file.headers["ETag"])
+            assert (again.status, again.text) == (304, "")
+        for name in ("nothing.css", "..%2frender.py", "style.css/"):
+            assert (await ui.get(f"assets/{name}")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status", "says"),
+    [
+        ("nothing", "GET", 404, "There is no such page."),
+        ("nothing/below", "GET", 404, "There is no such page."),
+        ("health.xml", "GET", 404, "There is no such page."),
+        ("health", "POST", 405, "This page is read and takes nothing."),
+        ("health", "DELETE", 405, "This page is read and takes nothing."),
+        ("health.json", "PUT", 405, "This page is read and takes nothing."),
+        ("%3Cimg%20onerror%3Dx%3E", "GET", 404, "There is no such page."),
+    ],
+)
+async def test_what_makes_no_sense_gets_a_sentence(
+    tmp_path: Path, authority: Authority, path: str, method: str, status: int, says: str
+) -> None:
+    async with site(tmp_path, authority) as ui:
+        page = await ui.get(path, method)
+        assert page.status == status
+        assert says in page.text
+        assert "<img" not in page.text
+
+
+async def test_other_names_and_other_machines_see_nothing(tmp_path: Path, authority: Authority) -> None:
+    async with site(tmp_path, authority) as ui:
+        for path in ("", "health", "assets/style.css", "nothing"):
+            assert (await ui.get(path, Host="evil.example")).status == 403
+            assert (await ui.get(path, Host=f"{IDENTITY}:{ui.port}")).status != 403

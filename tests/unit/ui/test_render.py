@@ -1,0 +1,64 @@
+"""Pages as HTML: every text escaped, times for programs and for people."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from choria_broker.status.document import HealthReport
+from choria_broker.ui import render
+from choria_broker.ui.page import Asked, BadInputError
+from choria_broker.ui.site import BY_NAME
+from support.dashboard import HOSTILE, NOW, status_of
+
+
+def drawn(name: str, *, part: bool = False, **fields: object) -> str:
+    row, asked, status = BY_NAME[name], Asked(NOW), status_of(**fields)
+    return render.page(row, row.view(status, asked), asked, render.shell(status, NOW), part=part)
+
+
+def test_what_others_have_chosen_is_text_and_never_markup() -> None:
+    page = drawn("health", identity=HOSTILE, source=HOSTILE, health=HealthReport("failing", HOSTILE, (HOSTILE,)))
+    assert "<img" not in page
+    assert page.count("&lt;img src=x onerror=alert(1)&gt;&#34;&#39;&amp;") >= 4
+
+
+def test_a_part_is_what_stands_in_the_whole_page() -> None:
+    assert drawn("health", part=True).strip() in drawn("health")
+
+
+def test_a_problem_is_told_in_the_frame() -> None:
+    error = BadInputError(HOSTILE, "Do something else.")
+    page = render.problem(error, None, render.shell(status_of(), NOW), part=False)
+    assert "Do something else." in page
+    assert "<img" not in page
+    assert 'href="health"' in page
+
+
+def test_a_view_is_told_to_programs() -> None:
+    row = BY_NAME["health"]
+    found = json.loads(render.document(row, row.view(status_of(), Asked(NOW))))
+    assert found["condition"] == "ok"
+
+
+def test_files_have_types_and_tags() -> None:
+    found = render.assets()
+    assert {"style.css", "live.js", "icon.svg"} <= set(found)
+    assert all(each.tag.startswith('"') and each.content for each in found.values())
+    assert len({each.tag for each in found.values()}) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "1970-01-01T00:00:00Z"), (NOW, "2026-09-21T14:13:20Z"), (NOW + 0.9, "2026-09-21T14:13:20Z")],
+)
+def test_moments_are_in_utc(seconds: float, text: str) -> None:
+    assert f'datetime="{text}"' in render.moment(seconds)
+    assert f"{text[:10]} {text[11:19]} UTC" in render.moment(seconds)
+
+
+def test_lengths_and_numbers() -> None:
+    assert render.length(3661.4) == "1h1m1s"
+    assert render.grouped(1234567) == "1\N{NARROW NO-BREAK SPACE}234\N{NARROW NO-BREAK SPACE}567"
+    assert render.grouped(999) == "999"
