@@ -35,8 +35,9 @@ from choria_broker.sessions.neighbours import Neighbours
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.findings import Finding
+from choria_broker.stats.parts import Parts
 from choria_broker.stats.poller import INTERVAL
-from choria_broker.stats.service import BrokerStatistics, Parts
+from choria_broker.stats.service import BrokerStatistics
 from choria_broker.status.overview import Acts, StatusReporter
 from choria_broker.status.reloads import PendingRestart
 from choria_broker.streams.keeper import Timers

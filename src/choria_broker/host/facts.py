@@ -47,20 +47,39 @@ class FileFact:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ProcessUse:
+    """What one process uses.
+
+    Attributes:
+        cpu: seconds of a core since it started; None when that is not known.
+        memory: resident bytes, 0 when that is not known.
+    """
+
+    cpu: float | None = None
+    memory: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class HostUse:
     """What the processes of a broker use of what the host gives them.
 
     Attributes:
         descriptors: open files of the engine.
         descriptors_limit: how many it can have; None when that is not known.
-        memory: resident bytes of all processes.
         memory_limit: bytes that their group, or the machine, has.
+        broker, engine: the two processes.
     """
 
     descriptors: int
     descriptors_limit: int | None
-    memory: int
     memory_limit: int
+    broker: ProcessUse = ProcessUse()
+    engine: ProcessUse = ProcessUse()
+
+    @property
+    def memory(self) -> int:
+        """Resident bytes of both processes."""
+        return self.broker.memory + self.engine.memory
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

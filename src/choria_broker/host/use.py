@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from choria_broker.host.facts import HostUse
+from choria_broker.host.facts import HostUse, ProcessUse
 
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -29,14 +29,16 @@ def read_use(broker: int, engine: int, cgroups: Path = _CGROUPS, proc: Path = Pa
         soft, _ = resource.prlimit(engine, resource.RLIMIT_NOFILE)
         descriptors = len(os.listdir(proc / str(engine) / "fd"))  # noqa: PTH208 - thousands of names, and no paths
         limit = soft if soft != resource.RLIM_INFINITY else None
-    memory = sum(map(_resident, (broker, engine)))
-    return HostUse(descriptors, limit, memory, _memory_limit(_own_group(proc / "self/cgroup"), cgroups))
+    memory_limit = _memory_limit(_own_group(proc / "self/cgroup"), cgroups)
+    return HostUse(descriptors, limit, memory_limit, _used_by(broker), _used_by(engine))
 
 
-def _resident(pid: int) -> int:
+def _used_by(pid: int) -> ProcessUse:
     with contextlib.suppress(psutil.Error):
-        return int(psutil.Process(pid).memory_info().rss)
-    return 0
+        process = psutil.Process(pid)
+        cpu = process.cpu_times()
+        return ProcessUse(cpu.user + cpu.system, int(process.memory_info().rss))
+    return ProcessUse()
 
 
 def _own_group(file: Path) -> str:

@@ -5,22 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import enum
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from choria_broker.access.waiting import Waiting
-from choria_broker.audit.trail import AuditCounts
 from choria_broker.background import beside
 from choria_broker.build_info import build
 from choria_broker.companions.reports import CompanionReport
-from choria_broker.companions.tally import Counts
-from choria_broker.engine.life import EngineLife
 from choria_broker.errors import NotReadyError
 from choria_broker.host.facts import FileFact, HostUse
 from choria_broker.host.succession import Succession
@@ -37,113 +32,21 @@ from choria_broker.stats.disk import StoreDisk
 from choria_broker.stats.exposition import exposition
 from choria_broker.stats.families import Family
 from choria_broker.stats.headroom import Headroom, headroom, most_connections
+from choria_broker.stats.history import History, Kept
+from choria_broker.stats.history import Left as LeftHistory
 from choria_broker.stats.link_book import Entry, LinkBook
 from choria_broker.stats.link_troubles import LinkTroubles
 from choria_broker.stats.links import Link, links
 from choria_broker.stats.measured import Measured
 from choria_broker.stats.membership import Learnt
 from choria_broker.stats.metrics import families
+from choria_broker.stats.parts import Parts
 from choria_broker.stats.poller import INTERVAL, LATELY, Poller
 from choria_broker.stats.readings import Readings
 from choria_broker.stats.revoked import Revoked
+from choria_broker.stats.seen import of_counts, of_readings
 from choria_broker.stats.tallies import Tallies
-from choria_broker.streams.ledger import StreamCounts
 from choria_broker.wording import without_credentials
-
-
-class Reloads(Protocol):
-    """Knows of the reloads of a broker."""
-
-    @property
-    def outcomes(self) -> Mapping[str, int]:
-        """How many there were, by what became of them."""
-        ...
-
-    @property
-    def last_success(self) -> float:
-        """When the last one ended that was not refused, or the broker was started, Unix seconds."""
-        ...
-
-    @property
-    def refusal(self) -> str:
-        """Why the last one of the whole configuration changed nothing, empty when it was not refused."""
-        ...
-
-    @property
-    def files(self) -> int:
-        """How many files are watched."""
-        ...
-
-    @property
-    def bad_files(self) -> tuple[str, ...]:
-        """Changed files that cannot be used."""
-        ...
-
-
-class Companions(Protocol):
-    """Knows of adapters and the federation broker."""
-
-    @property
-    def reports(self) -> tuple[CompanionReport, ...]:
-        """How they are."""
-        ...
-
-    def counts(self) -> Counts:
-        """Return everything that they count."""
-        ...
-
-
-class HealthChanges(Protocol):
-    """Knows of changes of health.
-
-    Attributes:
-        since: since when the condition lasts, Unix seconds; 0 in the first moments.
-        counts: how often health changed to each condition.
-    """
-
-    since: float
-    counts: dict[str, int]
-
-
-class Sessions(Protocol):
-    """Has counted the sessions."""
-
-    @property
-    def provisioning(self) -> Waiting | None:
-        """Who waits for provisioning; None on a broker that has none."""
-        ...
-
-    @property
-    def expiring(self) -> Mapping[tuple[str, str], int]:
-        """Sessions whose token ends within a day, by organization and key of the issuer."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the parts of a broker tell of themselves.
-
-    Attributes:
-        audit: counts of the trail of decisions.
-        streams: counts of the ledger of streams.
-        reloads: reloads of the configuration.
-        engine: the engine.
-        sessions: counts of sessions.
-        ended: sessions that were ended because of revocation or expiry, by cause.
-        health: gives the condition the broker is in, one of all it can be in.
-        companions: adapters and the federation broker.
-        health_changes: gives how often it has changed, and since when it is what it is.
-    """
-
-    audit: AuditCounts
-    streams: StreamCounts
-    reloads: Reloads
-    engine: EngineLife
-    sessions: Sessions
-    companions: Companions
-    health: Callable[[], enum.StrEnum]
-    health_changes: Callable[[], HealthChanges]
-    ended: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -155,6 +58,7 @@ class _Left:
     names: tuple[tuple[Endpoint, str], ...] = ()
     log_lines_dropped: int = 0
     links: tuple[Entry, ...] = ()
+    history: LeftHistory | None = None
 
 
 _LEFT = "statistics"
@@ -178,6 +82,7 @@ class BrokerStatistics:
         news: called after each reading.
         disk: the disk of the store.
         link_troubles: why links ended, or do not come about.
+        history: the last hour.
     """
 
     def __init__(
@@ -210,6 +115,7 @@ class BrokerStatistics:
         self.use: HostUse | None = None
         self._trusted: tuple[Authority, ...] = ()
         self.interval = interval
+        self.history = History(interval)
         self._counted_at: float | None = None
         self.registry = CollectorRegistry()
         self.registry.register(FamilyCollector(self._families))
@@ -281,7 +187,8 @@ class BrokerStatistics:
         learnt = self.acquaintance.learnt
         nameless = dataclasses.replace(learnt, names={})
         names = tuple(learnt.names.items())
-        succession.tell(_LEFT, _Left(self.tallies, nameless, names, Outlet.dropped_by_all, self._book.entries))
+        dropped, history = Outlet.dropped_by_all, self.history.left
+        succession.tell(_LEFT, _Left(self.tallies, nameless, names, dropped, self._book.entries, history))
 
     def recall(self, succession: Succession) -> None:
         """Go on with what the program before has counted and learnt."""
@@ -293,6 +200,8 @@ class BrokerStatistics:
             self.acquaintance.learnt = dataclasses.replace(left.learnt, names=dict(left.names))
             Outlet.dropped_by_all += left.log_lines_dropped
             self._book.entries = left.links
+            if left.history:
+                self.history.go_on(left.history)
 
     async def read_certificates(self) -> None:
         """Look anew when the certificates expire, and what hangs on the CAs among them."""
@@ -331,10 +240,18 @@ class BrokerStatistics:
         with contextlib.suppress(NotReadyError):  # The next count comes soon; what was counted stays with its time.
             counts = await self._parts.engine.authorities()
             self.use = await asyncio.to_thread(read_use, os.getpid(), self._parts.engine.pid)
-            self._counted_at = time.monotonic()
-            self.authorities = uses(self._trusted, counts, time.time())
+            self._counted_at, now = time.monotonic(), time.time()
+            self.authorities = uses(self._trusted, counts, now)
+            self._keep_counts(now)
+
+    def _keep_counts(self, now: float) -> None:
+        latest, by_engine = self.poller.latest, self._settings.network.operator is not None
+        logins = (latest.server.total_connections if latest else None) if by_engine else None
+        seen = of_counts(self._parts.audit, self.use, self.provisioning, logins)
+        self.history.take(now, Kept.COUNTED_AT, seen)
 
     def _heard(self, readings: Readings) -> None:
+        self.history.take(readings.time, Kept.READ_AT, of_readings(readings))
         self.acquaintance.heard(readings)
         resolved = self.acquaintance.addresses
         self._book.seen(self._links(readings), self.link_troubles.latest, readings.time, resolved)

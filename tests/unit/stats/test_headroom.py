@@ -6,14 +6,20 @@ import dataclasses
 
 import pytest
 
-from choria_broker.host.facts import HostUse
+from choria_broker.host.facts import HostUse, ProcessUse
 from choria_broker.settings.network import Network
 from choria_broker.stats.headroom import Headroom, headroom, most_connections
 from choria_broker.stats.readings import Readings, Server, Streams
 
 NETWORK = Network(max_connections=1000)
 BESIDE = NETWORK.needed_files - 1000
-USE = HostUse(descriptors=10, descriptors_limit=100_000, memory=7, memory_limit=70)
+USE = HostUse(
+    descriptors=10,
+    descriptors_limit=100_000,
+    memory_limit=70,
+    broker=ProcessUse(memory=3),
+    engine=ProcessUse(memory=4),
+)
 READ = Readings(Server(connections=5, subscriptions=9), streams=Streams(enabled=True, store_used=3, store_max=30))
 
 

@@ -1,0 +1,110 @@
+"""What the statistics are told by the parts of a broker."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from choria_broker.access.waiting import Waiting
+from choria_broker.audit.trail import AuditCounts
+from choria_broker.companions.reports import CompanionReport
+from choria_broker.companions.tally import Counts
+from choria_broker.engine.life import EngineLife
+from choria_broker.streams.ledger import StreamCounts
+
+
+class Reloads(Protocol):
+    """Knows of the reloads of a broker."""
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """How many there were, by what became of them."""
+        ...
+
+    @property
+    def last_success(self) -> float:
+        """When the last one ended that was not refused, or the broker was started, Unix seconds."""
+        ...
+
+    @property
+    def refusal(self) -> str:
+        """Why the last one of the whole configuration changed nothing, empty when it was not refused."""
+        ...
+
+    @property
+    def files(self) -> int:
+        """How many files are watched."""
+        ...
+
+    @property
+    def bad_files(self) -> tuple[str, ...]:
+        """Changed files that cannot be used."""
+        ...
+
+
+class Companions(Protocol):
+    """Knows of adapters and the federation broker."""
+
+    @property
+    def reports(self) -> tuple[CompanionReport, ...]:
+        """How they are."""
+        ...
+
+    def counts(self) -> Counts:
+        """Return everything that they count."""
+        ...
+
+
+class HealthChanges(Protocol):
+    """Knows of changes of health.
+
+    Attributes:
+        since: since when the condition lasts, Unix seconds; 0 in the first moments.
+        counts: how often health changed to each condition.
+    """
+
+    since: float
+    counts: dict[str, int]
+
+
+class Sessions(Protocol):
+    """Has counted the sessions."""
+
+    @property
+    def provisioning(self) -> Waiting | None:
+        """Who waits for provisioning; None on a broker that has none."""
+        ...
+
+    @property
+    def expiring(self) -> Mapping[tuple[str, str], int]:
+        """Sessions whose token ends within a day, by organization and key of the issuer."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the parts of a broker tell of themselves.
+
+    Attributes:
+        audit: counts of the trail of decisions.
+        streams: counts of the ledger of streams.
+        reloads: reloads of the configuration.
+        engine: the engine.
+        sessions: counts of sessions.
+        ended: sessions that were ended because of revocation or expiry, by cause.
+        health: gives the condition the broker is in, one of all it can be in.
+        companions: adapters and the federation broker.
+        health_changes: gives how often it has changed, and since when it is what it is.
+    """
+
+    audit: AuditCounts
+    streams: StreamCounts
+    reloads: Reloads
+    engine: EngineLife
+    sessions: Sessions
+    companions: Companions
+    health: Callable[[], enum.StrEnum]
+    health_changes: Callable[[], HealthChanges]
+    ended: Mapping[str, int] = dataclasses.field(default_factory=dict)
