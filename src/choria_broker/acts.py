@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from choria_broker.access.revoked import Revocations
-from choria_broker.audit.acts import record
+from choria_broker.audit.acts import ActBook
 from choria_broker.control.protocol import DrainRequest, ReloadRequest, RevokeRequest, UpgradeRequest
 from choria_broker.control.server import Act, ActError, Who
 from choria_broker.drains import Drains
@@ -33,6 +33,7 @@ class Operated:
         drains: moves connections elsewhere.
         network: gives the settings of the network in force.
         upgrade: runs the installed program in place of this one, given who asks.
+        book: what operators did.
     """
 
     engine: Ends
@@ -40,6 +41,7 @@ class Operated:
     drains: Drains
     network: Callable[[], Network]
     upgrade: Callable[[str], Awaitable[UpgradeBegun]]
+    book: ActBook
 
 
 def broker_acts(operated: Operated) -> Mapping[type, Act]:
@@ -96,7 +98,7 @@ async def _revoke(request: RevokeRequest, who: Who, operated: Operated) -> Revok
     sessions = outcome.report.ended
     count = "see the engine's log" if by_engine else str(sessions)
     told = f"not in force: {problem}" if problem else f"in force, sessions ended: {count}"
-    record("revoke", await who(), told, entry=str(entry))
+    operated.book.record("revoke", await who(), told, entry=str(entry))
     return RevokeReport(file, sessions, (), problem, by_engine=by_engine)
 
 

@@ -57,6 +57,7 @@ class NetworkBroker:
 
     Attributes:
         audit: the trail of decisions.
+        acts: what operators did.
         reloads: the one owner of its reloads.
         watcher: watches the files that the configuration names.
         drains: the one owner of its drains.
@@ -104,6 +105,7 @@ class NetworkBroker:
         parts = BrokerParts(settings, findings, overrides or Overrides(), loaded, pace, succession or Succession())
         self._parts, self._in_force, self._engine, self._reporter = parts, parts.in_force, parts.engine, parts.reporter
         self.audit, self.reloads, self.watcher, self.drains = parts.audit, parts.reloads, parts.watcher, parts.drains
+        self.acts = parts.acts
         self.enforcement, self.streams, self.statistics = parts.enforcement, parts.streams, parts.statistics
         self.hand_over, self.census, self.departures = parts.hand_over, parts.census, parts.departures
         self.registry = self.statistics.registry
@@ -372,6 +374,7 @@ class NetworkBroker:
             self.drains,
             network=lambda: self.settings.network,
             upgrade=self.upgrade,
+            book=self.acts,
         )
         acts = {**broker_acts(operated), **session_acts(self._parts.desk, self._parts.neighbours)}
         return control.Sources(self._reporter.status, self.audit.find, acts)

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
-from choria_broker.audit.acts import record
+from choria_broker.audit.acts import ActBook
 from choria_broker.background import beside
 from choria_broker.engine.counters import GateCounters
 from choria_broker.errors import BrokerError, DrainError, NotReadyError
@@ -56,13 +56,15 @@ class Movable(Protocol):
 class Drains:
     """The one owner of drains. One that is asked for during another takes its place, for who is left."""
 
-    def __init__(self, engine: Movable, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, engine: Movable, clock: Callable[[], float] = time.time, book: ActBook | None = None) -> None:
         """Nothing is drained yet.
 
         Args:
             engine: moves its connections and leaders.
             clock: Unix time in seconds.
+            book: takes down what operators do.
         """
+        self._book = book or ActBook(clock)
         self._engine = engine
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -150,7 +152,7 @@ class Drains:
                 return before
             await self._ask("drain --cancel", None, who)
             self._write_down(f"taken back by {who}, after it moved {before.moved}", before)
-            record("drain --cancel", who, f"taken back, {counted(before.left, 'connection')} stay")
+            self._book.record("drain --cancel", who, f"taken back, {counted(before.left, 'connection')} stay")
             self._wanted = None
             self._begun.clear()
             self._over.clear()
@@ -187,14 +189,14 @@ class Drains:
         try:
             await self._engine.drain(self._serial + 1, over)
         except BrokerError as error:
-            record(act, who, f"refused: {error}")
+            self._book.record(act, who, f"refused: {error}")
             raise
         self._serial += 1
 
     def _write_down(self, outcome: str, report: DrainReport) -> None:
         """Write down what came of a drain, unless that was done when it was over."""
         if report.state != DRAINED:
-            record("drain", report.by, outcome, over=report.over, left=report.left)
+            self._book.record("drain", report.by, outcome, over=report.over, left=report.left)
 
     async def _follow(self) -> None:
         told = 0.0

@@ -9,6 +9,7 @@ from typing import Any
 
 from nats.aio.client import Client
 
+from choria_broker.audit.acts import ActBook
 from choria_broker.audit.trail import Audit
 from choria_broker.companions.spec import specs
 from choria_broker.companions.troop import Companions
@@ -70,6 +71,7 @@ class BrokerParts:
         reloads, watcher, drains: the owners of reloads, of watched files, and of drains.
         enforcement: ends the sessions of those who are revoked.
         audit: the trail of decisions.
+        acts: what operators did.
         streams: the standard streams.
         statistics: what is measured.
         reporter: tells how the broker is.
@@ -99,13 +101,14 @@ class BrokerParts:
         self._engine_waits: tuple[PendingRestart, ...] = ()
         self.in_force = InForce(settings, findings, overrides, self._tell, loaded, succession=succession)
         self.engine = EngineLife(pace.limits, succession=succession) if settings.network_enabled else NoEngine()
-        self.reloads = Reloads(self.in_force, self.engine, self._reloaded)
+        self.acts = ActBook()
+        self.reloads = Reloads(self.in_force, self.engine, self._reloaded, self.acts)
         self.watcher = FileWatcher(self.in_force, self.reloads)
-        self.drains = Drains(self.engine)
+        self.drains = Drains(self.engine, book=self.acts)
         self.enforcement = Enforcement(self.engine, lambda: self.in_force.state.policy.revocations)
         self.audit = Audit(asked=settings.network.operator is None)
         self.streams = ChoriaStreams(settings, self.in_force.state.standard_streams, self.connect, timers=pace.timers)
-        self.desk = SessionDesk(self.engine, lambda: tuple(self.audit.recent), settings.identity)
+        self.desk = SessionDesk(self.engine, lambda: tuple(self.audit.recent), settings.identity, book=self.acts)
         self.followup = Followup(self.engine)
         self.neighbours = Neighbours(self.desk.look, self.connect, self._settings)
         self.census = Census(self.engine.sessions, self.neighbours.find, self._settings, pace.poll_interval)
@@ -125,6 +128,7 @@ class BrokerParts:
         self.in_force.enter(self.in_force.state)
         lasting = (
             self.audit,
+            self.acts,
             self.reloads,
             self.drains,
             self.streams.ledger,

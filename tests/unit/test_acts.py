@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from choria_broker.acts import Operated, broker_acts
+from choria_broker.audit.acts import ActBook
 from choria_broker.control.protocol import DrainRequest, ReloadRequest, RevokeRequest, UpgradeRequest
 from choria_broker.control.server import ActError
 from choria_broker.drains import Drains
@@ -60,7 +61,7 @@ class Owner:
 async def asked(owner: Owner, request: object, operator: Operator | None = None) -> object:
     stub = cast("Any", owner)
     network = Network(revocation=Revocation(file=Path("/revocations")), operator=operator)
-    operated = Operated(stub, cast("Reloads", stub), cast("Drains", stub), lambda: network, owner.upgrade)
+    operated = Operated(stub, cast("Reloads", stub), cast("Drains", stub), lambda: network, owner.upgrade, ActBook())
     return await broker_acts(operated)[type(request)](request, owner.who)
 
 

@@ -50,7 +50,6 @@ TESTED_BY = {
     "security/tokens_claims.py": "security/test_tokens.py",
     "security/tokens_encoding.py": "security/test_tokens.py",
     # What is counted and told: read as metrics.
-    "audit/acts.py": "reload/test_reloads.py",
     "audit/decided.py": "audit/test_trail.py",
     "engine/counters.py": "engine/gate/test_gate.py",
     "engine/held.py": "engine/gate/test_holding.py",
@@ -58,6 +57,8 @@ TESTED_BY = {
     "stats/choria_metrics.py": "stats/test_metrics.py",
     "stats/families.py": "stats/test_metrics.py",
     "stats/measured.py": "stats/test_metrics.py",
+    "stats/parts.py": "stats/test_metrics.py",
+    "stats/seen.py": "stats/test_history.py",
     "stats/tallies.py": "stats/test_metrics.py",
     "status/document.py": "status/test_health.py",
     # Data: what makes and what reads it is tested.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from choria_broker.audit.acts import record
+from choria_broker.audit.acts import ActBook
 from choria_broker.background import beside
 from choria_broker.config.surroundings.facts import FileGroup
 from choria_broker.errors import BrokerError, ConfigurationError, NotReadyError, ReloadError
@@ -115,6 +115,7 @@ class Reloads:
         in_force: InForce,
         engine: Changeable,
         after: Callable[[], Awaitable[int]],
+        book: ActBook | None = None,
     ) -> None:
         """Nothing is wanted yet.
 
@@ -122,7 +123,9 @@ class Reloads:
             in_force: the state in force.
             engine: takes over what concerns it.
             after: called after each reload that changed something; it returns how many sessions it has ended.
+            book: takes down what operators do.
         """
+        self._book = book or ActBook()
         self._in_force = in_force
         self._engine = engine
         self._after = after
@@ -295,7 +298,7 @@ class Reloads:
             self.last_success = time.time()
         _log_outcome(outcome, accounts=self._accounts())
         if job.recorded:
-            record("reload", report.asked_by, report.sentence, **({"why": report.why} if report.why else {}))
+            self._book.record("reload", report.asked_by, report.sentence, **({"why": report.why} if report.why else {}))
         return outcome
 
     async def _tried(self, job: _Job) -> Outcome:

@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable
 
 from choria_broker import __version__
-from choria_broker.audit.acts import record
 from choria_broker.broker import NetworkBroker
 from choria_broker.errors import BrokerError, UpgradeError
 from choria_broker.host.succession import Succession, read_unnamed, unnamed
@@ -104,11 +103,13 @@ class Upgrades:
         broker.tell_upgrade(report)
         if left.problem:
             _log.error("Upgrade refused, nothing has changed", why=left.problem)
-            record("upgrade", left.by, REFUSED, why=left.problem)
+            broker.acts.record("upgrade", left.by, REFUSED, why=left.problem)
         else:
             _log.info("The installed program goes on, and nobody was disconnected", version=report.after)
             outcome = "done; the engine is older than the installed one and needs a restart" if older else "done"
-            record("upgrade", left.by, outcome, before=report.before, after=report.after, seconds=report.seconds)
+            broker.acts.record(
+                "upgrade", left.by, outcome, before=report.before, after=report.after, seconds=report.seconds
+            )
         if stand_in:
             await ended(stand_in)
 
@@ -123,7 +124,7 @@ class Upgrades:
                 systemd.tell("READY=1")
                 detail = {"detail": list(error.detail)} if isinstance(error, UpgradeError) and error.detail else {}
                 _log.error("Upgrade refused, nothing has changed", why=str(error), **detail)
-                record("upgrade", request.by, REFUSED, why=str(error))
+                broker.acts.record("upgrade", request.by, REFUSED, why=str(error))
                 if not request.begun.done():
                     request.begun.set_exception(error)
                 continue

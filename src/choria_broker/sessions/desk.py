@@ -11,7 +11,7 @@ import msgspec
 
 from choria_broker.access.selection import Selection, selector
 from choria_broker.access.session import Departed, Session
-from choria_broker.audit.acts import record
+from choria_broker.audit.acts import ActBook
 from choria_broker.audit.decided import Decision
 from choria_broker.errors import BrokerError
 from choria_broker.sessions.documents import Kicked, Page, Sightings
@@ -57,6 +57,7 @@ class SessionDesk:
         decisions: tells the latest decisions, oldest first.
         broker: its identity.
         clock: Unix time in seconds.
+        book: takes down what operators do.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class SessionDesk:
         decisions: Callable[[], Sequence[Decision]],
         broker: str,
         clock: Callable[[], float] = time.time,
+        book: ActBook | None = None,
     ) -> None:
         """Nothing is asked yet."""
         self._engine = engine
         self._decisions = decisions
         self._broker = broker
         self._clock = clock
+        self._book = book or ActBook(clock)
 
     async def page(self, selection: Selection, after: int) -> Page:
         """Tell of the connections that are meant, as many as fit into one answer.
@@ -115,9 +118,9 @@ class SessionDesk:
         try:
             ended = await self._engine.end_sessions((each.connection for each in hit), f"kicked by {who}")
         except BrokerError as error:
-            record("kick", who, f"failed: {error}", selection=whom)
+            self._book.record("kick", who, f"failed: {error}", selection=whom)
             raise
-        record("kick", who, f"ended {ended} of {len(hit)} sessions", selection=whom)
+        self._book.record("kick", who, f"ended {ended} of {len(hit)} sessions", selection=whom)
         return ended
 
     async def look(self, text: str) -> Sightings:
