@@ -10,10 +10,12 @@ import json
 import os
 import re
 import stat
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 import msgspec
@@ -36,6 +38,7 @@ _PATIENCE = 10.0
 _PAGES = ("varz", "connz", "routez", "gatewayz", "leafz", "subsz", "accountz", "jsz", "healthz", "choria/prometheus")
 _NO_FILES = frozenset({"stdout", "stderr", "discard"})
 _INCOMPLETE = 3
+_STANDARD_OUTPUT = "-"
 
 
 class _Bundle:
@@ -69,7 +72,11 @@ class _Bundle:
 
 @click.command()
 @configuration
-@click.option("--output", type=click.Path(path_type=Path), help="File to write; a new one in this folder unless given.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="File to write, - for standard output; a new one in this folder unless given.",
+)
 @as_json
 def bundle(*, config: Path | None, overrides: Overrides, output: Path | None, as_json: bool) -> None:
     """Collect what helps with a problem in one file: status, findings, configuration, decisions, pages, log.
@@ -86,12 +93,16 @@ def bundle(*, config: Path | None, overrides: Overrides, output: Path | None, as
     identity = re.sub("[^A-Za-z0-9.-]", "-", settings.identity) if settings else "unknown"
     folder = f"choria-broker-{identity}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}"
     file = output or Path(f"{folder}.tar.gz")
+    if str(file) == _STANDARD_OUTPUT:
+        if as_json:
+            raise click.UsageError("--json and --output - both write to standard output; leave one out")
+        made = _written(sys.stdout.buffer, folder, now, config, overrides, settings)
+        click.echo("".join(f"Not in it, {each}\n" for each in made.missing), err=True, nl=False)
+        raise SystemExit(_INCOMPLETE if made.missing else 0)
     try:
         with open_new(file) as opened:
             try:
-                with tarfile.open(fileobj=opened, mode="w:gz") as archive:
-                    made = _Bundle(archive, folder, masks_of(settings), now)
-                    _fill(made, config, overrides, settings)
+                made = _written(opened, folder, now, config, overrides, settings)
             except BaseException:
                 file.unlink()
                 raise
@@ -105,6 +116,17 @@ def bundle(*, config: Path | None, overrides: Overrides, output: Path | None, as
     lines.append("Secrets are masked; names, addresses and subjects are not: look into it before it leaves your hands.")
     show(told, lines, as_json=as_json)
     raise SystemExit(_INCOMPLETE if made.missing else 0)
+
+
+def _written(
+    opened: BinaryIO, folder: str, now: float, config: Path, overrides: Overrides, settings: Settings | None
+) -> _Bundle:
+    """Write everything, piece by piece: what is written into need not be a file."""
+    with tarfile.open(fileobj=opened, mode="w|gz") as archive:
+        made = _Bundle(archive, folder, masks_of(settings), now)
+        _fill(made, config, overrides, settings)
+        made.document("contents.json", {"parts": tuple(made.parts), "missing": tuple(made.missing)})
+    return made
 
 
 def _fill(made: _Bundle, config: Path, overrides: Overrides, settings: Settings | None) -> None:

@@ -6,41 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import msgspec
 
 from choria_broker.cli.answers import asking, show
 from choria_broker.cli.options import Duration, as_json, running_broker
 from choria_broker.control.client import ask_status
-from choria_broker.status.document import AuthoritiesReport, CertificateReport, Status
-from choria_broker.status.revocation import RevocationReport
+from choria_broker.status.certificates_now import SOON, Certificates, certificates_now
 from choria_broker.status.words import authorities, counts, moment, revocation
 from choria_broker.wording import table
 
-_DAY = 86400.0
-_SOON = 3
-
-
-class Certificates(msgspec.Struct, frozen=True):
-    """What is shown.
-
-    Attributes:
-        certificates: those the broker works with, the first to end first.
-        ending: how many of them have ended, or end within the time that was asked for.
-        authorities: connections by CA; None before they were counted.
-        revocation: what is revoked.
-        expiring_tokens: sessions whose token ends within a day, by organization and key of the issuer.
-    """
-
-    certificates: tuple[CertificateReport, ...]
-    ending: int
-    authorities: AuthoritiesReport | None
-    revocation: RevocationReport
-    expiring_tokens: dict[str, int]
+_ENDING = 3
 
 
 @click.command()
 @running_broker
-@click.option("--within", type=Duration(), default=14 * _DAY, help="Time that is to be left; 14d unless given.")
+@click.option("--within", type=Duration(), default=SOON, help="Time that is to be left; 14d unless given.")
 @as_json
 def certificates(*, config: Path, within: float, as_json: bool) -> None:
     """Show the certificates of a running broker, the first to end first, and the connections that hang on its CAs.
@@ -50,15 +29,9 @@ def certificates(*, config: Path, within: float, as_json: bool) -> None:
     """
     with asking():
         status = ask_status(config)
-    found = _found(status, within)
+    found = certificates_now(status, within)
     show(found, _text(found), as_json=as_json)
-    raise SystemExit(_SOON if found.ending else 0)
-
-
-def _found(status: Status, within: float) -> Certificates:
-    ordered = tuple(sorted(status.certificates, key=lambda each: (each.expires, each.file)))
-    ending = sum(each.days_left * _DAY <= within for each in ordered)
-    return Certificates(ordered, ending, status.authorities, status.revocation, dict(status.expiring_tokens))
+    raise SystemExit(_ENDING if found.ending else 0)
 
 
 def _text(found: Certificates) -> Iterator[str]:

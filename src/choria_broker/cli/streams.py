@@ -13,27 +13,13 @@ from choria_broker.cli.answers import asking, fail, show
 from choria_broker.cli.options import as_json, running_broker
 from choria_broker.control.client import ask_status
 from choria_broker.status.document import Status, StoreReport, StreamTrouble
+from choria_broker.status.growth import Growth, growth
 from choria_broker.status.streams_now import StreamsNow, in_words
 from choria_broker.streams.report import Report
 from choria_broker.wording import in_bytes, table
 
-_DAY = 86400.0
 _TROUBLE = 3
 _SHORTEST, _LONGEST = 20, 3600
-
-
-class Growth(msgspec.Struct, frozen=True):
-    """How fast the store fills.
-
-    Attributes:
-        seconds: over which that was measured.
-        bytes: that it has grown; negative when it got smaller.
-        days_until_full: until it is full, or its disk, when that goes on; None when it does not grow.
-    """
-
-    seconds: float
-    bytes: int
-    days_until_full: float | None = None
 
 
 class Streams(msgspec.Struct, frozen=True):
@@ -86,26 +72,13 @@ def streams(*, config: Path, over: int | None, as_json: bool) -> None:
             click.echo(f"Measuring for {over} s ...", err=True)
             time.sleep(over)
             after = ask_status(config)
-    found = _found(after, _growth(before.store, after.store, over) if over else None)
+    found = _found(after, growth(before.store, after.store, over) if over else None)
     show(found, _text(found), as_json=as_json)
     raise SystemExit(0 if found.well else _TROUBLE)
 
 
 def _found(status: Status, growth: Growth | None) -> Streams:
     return Streams(status.streams, status.streams_now, status.store, status.stream_troubles, growth)
-
-
-def _growth(before: StoreReport | None, after: StoreReport | None, seconds: float) -> Growth | None:
-    """Tell how fast the store fills, by two looks at it."""
-    if before is None or after is None:
-        return None
-    grown = after.bytes_used - before.bytes_used
-    if grown <= 0:
-        return Growth(seconds, grown)
-    rooms = [after.bytes_most - after.bytes_used] if after.bytes_most else []
-    rooms += [after.bytes_free] if after.bytes_free is not None else []
-    left = max(min(rooms), 0) if rooms else None
-    return Growth(seconds, grown, None if left is None else round(left / (grown / seconds) / _DAY, 1))
 
 
 def _text(found: Streams) -> Iterator[str]:

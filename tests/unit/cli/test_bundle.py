@@ -47,7 +47,7 @@ def test_without_a_broker_it_has_what_can_be_had(tmp_path: Path, authority: Auth
     assert result.exit_code == 3, result.output
     assert stat.S_IMODE(output.stat().st_mode) == 0o600
     found = parts(output)
-    assert set(found) == {"versions.json", "check.json", "configuration.txt", "log.txt"}
+    assert set(found) == {"versions.json", "check.json", "configuration.txt", "log.txt", "contents.json"}
     assert not leaks("".join(found.values()) + result.output)
     assert found["log.txt"].splitlines()[0::3] == ["first", "last"]
     assert json.loads(found["check.json"])["running"] == 0
@@ -60,7 +60,7 @@ def test_a_configuration_that_cannot_be_used(tmp_path: Path, authority: Authorit
     result = run(configuration(tmp_path, authority, network__client_port="x"), output, "--json")
     assert result.exit_code == 3
     told = json.loads(result.output)
-    assert told["parts"] == ["versions.json", "check.json"]
+    assert told["parts"] == ["versions.json", "check.json", "contents.json"]
     assert json.loads(parts(output)["check.json"])["findings"]
 
 
@@ -97,3 +97,15 @@ def test_what_cannot_be_written_whole_is_removed(
 
 def test_a_configuration_has_to_be_named() -> None:
     assert CliRunner().invoke(main, ["bundle"]).exit_code == 2
+
+
+def test_it_can_be_written_to_standard_output(tmp_path: Path, authority: Authority) -> None:
+    result = run(settings(tmp_path, authority), Path("-"))
+    assert result.exit_code == 3
+    (tmp_path / "told").write_bytes(result.stdout_bytes)
+    found = parts(tmp_path / "told")
+    assert "no broker runs with" in result.stderr
+    assert any("no broker runs with" in each for each in json.loads(found["contents.json"])["missing"])
+    mixed = run(settings(tmp_path, authority), Path("-"), "--json")
+    assert mixed.exit_code == 2
+    assert "leave one out" in mixed.output

@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from choria_broker.cli import streams as command
-from choria_broker.cli.streams import Growth, _growth
 from choria_broker.status.document import Status, StoreReport, StreamTrouble
 from choria_broker.status.streams_now import StandingReport, StreamsNow
 from choria_broker.streams.report import Report, State
@@ -75,14 +74,6 @@ def test_when_the_store_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, [STATUS, STATUS], "--over", "60").stdout.endswith("It did not grow in 60 s.\n")
     told = json.loads(run(monkeypatch, [STATUS, grown(1 << 20)], "--over", "60", "--json").stdout)
     assert told["growth"] == {"seconds": 60, "bytes": 1 << 20, "days_until_full": 1.4}
-
-
-def test_the_disk_may_be_full_first() -> None:
-    after = msgspec.structs.replace(STORE, bytes_used=GIB + 86400, bytes_free=86400 * 5)
-    assert _growth(STORE, after, 86400) == Growth(86400, 86400, 5.0)
-    unknown = msgspec.structs.replace(after, bytes_most=0, bytes_free=None)
-    assert _growth(STORE, unknown, 10) == Growth(10, 86400, None)
-    assert _growth(None, STORE, 10) is None
 
 
 def test_what_was_wrong_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
