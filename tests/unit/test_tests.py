@@ -60,6 +60,7 @@ TESTED_BY = {
     "stats/parts.py": "stats/test_metrics.py",
     "stats/seen.py": "stats/test_history.py",
     "stats/tallies.py": "stats/test_metrics.py",
+    "status/certificates_now.py": "cli/test_certificates.py",
     "status/document.py": "status/test_health.py",
     # Data: what makes and what reads it is tested.
     "host/facts.py": "config/resolve/test_host_limits.py",
@@ -104,6 +105,7 @@ OWN = {
     "test_cost.py": "time and memory of one question",
     "test_library.py": "the build",
     "test_tests.py": "the tests",
+    "ui/test_vendored.py": "files of others",
 }
 """Test files that stand for no module, and what they are about."""
 
