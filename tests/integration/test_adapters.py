@@ -24,6 +24,12 @@ from support.testbed import Authority, configuration, free_port
 
 DEADLINE = 60.0
 TOPIC = "mcollective.broadcast.agent.registration"
+GARBAGE = (
+    b'{"protocol":"choria:transport:1","data":"","headers":null}',
+    b'{"protocol":"choria:transport:1","data":"","headers":{"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}}",
+    b"",
+    b"\xff\x00\r\nPUB x 0\r\n\r\n",
+)
 
 
 def adapter(name: str, **settings: str | int) -> dict[str, str | int]:
@@ -84,7 +90,7 @@ async def test_registration_data_arrive_in_a_stream(tmp_path: Path, authority: A
         }
         for number in range(300):
             await connection.publish(TOPIC, message(sender=f"web{number}.example.net"))
-            await connection.publish(TOPIC, b'{"protocol":"choria:transport:1","data":"","headers":null}')
+            await connection.publish(TOPIC, GARBAGE[number % len(GARBAGE)])
         got: list[Any] = []
         async with asyncio.timeout(DEADLINE):
             while len(got) < 300:

@@ -7,7 +7,7 @@ import datetime as dt
 import msgspec
 
 from choria_broker.adapters.unwrap import Unwrapped
-from choria_broker.companions.subjects import may_publish, may_stand_in
+from choria_broker.companions.subjects import LONGEST, may_stand_in
 
 PROTOCOL = "choria:adapters:choria_streams:output:1"
 """Of the document, for adapters of both types."""
@@ -55,7 +55,7 @@ class Target:
         """Keep the parts."""
         self._parts = template.split("%s")
         self._fixed = template.encode() if len(self._parts) == 1 else b""
-        self._own_words = not template.startswith("%s")
+        self._sender_first = not self._parts[0]
 
     def subject(self, sender: str) -> bytes | None:
         """Return the subject for the documents of a sender.
@@ -68,7 +68,7 @@ class Target:
         """
         if self._fixed:
             return self._fixed
-        if not may_stand_in(sender):
+        if not may_stand_in(sender) or (self._sender_first and sender.startswith("$")):
             return None
-        made = sender.join(self._parts)
-        return made.encode() if self._own_words or may_publish(made) else None
+        made = sender.join(self._parts).encode()
+        return made if len(made) <= LONGEST else None

@@ -156,14 +156,24 @@ def _unwrapped_v2(data: bytes, *, request: bool) -> Unwrapped:
 
 
 def _read(decode: Callable[[bytes], _T], data: bytes, what: str) -> _T:
+    """Read a document; bytes that are no UTF-8 become U+FFFD, as the original has it."""
     try:
-        return decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        try:
+            return decode(data)
+        except UnicodeDecodeError:
+            return decode(data.decode(errors="replace").encode())
+    except msgspec.DecodeError as error:
         raise UnwrapError(f"the {what} cannot be read: {error}") from None
+    except RecursionError:
+        raise UnwrapError(f"the {what} is nested too deeply") from None
 
 
 def _decoded(text: str, what: str) -> bytes:
+    """Read base64 as Go does, for which ends of lines do not count."""
     try:
-        return base64.b64decode(text.encode(), validate=True)
+        raw = text.encode()
+        if b"\n" in raw or b"\r" in raw:
+            raw = raw.translate(None, b"\r\n")
+        return base64.b64decode(raw, validate=True)
     except (binascii.Error, UnicodeEncodeError):
         raise UnwrapError(f"the {what} is not base64") from None

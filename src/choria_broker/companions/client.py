@@ -12,6 +12,9 @@ from nats.aio.client import Client
 from nats.errors import ProtocolError
 
 from choria_broker.companions.wire import Feed, Message, WireError
+from choria_broker.log.structured import component
+
+_log = component("companion")
 
 _CONNECT = b"CONNECT "
 _DENIED = "'permissions violation"
@@ -86,20 +89,33 @@ class _LeanParser:
         """Take what was read.
 
         Raises:
-            ProtocolError: it is not the protocol.
+            ProtocolError: it is not the protocol. Of anything else the library would stop reading, and stay connected.
         """
         try:
             messages, lines = self._feed.take(data)
         except WireError as error:
             raise ProtocolError(str(error)) from error
-        heard = self._client.heard
         for number, batch in messages.items():
-            if take := heard.get(number):
-                take(batch)
-        for line in lines:
-            await self._control(line)
+            self._hand_out(number, batch)
+        try:
+            for line in lines:
+                await self._control(line)
+        except (ProtocolError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            raise ProtocolError(str(error)) from error
         # What is read already is given out without a pause; others have work to do as well.
         await asyncio.sleep(0)
+
+    def _hand_out(self, number: int, batch: list[Message]) -> None:
+        """Give messages to who has subscribed; a fault there ends neither the connection nor what comes next."""
+        take = self._client.heard.get(number)
+        if take is None:
+            return
+        try:
+            take(batch)
+        except Exception:  # noqa: BLE001 - whatever it is, others have messages too
+            _log.exception("Messages are lost by a fault of this program", messages=len(batch))
 
     async def _control(self, line: bytes) -> None:
         client, upper = self._client, line[:5].upper()

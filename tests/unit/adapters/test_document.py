@@ -72,6 +72,9 @@ def test_any_body_makes_json(body: str, sender: str) -> None:
         ("meta.%s", "a..b", None),
         ("meta.%s", "", None),
         ("meta.%s", "a" * 2000, None),
+        ("a.%s.%s.%s.%s", "a" * 240, b".".join([b"a", *[b"a" * 240] * 4])),
+        # A control line of more than 4,096 bytes would end the connection, and then be sent again.
+        ("a.%s.%s.%s.%s.%s", "a" * 1000, None),
     ],
 )
 def test_subjects(template: str, sender: str, subject: bytes | None) -> None:

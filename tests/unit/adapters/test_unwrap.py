@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from typing import Any
 
 import pytest
@@ -107,6 +109,37 @@ BAD: list[tuple[bytes, bool]] = [
     (transported(secure_v2(V2 | {"message": "*"}, request=True), 2), True),
     (transported(secure_v2(V2, request=True) | {"request": "*"}, 2), True),
 ]
+
+
+DEEP = "[" * 50_000 + "]" * 50_000
+NESTED: list[bytes] = [
+    b'{"protocol":"choria:transport:1","data":"","headers":{"x":%b}}' % DEEP.encode(),
+    b'{"protocol":"choria:transport:1","data":"","headers":{},"x":%b}' % DEEP.encode(),
+    transported(secure_v1(V1, request=True) | {"message": json.dumps(V1).replace('"fact": []', f'"fact": {DEEP}')}),
+    transported({"protocol": "x", "y": 1}).replace(
+        packed({"protocol": "x", "y": 1}).encode(), base64.b64encode(b'{"protocol":"x","y":%b}' % DEEP.encode())
+    ),
+]
+
+
+@pytest.mark.parametrize("data", NESTED)
+def test_what_is_nested_too_deeply_is_no_message(data: bytes) -> None:
+    with pytest.raises(UnwrapError, match="nested too deeply"):
+        unwrap(data, request=True)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_ends_of_lines_in_base64_do_not_count(version: int) -> None:
+    whole = json.loads(message(version=version))
+    whole["data"] = re.sub("(.{60})", "\\1\\r\\n", whole["data"])
+    assert unwrap(text(whole), request=True).sender == SENDER
+
+
+def test_bytes_that_are_no_text_are_replaced_in_version_1_too() -> None:
+    secure = text(secure_v1(inner_v1(request=False, body="BODY"), request=False)).replace(b"BODY", b"\xff<a>")
+    data = base64.b64encode(secure).decode()
+    whole = text({"protocol": "choria:transport:1", "data": data, "headers": {"mc_sender": "SENDER"}})
+    assert unwrap(whole.replace(b"SENDER", b"\xfc"), request=False).body == "\ufffd<a>"
 
 
 @pytest.mark.parametrize(("data", "request_"), BAD)
