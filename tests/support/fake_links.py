@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from choria_broker.companions.links import LinkDownError, TooLargeError
@@ -24,6 +24,7 @@ class FakeLink:
         most: the largest message that the broker takes.
         full: too much waits to be sent.
         rooms: how often room was asked for.
+        on_denied: told of what may not be published.
         calls: to how many subjects each was published.
     """
 
@@ -38,6 +39,7 @@ class FakeLink:
     rooms: int = 0
     calls: list[int] = dataclasses.field(default_factory=list)
     news: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+    on_denied: Callable[[bytes, str], None] = lambda *_: None
 
     def subscribe(self, subject: str, queue: str, heard: Heard) -> int:
         self.subscriptions.append((subject, queue, heard))

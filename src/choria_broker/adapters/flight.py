@@ -2,7 +2,8 @@
 
 Where a stream takes what is published it answers. Where none does, the broker says at once that nobody listens; or,
 when somebody listens who is no stream, nobody ever answers. An adapter publishes in all three cases, as the original
-does, and waits for answers only where there are some. Time is an argument.
+does, and waits for answers only where there are some. A stream without a leader, as after the restart of a cluster, is
+one to which nobody listens: so at the beginning that is a reason to wait a while. Time is an argument.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import msgspec
 WINDOW = 1024
 """Documents that may be on their way at a time."""
 
+MOST_BYTES = 32 * 1024 * 1024
+"""Bytes of the documents on their way, after which no more are sent."""
+
 ANSWER = 5.0
 """Seconds in which a stream answers."""
 
 AGAIN = 1.0
-"""Seconds before a document is sent again that was refused."""
+"""Seconds before a document is sent again that was refused; one more after each attempt, ``ANSWER`` at most."""
 
 MOST_ATTEMPTS = 10
 """How often a document is sent before it is given up."""
@@ -73,6 +77,8 @@ class Flight:
         """Nothing is on its way."""
         self._waiting: dict[int, Parcel] = {}
         self._again: list[Parcel] = []
+        self._bytes = 0
+        self._hopes = True
         self._number = 0
         self._probe_at = 0.0
         self._silent = False
@@ -85,7 +91,7 @@ class Flight:
     @property
     def full(self) -> bool:
         """No more is to be sent."""
-        return len(self) >= WINDOW
+        return len(self) >= WINDOW or self._bytes >= MOST_BYTES
 
     def asks(self, now: float) -> bool:
         """Tell whether the next document is sent with a question for an answer."""
@@ -102,6 +108,7 @@ class Flight:
         parcel.attempts += 1
         parcel.due = now + ANSWER
         self._waiting[self._number] = parcel
+        self._bytes += len(parcel.data)
         return self._number
 
     def heard(self, number: int, headers: bytes, data: bytes, now: float) -> tuple[Parcel, End] | None:
@@ -110,17 +117,32 @@ class Flight:
         Returns:
             The document and what came of it; None when nothing has come of it yet, or the number is of none.
         """
-        parcel = self._waiting.pop(number, None)
+        parcel = self._taken(number)
         if parcel is None:
             return None
-        refused = "nobody listens" if headers.startswith(_NOBODY) else _refusal(data)
+        nobody = headers.startswith(_NOBODY)
+        refused = "nobody listens" if nobody else _refusal(data)
         if not refused:
             self.answered, self._silent = True, False
             return parcel, End.STORED
-        if headers.startswith(_NOBODY) and not self.answered:
-            return parcel, End.SENT
         parcel.refused = refused
-        return self._once_more(parcel, now)
+        if nobody and not (self.answered or self._hopes):
+            return parcel, End.SENT
+        if parcel.attempts < MOST_ATTEMPTS:
+            self._once_more(parcel, now + min(ANSWER, AGAIN * parcel.attempts))
+            return None
+        if nobody and not self.answered:
+            self._hopes = False
+            return parcel, End.SENT
+        return parcel, End.LOST
+
+    def denied(self, subject: bytes, words: str) -> Parcel | None:
+        """Take the word that a document may not be published to a subject; return it, None when there is none."""
+        number = next((number for number, each in self._waiting.items() if each.subject == subject), 0)
+        parcel = self._taken(number)
+        if parcel is not None:
+            parcel.refused = words
+        return parcel
 
     def unsent(self, number: int, parcel: Parcel) -> None:
         """Take a document back that was not sent after all; it is sent again soon.
@@ -129,14 +151,13 @@ class Flight:
             number: for its answer, 0 when none was asked for.
             parcel: the document.
         """
-        if self._waiting.pop(number, None) is not None:
+        if self._taken(number) is not None:
             parcel.attempts -= 1
-        parcel.due = 0.0
-        self._again.append(parcel)
+        self._once_more(parcel, 0.0)
 
     def forget(self, number: int) -> None:
         """Forget a document that is not sent after all."""
-        self._waiting.pop(number, None)
+        self._taken(number)
 
     def is_due(self, now: float) -> bool:
         """Tell whether a document is to be sent again now."""
@@ -156,21 +177,24 @@ class Flight:
         for number, parcel in list(self._waiting.items()):
             if parcel.due > now:
                 break  # They were sent in the order of their numbers.
-            del self._waiting[number]
+            self._taken(number)
             if not self.answered:
                 self._silent, self._probe_at = True, now + PROBE
                 ends.append((parcel, End.SENT))
                 continue
             parcel.refused = "no answer"
-            end = self._once_more(parcel, now)
-            if end:
-                ends.append(end)
+            if parcel.attempts < MOST_ATTEMPTS:
+                self._once_more(parcel, now + AGAIN)
+                continue
+            self.answered = False
+            ends.append((parcel, End.LOST))
         return ends
 
     def again(self, now: float) -> list[Parcel]:
         """Return the documents that are to be sent again now."""
         due = [each for each in self._again if each.due <= now]
         self._again = [each for each in self._again if each.due > now]
+        self._bytes -= sum(len(each.data) for each in due)
         return due
 
     def next_look(self, now: float) -> float:
@@ -180,13 +204,17 @@ class Flight:
             times.append(next(iter(self._waiting.values())).due)
         return max(0.0, min(times, default=now + ANSWER) - now)
 
-    def _once_more(self, parcel: Parcel, now: float) -> tuple[Parcel, End] | None:
-        if parcel.attempts >= MOST_ATTEMPTS:
-            self.answered = False
-            return parcel, End.LOST
-        parcel.due = now + AGAIN
+    def _taken(self, number: int) -> Parcel | None:
+        """Take a document out of those that wait for an answer."""
+        parcel = self._waiting.pop(number, None)
+        if parcel is not None:
+            self._bytes -= len(parcel.data)
+        return parcel
+
+    def _once_more(self, parcel: Parcel, due: float) -> None:
+        parcel.due = due
         self._again.append(parcel)
-        return None
+        self._bytes += len(parcel.data)
 
 
 class _Error(msgspec.Struct):
@@ -206,6 +234,6 @@ def _refusal(data: bytes) -> str:
         return ""  # A short form of yes.
     try:
         error = _decode(data).error
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     return (error.description or "an error without words") if error else ""

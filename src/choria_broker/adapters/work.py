@@ -25,6 +25,11 @@ from choria_broker.settings.companions import Adapter
 _BATCH = 128
 """Documents that are published before others have their turn."""
 
+_MOST_BYTES = 64 * 1024 * 1024
+"""Bytes of the messages that may wait, and at least so many for each of them:"""
+
+_BYTES_EACH = 4096
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Worker:
@@ -55,8 +60,10 @@ class AdapterWork:
         """Nothing is connected yet; all its numbers are at 0."""
         self._settings = settings = spec.settings(Adapter)
         self._target = Target(settings.target)
-        self._queue: collections.deque[Unwrapped] = collections.deque()
+        self._queue: collections.deque[tuple[Unwrapped, int]] = collections.deque()
+        self._bytes = 0
         self._most = share.part(settings.queue)
+        self._most_bytes = max(_MOST_BYTES, self._most * _BYTES_EACH)
         self._inputs = {
             number: _Worker.of(tally, f"{settings.name}.{number}", "input")
             for number in share.workers(settings.ingest_workers)
@@ -74,6 +81,7 @@ class AdapterWork:
         self._answers = f"{settings.output.inbox}.{secrets.token_hex(11)}"
         self._turn = 0
         self._lost = 0
+        self._unheard = False
         self._in: Link | None = None
         self._out: Link | None = None
 
@@ -82,6 +90,7 @@ class AdapterWork:
         name = self._settings.name
         self._out = links.link("output", f"{name}_0-{secrets.token_hex(16)}")
         self._out.subscribe(f"{self._answers}.*", "", self._answered)
+        self._out.on_denied = self._denied
         self._in = links.link("ingest", f"choria adapter {name}.0")
         for worker in self._inputs.values():
             self._in.subscribe(self._settings.topic, f"nats_ingest_{name}", self._hearing(worker))
@@ -135,7 +144,9 @@ class AdapterWork:
                 break
             number, worker = self._next_worker()
             handled.append(worker)
-            made = self._parcel(self._queue.popleft(), number, worker)
+            found, size = self._queue.popleft()
+            self._bytes -= size
+            made = self._parcel(found, number, worker)
             if made is not None:
                 self._send(out, made, now)
         self._length.value = len(self._queue)
@@ -184,6 +195,12 @@ class AdapterWork:
                 self._ended(*done)
         self._news.set()
 
+    def _denied(self, subject: bytes, words: str) -> None:
+        """Take the word that a document may not be published where it was."""
+        if parcel := self._flight.denied(subject, words):
+            self._ended(parcel, End.LOST)
+            self._news.set()
+
     def _ended(self, parcel: Parcel, end: End) -> None:
         """Count what came of a document."""
         worker = self._outputs[parcel.worker]
@@ -192,6 +209,14 @@ class AdapterWork:
             where = parcel.subject.decode(errors="replace")
             self._complaints.say("A document is lost: nobody took it", why=parcel.refused, subject=where)
             return
+        if end is End.STORED:
+            self._unheard = False
+        elif parcel.refused and not self._unheard:
+            self._unheard = True
+            where = parcel.subject.decode(errors="replace")
+            self._log.warning(
+                "Nobody listens where documents are published; they are published all the same", subject=where
+            )
         worker.received.value += 1
         worker.published.value += 1
 
@@ -214,11 +239,12 @@ class AdapterWork:
                 where = subject.decode(errors="replace")
                 self._complaints.say("A message is dropped: it cannot be read", data, why=str(error), subject=where)
                 continue
-            if len(queue) >= self._most:
+            if len(queue) >= self._most or self._bytes + len(data) > self._most_bytes:
                 worker.errors.value += 1
                 self._complaints.say("A message is dropped: the queue is full", sender=found.sender[:200])
                 continue
-            queue.append(found)
+            queue.append((found, len(data)))
+            self._bytes += len(data)
             worker.received.value += 1
         worker.time.add(time.perf_counter() - began, len(batch))
         self._length.value = len(queue)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
@@ -27,6 +28,7 @@ _ENOUGH = 1024 * 1024
 
 _FLUSH = 2
 _SUBSCRIPTION = "for subscription"
+_DENIED_PUBLICATION = re.compile(r'for publish to "([^"]+)"', re.IGNORECASE)
 _ASK_AGAIN = 30.0
 """Seconds after which a subscription that was not permitted is tried again."""
 
@@ -122,6 +124,7 @@ class Link:
         url: ``nats://host:port`` of the broker it is connected to, without a login; empty while it is not.
         lost: how often it has ended by itself.
         denied: what the broker said of a subscription that it does not permit; empty when it permits all.
+        on_denied: told of a subject to which the broker permits no publication, and its words.
     """
 
     def __init__(self, name: str, network: _Network) -> None:
@@ -130,6 +133,7 @@ class Link:
         self.url = ""
         self.lost = 0
         self.denied = ""
+        self.on_denied: Callable[[bytes, str], None] = _unheard
         self._network = network
         self._client: LeanClient | None = None
         self._subscriptions: dict[int, _Subscription] = {}
@@ -250,6 +254,8 @@ class Link:
             if not self.denied:
                 asyncio.get_running_loop().call_later(_ASK_AGAIN, self._send_subscriptions)
             self.denied = words
+        elif subject := _DENIED_PUBLICATION.search(words):
+            self.on_denied(subject[1].encode(), words)
 
     def _send_subscriptions(self) -> None:
         """Ask for all subscriptions; a broker passes over those that it knows."""
@@ -340,3 +346,7 @@ class Links:
             finally:
                 for task in self._kept:
                     task.cancel()
+
+
+def _unheard(_subject: bytes, _words: str) -> None:
+    """Take what nobody wants to know."""

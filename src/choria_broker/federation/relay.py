@@ -62,6 +62,7 @@ class Relay:
         self._in_hand = self._volume = 0
         self._filled = asyncio.Event()
         self._url = ""
+        egest.on_denied = self._denied
         for _ in range(stages.workers):  # As many members of the queue group as workers, as go-choria has.
             ingest.subscribe(route.subject, route.group, self._heard)
 
@@ -98,6 +99,10 @@ class Relay:
                 "Dropped messages: too many wait for the other side", b"", messages=dropped, side=self._route.egest
             )
         self._filled.set()
+
+    def _denied(self, _subject: bytes, _words: str) -> None:
+        self._stages.begin(EGEST)
+        self._stages.denied()
 
     async def _move(self) -> None:
         while True:

@@ -163,6 +163,10 @@ class Stages:
         for _ in range(messages):
             self._workers[INGEST][next(self._turns)].errors.add()
 
+    def denied(self) -> None:
+        """Count a publication that the broker does not permit, which is known only afterwards."""
+        self._workers[EGEST][next(self._turns)].errors.add()
+
     def take(self, message: bytes) -> Passing | Cause:
         """Read and edit a message, and count that.
 

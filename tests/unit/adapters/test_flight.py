@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from choria_broker.adapters.flight import AGAIN, ANSWER, MOST_ATTEMPTS, PROBE, WINDOW, End, Flight, Parcel
+from choria_broker.adapters.flight import AGAIN, ANSWER, MOST_ATTEMPTS, MOST_BYTES, PROBE, WINDOW, End, Flight, Parcel
 
 STORED = b'{"stream":"NODES","seq":1}'
 FULL = b'{"error":{"code":503,"description":"maximum messages exceeded"},"stream":"NODES","seq":0}'
@@ -31,9 +31,48 @@ def test_a_stream_has_it(answer: bytes) -> None:
     assert len(flight) == 0
 
 
-def test_nobody_listens() -> None:
+@pytest.mark.parametrize(
+    "answer", [b"{" * 100_000, b'{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}", b'{"error":{"description":"\xff"}}']
+)
+def test_whoever_listens_may_answer_anything(answer: bytes) -> None:
     flight, one = Flight(), parcel()
-    assert flight.heard(flight.sent(one, 0.0), NOBODY, b"", 0.1) == (one, End.SENT)
+    assert flight.heard(flight.sent(one, 0.0), b"", answer, 0.1) == (one, End.STORED)
+
+
+def refused(flight: Flight, one: Parcel, now: float, answer: tuple[bytes, bytes]) -> tuple[float, object]:
+    """Have a document refused until something comes of it."""
+    while (end := flight.heard(flight.sent(one, now), *answer, now)) is None:
+        now += flight.next_look(now)
+        assert flight.again(now) == [one]
+    return now, end
+
+
+def test_at_the_beginning_nobody_may_be_a_stream_without_a_leader() -> None:
+    flight, one, two = Flight(), parcel(), parcel()
+    seconds, end = refused(flight, one, 0.0, (NOBODY, b""))
+    assert (seconds, end) == (35.0, (one, End.SENT))
+    assert flight.heard(flight.sent(two, seconds), NOBODY, b"", seconds) == (two, End.SENT)
+    assert flight.asks(seconds)
+    assert two.refused == "nobody listens"
+
+
+def test_once_there_was_a_stream_nobody_is_a_loss_however_often() -> None:
+    flight, now = answered(), 1.0
+    for _ in range(3):
+        one = parcel()
+        now, end = refused(flight, one, now, (NOBODY, b""))
+        assert end == (one, End.LOST)
+    assert flight.answered
+
+
+def test_what_may_not_be_published_is_known_by_its_subject() -> None:
+    flight, one, two = Flight(), parcel(), Parcel(b"other", b"d", 0)
+    flight.sent(one, 0.0)
+    flight.sent(two, 0.0)
+    assert flight.denied(b"other", "not permitted") is two
+    assert two.refused == "not permitted"
+    assert flight.denied(b"other", "not permitted") is None
+    assert len(flight) == 1
 
 
 def test_the_answer_of_nobodys_document() -> None:
@@ -51,13 +90,9 @@ def test_where_a_stream_was_nobody_is_a_stream_that_is_away() -> None:
 
 
 def test_what_is_refused_is_sent_again_and_then_given_up() -> None:
-    flight, one, now = answered(), parcel(), 1.0
-    for _ in range(MOST_ATTEMPTS - 1):
-        assert flight.heard(flight.sent(one, now), b"", FULL, now) is None
-        now += AGAIN
-        assert flight.again(now) == [one]
-    assert flight.heard(flight.sent(one, now), b"", FULL, now) == (one, End.LOST)
-    assert one.refused == "maximum messages exceeded"
+    flight, one = answered(), parcel()
+    assert refused(flight, one, 1.0, (b"", FULL)) == (36.0, (one, End.LOST))
+    assert (one.refused, one.attempts) == ("maximum messages exceeded", MOST_ATTEMPTS)
 
 
 def test_without_any_answer_it_is_not_asked_for_any_more_for_a_while() -> None:
@@ -113,6 +148,29 @@ def test_there_is_a_bound() -> None:
         assert not flight.full
         flight.sent(parcel(), 0.0)
     assert flight.full
+
+
+def test_bytes_are_bounded_too_and_none_are_forgotten() -> None:
+    flight, large = Flight(), [Parcel(b"s", b"d" * (MOST_BYTES // 4), 0) for _ in range(4)]
+
+    def is_full() -> bool:
+        return flight.full
+
+    numbers = [flight.sent(each, 0.0) for each in large]
+    assert is_full()
+    assert flight.heard(numbers[0], b"", STORED, 0.0)
+    flight.unsent(numbers[1], large[1])
+    flight.forget(numbers[2])
+    flight.disconnected()
+    assert flight.again(0.0) == [large[3], large[1]]
+    for each in large:
+        assert not is_full()
+        flight.sent(each, 0.0)
+    assert is_full()
+    assert flight.overdue(ANSWER) == []
+    assert flight.again(ANSWER + AGAIN) == large
+    flight.sent(large[0], ANSWER)
+    assert not is_full()
 
 
 @given(st.lists(st.sampled_from(["sent", "stored", "full", "nobody", "wait", "disconnected", "again"]), max_size=60))

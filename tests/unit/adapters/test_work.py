@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from choria_broker.adapters import flight, work
 from choria_broker.adapters.work import AdapterWork
 from choria_broker.background import beside
 from choria_broker.companions import metrics
@@ -142,12 +143,46 @@ async def test_after_a_disconnection_what_was_on_its_way_is_sent_again() -> None
         assert at.counted(metrics.PUBLISHED) == 3
 
 
-async def test_where_nobody_listens_it_counts_as_published() -> None:
+async def test_where_nobody_listens_it_counts_as_published(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(flight, "AGAIN", 0.0)
     async with running() as at:
-        at.ingest.hear(message())
-        await at.output.until(1)
-        at.answer(b"", b"NATS/1.0 503\r\n\r\n")
-        assert (at.work.pending(), at.counted(metrics.PUBLISHED), at.counted(metrics.ERRORS)) == (0, 1, 0)
+        at.ingest.hear(message(), message())
+        async with asyncio.timeout(60):
+            while at.work.pending():
+                await at.output.until(1)
+                at.answer(b"", b"NATS/1.0 503\r\n\r\n")
+                at.output.published.clear()
+        assert (at.counted(metrics.PUBLISHED), at.counted(metrics.ERRORS)) == (2, 0)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["Nobody listens where documents are published; they are published all the same"]
+
+
+async def test_what_may_not_be_published_is_lost_and_counted() -> None:
+    async with running() as at:
+        at.ingest.hear(message(sender="web1"), message(sender="web2"))
+        await at.output.until(2)
+        at.output.on_denied(b"out.web2", 'Permissions Violation for Publish to "out.web2"')
+        at.output.on_denied(b"out.web2", 'Permissions Violation for Publish to "out.web2"')
+        at.answer()
+        assert (at.work.pending(), at.counted(metrics.PUBLISHED), at.counted(metrics.ERRORS, "output")) == (0, 1, 1)
+
+
+async def test_the_bytes_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = message(body="x" * 1000)
+    monkeypatch.setattr(work, "_MOST_BYTES", 3 * len(data))
+    monkeypatch.setattr(work, "_BYTES_EACH", 1)
+    async with running(queue=1000) as at:
+        at.output.up = False
+        at.ingest.hear(*[data] * 5)
+        assert (at.counted(metrics.RECEIVED, "input"), at.counted(metrics.ERRORS, "input")) == (3, 2)
+        at.output.up = True
+        await at.output.until(3)
+        at.answer()
+        await done(at)
+        at.ingest.hear(*[data] * 3)
+        assert at.counted(metrics.RECEIVED, "input") == 6
 
 
 async def test_what_is_too_large_is_counted() -> None:

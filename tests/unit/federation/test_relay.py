@@ -150,6 +150,16 @@ async def test_publications_that_fail_are_counted_and_the_rest_goes_on() -> None
     assert bench.total(FEDERATION_PUBLISHED) == 1
 
 
+async def test_what_the_broker_does_not_permit_is_counted() -> None:
+    bench = Bench()
+    async with bench.running():
+        bench.ingest.hear(request("a.b"))
+        await bench.done()
+        bench.egest.on_denied(b"a.b", 'Permissions Violation for Publish to "a.b"')
+
+    assert bench.total(FEDERATION_ERRORS) == 1
+
+
 async def test_a_message_that_was_begun_is_in_hand() -> None:
     bench = Bench()
     async with bench.running():
