@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import (
     adapters,
+    companion_memory,
     connections,
     decisions,
     failover,
@@ -60,6 +61,7 @@ _MEASUREMENTS = {
     "oncall": oncall.measure,
     "adapters": adapters.measure,
     "federation": federation.measure,
+    "companion-memory": companion_memory.measure,
 }
 
 

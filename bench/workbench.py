@@ -33,6 +33,7 @@ class Scale:
         sustained_seconds: how long decisions go on at a fixed rate.
         scrapes: scrapes of the metrics in one sample.
         watched_seconds: how long an idle engine is watched in one sample.
+        steady_minutes: how long an adapter and a federation broker are watched under a steady flow.
     """
 
     turns: int
@@ -52,6 +53,7 @@ class Scale:
     sustained_seconds: float
     scrapes: int
     watched_seconds: float
+    steady_minutes: int
 
 
 FULL = Scale(
@@ -72,6 +74,7 @@ FULL = Scale(
     sustained_seconds=60.0,
     scrapes=200,
     watched_seconds=10.0,
+    steady_minutes=10,
 )
 QUICK = Scale(
     turns=2,
@@ -91,6 +94,7 @@ QUICK = Scale(
     sustained_seconds=15.0,
     scrapes=30,
     watched_seconds=2.0,
+    steady_minutes=2,
 )
 
 
