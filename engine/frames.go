@@ -77,9 +77,12 @@ type incoming struct {
 	// Revoked names the file that says which certificates are revoked.
 	Revoked json.RawMessage `json:"revoked"`
 	// Ended, After and Traffic say what of sessions is asked for, Connections and Reason which are to end, and why.
-	Ended       json.RawMessage `json:"ended"`
-	After       json.RawMessage `json:"after"`
-	Traffic     json.RawMessage `json:"traffic"`
+	Ended   json.RawMessage `json:"ended"`
+	After   json.RawMessage `json:"after"`
+	Traffic json.RawMessage `json:"traffic"`
+	// Busiest is how many sessions are asked for over which most goes, By what is most.
+	Busiest     json.RawMessage `json:"busiest"`
+	By          json.RawMessage `json:"by"`
 	Connections json.RawMessage `json:"connections"`
 	Reason      json.RawMessage `json:"reason"`
 	sentVerdict
@@ -286,6 +289,8 @@ type listedSessions struct {
 	ID       json.RawMessage `json:"id"`
 	Sessions []session       `json:"sessions"`
 	More     bool            `json:"more"`
+	// Busy is there when the busiest were asked for.
+	Busy *altogether `json:"busy,omitempty"`
 }
 
 // endedSessions tells how many sessions were ended of those that the broker named.

@@ -40,6 +40,8 @@ type session struct {
 	Holder     json.RawMessage `json:"holder,omitempty"`
 	// Traffic is there when it was asked for, and of those that have ended.
 	Traffic *carried `json:"traffic,omitempty"`
+	// Rates are there when the busiest were asked for.
+	Rates *rates `json:"rates,omitempty"`
 	// Number counts the sessions that have ended, Until is when and Reason why one did.
 	Number uint64  `json:"number,omitempty"`
 	Until  float64 `json:"until,omitempty"`
@@ -56,8 +58,8 @@ type carried struct {
 	OutBytes int64   `json:"out_bytes"`
 }
 
-func carriedBy(t server.Traffic) *carried {
-	return &carried{t.RTT.Seconds(), t.Pending, t.InMsgs, t.InBytes, t.OutMsgs, t.OutBytes}
+func carriedBy(t server.Traffic) carried {
+	return carried{t.RTT.Seconds(), t.Pending, t.InMsgs, t.InBytes, t.OutMsgs, t.OutBytes}
 }
 
 // endable is a connection of the library.
@@ -85,6 +87,8 @@ type sessions struct {
 	count uint64    // of those that have ended
 	first uint64    // how many of them are forgotten
 	size  int       // of the others
+
+	looked *look // the last time that somebody asked for the busiest
 }
 
 func newSessions() *sessions { return &sessions{live: map[uint64]*liveSession{}} }
@@ -163,7 +167,8 @@ func (t *sessions) leave(id uint64, reason string, traffic server.Traffic) {
 		s.Reason = reason
 	}
 	s.Until, s.Number = unixNow(), t.count+1
-	s.Traffic = carriedBy(traffic)
+	held := carriedBy(traffic)
+	s.Traffic = &held
 	if t.count-t.first == mostEnded {
 		t.forget()
 	}
@@ -218,7 +223,8 @@ func (t *sessions) page(ended bool, after uint64, withTraffic bool) ([]session, 
 	size := 0
 	for i, each := range found {
 		if conn := conns[each.Connection]; conn != nil {
-			found[i].Traffic = carriedBy(conn.Traffic())
+			held := carriedBy(conn.Traffic())
+			found[i].Traffic = &held
 		}
 		size += each.bytes()
 		if i == mostOnPage || i > 0 && size > bytesOfPage {
@@ -281,8 +287,24 @@ func (e *engine) tellSessions(order incoming) {
 		e.gate.lose(protocolErrorf("a question for sessions with fields of the wrong types"))
 		return
 	}
+	if !isNull(order.Busiest) {
+		e.tellBusiest(order)
+		return
+	}
 	found, more := e.sessions.page(ended, after, withTraffic)
 	e.gate.send(listedSessions{Type: "listed", ID: order.ID, Sessions: append([]session{}, found...), More: more}, inAnyCase)
+}
+
+// tellBusiest answers the broker's question for those over which most goes.
+func (e *engine) tellBusiest(order incoming) {
+	var by string
+	most, ok := positive(order.Busiest)
+	if !ok || most > mostOnPage || json.Unmarshal(order.By, &by) != nil || orders[by] == nil {
+		e.gate.lose(protocolErrorf("a question for the busiest sessions without their number or their order"))
+		return
+	}
+	found, all := e.sessions.busiest(int(most), by, time.Now())
+	e.gate.send(listedSessions{Type: "listed", ID: order.ID, Sessions: append([]session{}, found...), Busy: &all}, inAnyCase)
 }
 
 // endSessions ends those that the broker names.

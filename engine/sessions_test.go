@@ -314,6 +314,8 @@ func TestWhatIsNoOrderAboutSessionsEndsTheEngine(t *testing.T) {
 	t.Parallel()
 	for _, order := range []frame{
 		{"type": "sessions", "id": 1, "after": -1}, {"type": "sessions", "id": 1, "ended": "no"},
+		{"type": "sessions", "id": 1, "busiest": 0, "by": "rate"}, {"type": "sessions", "id": 1, "busiest": 3},
+		{"type": "sessions", "id": 1, "busiest": 3, "by": "age"}, {"type": "sessions", "id": 1, "busiest": 9999, "by": "rate"},
 		{"type": "end", "id": 1, "connections": []int{1}}, {"type": "end", "id": 1, "reason": "x"},
 		{"type": "end", "id": 1, "connections": []int{1}, "reason": ""}, {"type": "end", "id": 1, "connections": []int{-1}, "reason": "x"},
 	} {

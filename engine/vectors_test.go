@@ -102,7 +102,7 @@ func TestVectorsOfTheBroker(t *testing.T) {
 			same(t, written(t, got), text)
 		})
 	}
-	if len(documents) != 12 {
+	if len(documents) != 13 {
 		t.Errorf("vectors of %d frames", len(documents))
 	}
 }
@@ -130,7 +130,7 @@ func written(t *testing.T, got incoming) frame {
 	if got.Type == "revoked" {
 		f["revoked"] = got.Revoked
 	}
-	for field, raw := range map[string]json.RawMessage{"ended": got.Ended, "after": got.After, "traffic": got.Traffic, "connections": got.Connections, "reason": got.Reason} {
+	for field, raw := range map[string]json.RawMessage{"ended": got.Ended, "after": got.After, "traffic": got.Traffic, "busiest": got.Busiest, "by": got.By, "connections": got.Connections, "reason": got.Reason} {
 		if len(raw) > 0 {
 			f[field] = raw
 		}

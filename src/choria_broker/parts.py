@@ -30,7 +30,7 @@ from choria_broker.reload.reloads import Reloads
 from choria_broker.reload.watcher import FileWatcher
 from choria_broker.sessions.census import Census
 from choria_broker.sessions.departures import Departures
-from choria_broker.sessions.desk import SessionDesk
+from choria_broker.sessions.desk import Known, SessionDesk
 from choria_broker.sessions.followup import Followup
 from choria_broker.sessions.neighbours import Neighbours
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
@@ -108,7 +108,7 @@ class BrokerParts:
         self.enforcement = Enforcement(self.engine, lambda: self.in_force.state.policy.revocations)
         self.audit = Audit(asked=settings.network.operator is None)
         self.streams = ChoriaStreams(settings, self.in_force.state.standard_streams, self.connect, timers=pace.timers)
-        self.desk = SessionDesk(self.engine, lambda: tuple(self.audit.recent), settings.identity, book=self.acts)
+        self.desk = SessionDesk(self.engine, self._known(), settings.identity, book=self.acts)
         self.followup = Followup(self.engine)
         self.neighbours = Neighbours(self.desk.look, self.connect, self._settings)
         self.census = Census(self.engine.sessions, self.neighbours.find, self._settings, pace.poll_interval)
@@ -163,6 +163,14 @@ class BrokerParts:
             departed=self.engine.departed,
             find=self.neighbours.find,
             decisions=lambda: tuple(self.audit.recent),
+        )
+
+    def _known(self) -> Known:
+        """Tell the desk what others know."""
+        return Known(
+            decisions=lambda: tuple(self.audit.recent),
+            complaints=lambda: self.audit.denied.latest(None),
+            server=lambda: readings.server if (readings := self.statistics.poller.latest) else None,
         )
 
     def _settings(self) -> Settings:

@@ -109,6 +109,42 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     traffic: Traffic | None = None
 
 
+class Rates(msgspec.Struct, frozen=True):
+    """Messages and bytes in a second, from the peer and to it."""
+
+    in_msgs: float = 0.0
+    in_bytes: float = 0.0
+    out_msgs: float = 0.0
+    out_bytes: float = 0.0
+
+    @property
+    def messages(self) -> float:
+        """In both directions."""
+        return self.in_msgs + self.out_msgs
+
+
+class BusySession(Session, frozen=True, kw_only=True):
+    """A session with what goes over it in a second."""
+
+    rates: Rates = Rates()
+
+
+class Busy(Rates, frozen=True, kw_only=True):
+    """What goes over all sessions together.
+
+    Attributes:
+        seconds: over which that was measured; 0 when nobody has asked before, and rates are not known yet.
+        connections: how many there are.
+        pending: bytes that wait for all of them.
+        waiting: for how many some do.
+    """
+
+    seconds: float = 0.0
+    connections: int = 0
+    pending: int = 0
+    waiting: int = 0
+
+
 class Departed(Session, frozen=True, kw_only=True):
     """A session that has ended.
 

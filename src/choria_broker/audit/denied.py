@@ -50,8 +50,8 @@ class Denied:
         self._names: collections.OrderedDict[int, tuple[str, str]] = collections.OrderedDict()
         self._budget = Budget(_MOST_ASSESSED)
 
-    def latest(self, count: int) -> tuple[Noted, ...]:
-        """Return those that happened last, the latest first."""
+    def latest(self, count: int | None) -> tuple[Noted, ...]:
+        """Return those that happened last, the latest first; None for all."""
         return self._denials.latest(count)
 
     def remember(self) -> list[Noted]:

@@ -14,7 +14,6 @@ _HABITS = (
     ("server report conn", _CONNECTIONS, "system"),
     ("server", _STATUS, "system"),
     ("srv", _STATUS, "system"),
-    ("top", f"{_CONNECTIONS} --sort rate --over 10", "system"),
     ("account", _STATUS, "choria"),
     ("stream", _STREAMS, "choria"),
     ("str", _STREAMS, "choria"),

@@ -107,3 +107,8 @@ def running_broker(command: Command) -> Command:
 def as_json(command: Command) -> Command:
     """Add ``--json``, given as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(command)
+
+
+def as_json_lines(command: Command) -> Command:
+    """Add ``--json`` of a command that goes on and on, given as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, one document a line.")(command)

@@ -28,11 +28,12 @@ from choria_broker.control.protocol import (
     Request,
     RevokeRequest,
     StatusRequest,
+    TopRequest,
     UpgradeRequest,
 )
 from choria_broker.control.socket_path import belonging, candidates, owner
 from choria_broker.host.processes import stands_still
-from choria_broker.sessions.documents import Found, Kicked, Page
+from choria_broker.sessions.documents import Found, Kicked, Page, Top
 from choria_broker.status.document import Status, UpgradeBegun, UpgradeReport
 from choria_broker.status.drains import DrainReport
 from choria_broker.status.reloads import ReloadReport
@@ -152,6 +153,15 @@ def ask_connections(
         ControlError: it could not be asked, or did not answer.
     """
     return _ask(configuration, ConnectionsRequest(selection, after), Answer[Page], environ, SESSIONS_PATIENCE)
+
+
+def ask_top(configuration: Path, request: TopRequest, environ: Mapping[str, str] | None = None) -> Top:
+    """Ask the broker that runs on a configuration file over which connections most goes.
+
+    Raises:
+        ControlError: it could not be asked, or did not answer.
+    """
+    return _ask(configuration, request, Answer[Top], environ, SESSIONS_PATIENCE)
 
 
 def ask_kick(

@@ -64,6 +64,18 @@ class ConnectionsRequest(msgspec.Struct, tag_field="request", tag="connections",
     after: int = 0
 
 
+class TopRequest(msgspec.Struct, tag_field="request", tag="top", frozen=True):
+    """Asks over which connections most goes.
+
+    Attributes:
+        most: how many are listed.
+        by: what is most.
+    """
+
+    most: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
+    by: Literal["rate", "bytes", "in", "out", "pending"] = "rate"
+
+
 class KickRequest(msgspec.Struct, tag_field="request", tag="kick", frozen=True):
     """Asks to end sessions, which may come again.
 
@@ -111,6 +123,7 @@ Request = (
     | ReloadRequest
     | DrainRequest
     | ConnectionsRequest
+    | TopRequest
     | KickRequest
     | FindRequest
     | RevokeRequest

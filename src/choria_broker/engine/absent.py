@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from nats.aio.client import Client
 
-from choria_broker.access.session import Departed, Session
+from choria_broker.access.session import Busy, BusySession, Departed, Session
 from choria_broker.engine.authorities import Count
 from choria_broker.engine.conf.render import Rendered
 from choria_broker.engine.held import HeldGate
@@ -82,6 +82,11 @@ class NoEngine(EngineLife):
         """List nobody."""
         del traffic
         return ()
+
+    async def busiest(self, most: int, by: str) -> tuple[tuple[BusySession, ...], Busy]:
+        """List nobody."""
+        del most, by
+        return (), Busy()
 
     async def departed(self, after: int = 0) -> tuple[Departed, ...]:
         """List nobody."""

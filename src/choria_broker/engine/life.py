@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from nats.aio.client import Client
 
-from choria_broker.access.session import Departed, Session
+from choria_broker.access.session import Busy, BusySession, Departed, Session
 from choria_broker.engine import binary
 from choria_broker.engine.authorities import Count
 from choria_broker.engine.bridge import WayIn, connected, credentials_file, login_to
@@ -248,6 +248,10 @@ class EngineLife:
     async def sessions(self, *, traffic: bool = False) -> tuple[Session, ...]:
         """List the connections that were let in; see ``port.Engine``."""
         return await self._running().sessions(traffic=traffic)
+
+    async def busiest(self, most: int, by: str) -> tuple[tuple[BusySession, ...], Busy]:
+        """List the sessions over which most goes; see ``port.Engine``."""
+        return await self._running().busiest(most, by)
 
     async def departed(self, after: int = 0) -> tuple[Departed, ...]:
         """List the last 10,000 sessions that have ended, oldest first; raises as ``sessions`` does.

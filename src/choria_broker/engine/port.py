@@ -9,7 +9,7 @@ import socket
 from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol
 
-from choria_broker.access.session import Departed, Session
+from choria_broker.access.session import Busy, BusySession, Departed, Session
 from choria_broker.engine.authorities import Count
 from choria_broker.engine.configuration import Configuration
 from choria_broker.engine.counters import GateCounters
@@ -103,6 +103,19 @@ class Engine(Protocol):
 
         Raises:
             NotReadyError: it does not run, or did not answer in time.
+            GateError: what it answered cannot be read.
+        """
+        ...
+
+    async def busiest(self, most: int, by: str) -> tuple[tuple[BusySession, ...], Busy]:
+        """List the sessions over which most goes since this was asked last, and tell what goes over all of them.
+
+        Args:
+            most: how many are listed, 2,000 at most.
+            by: what is most: ``rate`` (messages), ``bytes``, ``in`` and ``out`` (messages), or ``pending``.
+
+        Raises:
+            NotReadyError: it does not run, is older than this program, or did not answer in time.
             GateError: what it answered cannot be read.
         """
         ...

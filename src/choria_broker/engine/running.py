@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from pathlib import Path
 from typing import Any
 
-from choria_broker.access.session import Again, Departed, Session
+from choria_broker.access.session import Again, Busy, BusySession, Departed, Session
 from choria_broker.background import beside
 from choria_broker.engine.authorities import Count
 from choria_broker.engine.conf.render import Rendered
@@ -200,6 +200,10 @@ class RunningEngine:
     async def sessions(self, *, traffic: bool = False) -> tuple[Session, ...]:
         """List the connections that were let in; see ``port.Engine``."""
         return await self.gate.sessions.listed(Session, self.limits.sessions, traffic=traffic)
+
+    async def busiest(self, most: int, by: str) -> tuple[tuple[BusySession, ...], Busy]:
+        """List the sessions over which most goes; see ``port.Engine``."""
+        return await self.gate.sessions.busiest(most, by, self.limits.sessions)
 
     async def departed(self, after: int = 0) -> tuple[Departed, ...]:
         """List the sessions that have ended; see ``port.Engine``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,18 +11,21 @@ from typing import Protocol
 import msgspec
 
 from choria_broker.access.selection import Selection, selector
-from choria_broker.access.session import Departed, Session
+from choria_broker.access.session import Busy, BusySession, Departed, Session
 from choria_broker.audit.acts import ActBook
 from choria_broker.audit.decided import Decision
+from choria_broker.audit.denials import Noted
 from choria_broker.errors import BrokerError
-from choria_broker.sessions.documents import Kicked, Page, Sightings
+from choria_broker.sessions.documents import Kicked, Page, Sightings, SlowReceiver, Top
 from choria_broker.sessions.lookup import look
+from choria_broker.stats.readings import Server
 
 PAGE = 2000
 """Most sessions that are told at once."""
 
 _PAGE_BYTES = 3 * 1024 * 1024
 _SHOWN = 100
+_SLOW = 5
 
 
 class Engine(Protocol):
@@ -45,6 +49,29 @@ class Engine(Protocol):
         ...
 
 
+class MeasuredEngine(Engine, Protocol):
+    """An engine that knows too what goes over its sessions now."""
+
+    async def busiest(self, most: int, by: str) -> tuple[tuple[BusySession, ...], Busy]:
+        """List those over which most goes."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Known:
+    """What others know that belongs to an answer.
+
+    Attributes:
+        decisions: tells the latest decisions, oldest first.
+        complaints: tells who was denied something or was too slow, the latest first.
+        server: tells what was read of the engine last, None when nothing was.
+    """
+
+    decisions: Callable[[], Sequence[Decision]]
+    complaints: Callable[[], Sequence[Noted]] = tuple
+    server: Callable[[], Server | None] = lambda: None
+
+
 class NobodySelectedError(BrokerError):
     """Who is meant was not said."""
 
@@ -54,7 +81,7 @@ class SessionDesk:
 
     Args:
         engine: its engine.
-        decisions: tells the latest decisions, oldest first.
+        known: what others know.
         broker: its identity.
         clock: Unix time in seconds.
         book: takes down what operators do.
@@ -62,15 +89,15 @@ class SessionDesk:
 
     def __init__(
         self,
-        engine: Engine,
-        decisions: Callable[[], Sequence[Decision]],
+        engine: MeasuredEngine,
+        known: Known,
         broker: str,
         clock: Callable[[], float] = time.time,
         book: ActBook | None = None,
     ) -> None:
         """Nothing is asked yet."""
         self._engine = engine
-        self._decisions = decisions
+        self._known = known
         self._broker = broker
         self._clock = clock
         self._book = book or ActBook(clock)
@@ -91,6 +118,30 @@ class SessionDesk:
         found = [each for each in listed if each.connection > after and meant(each)]
         shown = list(itertools.islice(_fitting(found), PAGE))
         return Page(self._clock(), tuple(shown), more=len(found) > len(shown))
+
+    async def top(self, most: int, by: str) -> Top:
+        """Tell over which connections most goes since somebody asked last.
+
+        Args:
+            most: how many are listed.
+            by: what is most; as of ``engine.port``.
+
+        Raises:
+            NotReadyError: the engine does not answer, or is older than this program.
+        """
+        sessions, busy = await self._engine.busiest(most, by)
+        server = self._known.server() or Server()
+        late = (each for each in self._known.complaints() if each.kind == "slow")
+        return Top(
+            time=self._clock(),
+            broker=self._broker,
+            busy=busy,
+            sessions=sessions,
+            slow_consumers=server.slow_consumers,
+            slow=tuple(_slow(each) for each in itertools.islice(late, _SLOW)),
+            subscriptions=server.subscriptions,
+            memory=server.memory,
+        )
 
     async def kick(self, selection: Selection, who: str, *, dry_run: bool) -> Kicked:
         """End the sessions that are meant, at once; they may come again.
@@ -135,8 +186,12 @@ class SessionDesk:
             since=self._engine.since,
             live=await self._engine.sessions(),
             departed=await self._engine.departed(),
-            decisions=tuple(self._decisions()),
+            decisions=tuple(self._known.decisions()),
         )
+
+
+def _slow(noted: Noted) -> SlowReceiver:
+    return SlowReceiver(noted.who, noted.connection, noted.times, noted.last, noted.words)
 
 
 def _fitting(sessions: Iterable[Session]) -> Iterator[Session]:

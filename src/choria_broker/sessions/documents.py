@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from choria_broker.access.session import Departed, Session
+from choria_broker.access.session import Busy, BusySession, Departed, Session
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -19,6 +19,48 @@ class Page(msgspec.Struct, frozen=True):
     time: float
     sessions: tuple[Session, ...]
     more: bool = False
+
+
+class SlowReceiver(msgspec.Struct, frozen=True):
+    """Somebody who did not take messages in time.
+
+    Attributes:
+        who: identity, or the address where that is not known.
+        connection: the latest one, by the engine's number.
+        times: how often since the start.
+        last: when last, Unix seconds.
+        words: what waited for it.
+    """
+
+    who: str
+    connection: int
+    times: int
+    last: float
+    words: str
+
+
+class Top(msgspec.Struct, frozen=True, kw_only=True):
+    """Over which connections most goes.
+
+    Attributes:
+        time: when that was looked at, Unix seconds.
+        broker: identity of the broker.
+        busy: what goes over all of them together.
+        sessions: those over which most goes, in that order.
+        slow_consumers: how often a receiver was too slow since the engine's start, of all kinds of connections.
+        slow: who was, the latest first.
+        subscriptions: of all accounts.
+        memory: bytes of the engine's process.
+    """
+
+    time: float
+    broker: str
+    busy: Busy
+    sessions: tuple[BusySession, ...]
+    slow_consumers: int = 0
+    slow: tuple[SlowReceiver, ...] = ()
+    subscriptions: int = 0
+    memory: int = 0
 
 
 class Kicked(msgspec.Struct, frozen=True):

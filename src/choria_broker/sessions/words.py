@@ -4,32 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-import msgspec
-
-from choria_broker.access.session import Departed, Session
-from choria_broker.sessions.documents import Found, Kicked, Refused, Sightings
+from choria_broker.access.session import BusySession, Departed, Rates, Session
+from choria_broker.sessions.documents import Found, Kicked, Refused, Sightings, Top
 from choria_broker.settings import durations
 from choria_broker.status.words import moment
+from choria_broker.wording import in_bytes
 from choria_broker.wording import table as columns
 
 _HEADINGS = ("CID", "KIND", "ACCOUNT", "NAME", "ADDRESS", "METHOD", "SINCE", "RTT", "PENDING", "IN/S", "OUT/S")
+_OF_BUSY = ("CID", "KIND", "ACCOUNT", "NAME", "ADDRESS", "RTT", "PENDING", "IN/S", "OUT/S", "IN BYTES/S", "OUT BYTES/S")
 _OF_TOKENS = ("TOKEN", "ISSUER", "ENDS")
 _LONGEST_TOKEN = 36
 _SHORT_KEY = 16
-
-
-class Rates(msgspec.Struct, frozen=True):
-    """Messages and bytes in a second, from the peer and to it."""
-
-    in_msgs: float = 0.0
-    in_bytes: float = 0.0
-    out_msgs: float = 0.0
-    out_bytes: float = 0.0
-
-    @property
-    def messages(self) -> float:
-        """In both directions."""
-        return self.in_msgs + self.out_msgs
 
 
 def rates(now: Session, seconds: float, before: Session | None = None) -> Rates:
@@ -103,6 +89,44 @@ def _of_token(session: Session) -> tuple[str, ...]:
     token = holder.token_id if len(holder.token_id) <= _LONGEST_TOKEN else f"{holder.token_id[:_LONGEST_TOKEN]}..."
     ends = moment(holder.expires) if holder.expires is not None else "-"
     return token or "-", holder.signer[:_SHORT_KEY] or "-", ends
+
+
+def busiest(sessions: Iterable[BusySession]) -> Iterator[str]:
+    """Write the connections over which most goes as a table with a heading, line by line."""
+    yield from columns((_OF_BUSY, *map(_busy, sessions)))
+
+
+def _busy(session: BusySession) -> tuple[str, ...]:
+    traffic, rate = session.traffic, session.rates
+    return (
+        str(session.connection),
+        session.kind,
+        session.account,
+        name_of(session) or "-",
+        session.address or "-",
+        f"{traffic.rtt * 1000:.1f} ms" if traffic and traffic.rtt else "-",
+        in_bytes(traffic.pending) if traffic else "-",
+        f"{rate.in_msgs:.1f}",
+        f"{rate.out_msgs:.1f}",
+        in_bytes(rate.in_bytes),
+        in_bytes(rate.out_bytes),
+    )
+
+
+def totals(found: Top) -> Iterator[str]:
+    """Write what goes over all connections together, and who was too slow, line by line."""
+    busy = found.busy
+    waits = f", {in_bytes(busy.pending)} wait for {busy.waiting} of them" if busy.waiting else ""
+    yield (
+        f"{found.broker}, {moment(found.time)}: {_count(busy.connections, 'connection')}{waits}, "
+        f"{_count(found.subscriptions, 'subscription')}, {in_bytes(found.memory)} of memory"
+    )
+    yield (
+        f"From them {busy.in_msgs:.1f} messages/s, {in_bytes(busy.in_bytes)}/s; "
+        f"to them {busy.out_msgs:.1f} messages/s, {in_bytes(busy.out_bytes)}/s; over {busy.seconds:.1f} s"
+    )
+    latest = f"; last {found.slow[0].who} at {moment(found.slow[0].last)}" if found.slow else ""
+    yield f"Receivers too slow since the start: {found.slow_consumers}{latest}"
 
 
 def kicked(result: Kicked) -> Iterator[str]:

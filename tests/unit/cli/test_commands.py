@@ -42,6 +42,7 @@ def test_who_only_asks_a_running_broker_loads_no_broker() -> None:
         "reload",
         "status",
         "streams",
+        "top",
         "upgrade",
     )
     heavy = ("aiohttp", "asyncio", "cryptography", "dns", "nats")

@@ -21,7 +21,6 @@ from choria_broker.cli.habits import hint_for
         ("server report connections", "choria-broker connections", "context choria-system server report connections"),
         ("broker stream report", "choria-broker streams", "nats --context choria stream report"),
         ("broker account info", "choria-broker status", "nats --context choria account info"),
-        ("broker top", "choria-broker connections --sort rate --over 10", "nats --context choria-system top"),
         ("broker events", "", "nats --context choria-system events"),
         ("kv ls", "", "nats --context choria kv ls"),
     ],
@@ -35,9 +34,13 @@ def test_the_command_that_does_it(typed: str, ours: str, theirs: str) -> None:
 
 
 def test_each_command_that_is_named_is_there() -> None:
-    for typed in ("server check", "server", "server report connections", "top", "stream", "account"):
+    for typed in ("server check", "server", "server report connections", "stream", "account"):
         named = hint_for(typed.split()).partition("choria-broker ")[2].split()[0].rstrip(";")
         assert named in COMMANDS
+
+
+def test_what_has_the_same_name_here_is_run() -> None:
+    assert "Missing option '--config'" in CliRunner().invoke(main, ["broker", "top"]).output
 
 
 def test_what_nobody_has_is_an_unknown_command() -> None:

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 import pytest
 
 from choria_broker.access.selection import Selection, SelectionError
-from choria_broker.access.session import Departed, Session
-from choria_broker.control.protocol import ConnectionsRequest, FindRequest, KickRequest
+from choria_broker.access.session import Busy, BusySession, Departed, Session
+from choria_broker.audit.denials import Noted
+from choria_broker.control.protocol import ConnectionsRequest, FindRequest, KickRequest, TopRequest
 from choria_broker.control.session_acts import session_acts
 from choria_broker.errors import BrokerError, NotReadyError
-from choria_broker.sessions.desk import PAGE, SessionDesk
-from choria_broker.sessions.documents import Found, Kicked, Page
+from choria_broker.sessions.desk import PAGE, Known, SessionDesk
+from choria_broker.sessions.documents import Found, Kicked, Page, SlowReceiver, Top
+from choria_broker.stats.readings import Server
 from support.sessions import session
 
 PEER = "root (uid 0)"
@@ -40,6 +43,11 @@ class Engine:
             for number in range(1, self.many + 1)
         )
 
+    async def busiest(self, most: int, by: str) -> tuple[tuple[BusySession, ...], Busy]:
+        assert by == "rate"
+        busy = tuple(BusySession(**msgspec.structs.asdict(each)) for each in await self.sessions())
+        return busy[:most], Busy(connections=len(busy))
+
     async def departed(self) -> tuple[Departed, ...]:
         return ()
 
@@ -56,7 +64,7 @@ class Finder:
 
 
 async def asked(engine: Engine, request: object) -> object:
-    desk = SessionDesk(engine, tuple, "broker1", clock=lambda: 5.0)
+    desk = SessionDesk(engine, Known(tuple), "broker1", clock=lambda: 5.0)
     return await session_acts(desk, Finder())[type(request)](request, who)
 
 
@@ -75,6 +83,21 @@ async def test_a_page_is_not_larger_than_an_answer_may_be() -> None:
     page = await asked(engine, ConnectionsRequest())
     assert isinstance(page, Page)
     assert (0 < len(page.sessions) < 40, page.more) == (True, True)
+
+
+async def test_the_busiest_come_with_who_was_too_slow() -> None:
+    complaints = (
+        Noted("publish", "up=bob", "x", "", 1, 1, 2.0),
+        Noted("slow", "web1", "a.b", "9 bytes waited: too many", 3, 4, 5.0),
+    )
+    known = Known(tuple, lambda: complaints, lambda: Server(slow_consumers=4, subscriptions=9, memory=10))
+    told = await SessionDesk(Engine(), known, "broker1", clock=lambda: 5.0).top(2, "rate")
+    late = SlowReceiver("web1", 3, 4, 5.0, "slow consumer, 9 bytes waited: too many, most of them for a.b")
+    assert (told.slow, told.slow_consumers, told.subscriptions, told.memory) == ((late,), 4, 9, 10)
+    assert ([each.connection for each in told.sessions], told.busy.connections) == ([1, 2], 3)
+    unread = await asked(Engine(), TopRequest())
+    assert isinstance(unread, Top)
+    assert (unread.slow_consumers, unread.slow) == (0, ())
 
 
 async def test_a_kick_that_fails_is_written_down(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,9 +5,9 @@ import re
 import msgspec
 import pytest
 
-from choria_broker.access.session import Departed, Holder, Session, Traffic
+from choria_broker.access.session import Departed, Holder, Rates, Session, Traffic
 from choria_broker.sessions.documents import Found, Kicked, Refused, Sightings
-from choria_broker.sessions.words import _HEADINGS, SORTS, Rates, found, kicked, name_of, ordered, rates, table
+from choria_broker.sessions.words import _HEADINGS, SORTS, found, kicked, name_of, ordered, rates, table
 from support.sessions import session
 
 WEB1 = session(

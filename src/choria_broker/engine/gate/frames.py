@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from choria_broker.access.request import ConnectRequest
-from choria_broker.access.session import Again, Departed, Holder, Session
+from choria_broker.access.session import Again, Busy, BusySession, Departed, Holder, Session
 from choria_broker.access.verdict import Permissions, Reach, Verdict
 from choria_broker.engine.authorities import Count
 from choria_broker.security.conditions import Condition
@@ -122,12 +122,17 @@ class Sessions(msgspec.Struct, tag="sessions", frozen=True):
         ended: those that have ended; otherwise those that are connected.
         after: place of the last one that is known already, 0 to begin.
         traffic: with what goes over each of those that are connected.
+        busiest: only so many of those that are connected, over which most goes; None for all. An engine that does not
+            know this lists all.
+        by: what is most: ``rate``, ``bytes``, ``in``, ``out`` or ``pending``; empty for all.
     """
 
     id: int
     ended: bool = False
     after: int = 0
     traffic: bool = False
+    busiest: int | None = None
+    by: str = ""
 
 
 class End(msgspec.Struct, tag="end", frozen=True):
@@ -274,11 +279,13 @@ class Listed(msgspec.Struct, tag="listed", frozen=True):
     Attributes:
         sessions: what ``listed_sessions`` reads: who asked knows what is in it.
         more: there are more after them.
+        busy: what goes over all of them, when the busiest were asked for; None otherwise.
     """
 
     id: int
     sessions: msgspec.Raw
     more: bool
+    busy: Busy | None = None
 
 
 class Ended(msgspec.Struct, tag="ended", frozen=True):
@@ -314,7 +321,7 @@ EngineFrame = EngineHello | _Report | _Answer
 
 _decoder: msgspec.json.Decoder[EngineFrame] = msgspec.json.Decoder(EngineFrame)
 _encoder = msgspec.json.Encoder()
-_S = TypeVar("_S", Session, Departed)
+_S = TypeVar("_S", Session, Departed, BusySession)
 
 
 def decode(payload: bytes) -> EngineFrame:
@@ -334,7 +341,7 @@ def listed_sessions(page: Listed, kind: type[_S]) -> tuple[_S, ...]:
 
     Args:
         page: the page.
-        kind: ``Departed`` when those that have ended were asked for.
+        kind: ``Departed`` when those that have ended were asked for, ``BusySession`` for the busiest.
 
     Raises:
         FrameError: they are no such sessions.

@@ -6,10 +6,10 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from choria_broker.access.session import Departed, Session
+from choria_broker.access.session import Busy, BusySession, Departed, Session
 from choria_broker.engine.gate import frames
 from choria_broker.engine.gate.calls import Calls
-from choria_broker.errors import GateError
+from choria_broker.errors import GateError, NotReadyError
 
 _S = TypeVar("_S", Session, Departed)
 
@@ -57,6 +57,29 @@ class SessionCalls:
             more = page.more and bool(told)
             after = _place(told[-1]) if more else 0
         return tuple(found)
+
+    async def busiest(self, most: int, by: str, deadline: float) -> tuple[tuple[BusySession, ...], Busy]:
+        """List those over which most goes, and tell what goes over all of them together.
+
+        Args:
+            most: how many are listed.
+            by: what is most.
+            deadline: seconds to wait.
+
+        Raises:
+            NotReadyError: there is no engine, it is older than this call, or it did not answer in time.
+            GateError: what it answered is no list of sessions.
+        """
+        ask = functools.partial(frames.Sessions, traffic=True, busiest=most, by=by)
+        page = await self._listings.make(functools.partial(self._send, ask), deadline, "listing the busiest sessions")
+        if page.busy is None:
+            raise NotReadyError(
+                "the engine is older than this program and does not know the busiest; restart the broker"
+            )
+        try:
+            return frames.listed_sessions(page, BusySession), page.busy
+        except frames.FrameError as error:
+            raise GateError(str(error)) from error
 
     async def end(self, connections: Iterable[int], reason: str, deadline: float) -> int:
         """End sessions at once.

@@ -26,6 +26,9 @@ SESSION = {
 }
 
 
+ALL = {"busiest": None, "by": ""}
+
+
 @contextlib.asynccontextmanager
 async def ready() -> AsyncIterator[tuple[Broker, FakeEngine, asyncio.TaskGroup]]:
     async with connected() as (broker, engine, _), asyncio.TaskGroup() as tasks:
@@ -37,13 +40,51 @@ async def ready() -> AsyncIterator[tuple[Broker, FakeEngine, asyncio.TaskGroup]]
 async def test_sessions_are_asked_for_page_by_page() -> None:
     async with ready() as (broker, engine, tasks):
         listing = tasks.create_task(broker.gate.sessions.listed(Session, DEADLINE))
-        assert await engine.receive() == {"type": "sessions", "id": 1, "ended": False, "after": 0, "traffic": False}
+        assert await engine.receive() == {
+            "type": "sessions",
+            "id": 1,
+            "ended": False,
+            "after": 0,
+            "traffic": False,
+            **ALL,
+        }
         engine.send(type="listed", id=1, sessions=[SESSION | {"connection": 3}, SESSION], more=True)
-        assert await engine.receive() == {"type": "sessions", "id": 2, "ended": False, "after": 7, "traffic": False}
+        assert await engine.receive() == {
+            "type": "sessions",
+            "id": 2,
+            "ended": False,
+            "after": 7,
+            "traffic": False,
+            **ALL,
+        }
         engine.send(type="listed", id=2, sessions=[SESSION | {"connection": 8}], more=False)
         found = await listing
     assert [each.connection for each in found] == [3, 7, 8]
     assert found[1].holder == Holder(caller="bob")
+
+
+async def test_the_busiest_come_with_what_goes_over_them() -> None:
+    rates = {"in_msgs": 1.5, "in_bytes": 2.5, "out_msgs": 3.5, "out_bytes": 4.5}
+    async with ready() as (broker, engine, tasks):
+        asking = tasks.create_task(broker.gate.sessions.busiest(5, "rate", DEADLINE))
+        asked = await engine.receive()
+        assert (asked["busiest"], asked["by"], asked["traffic"]) == (5, "rate", True)
+        busy = {"seconds": 2.0, "connections": 9, "pending": 1, "waiting": 1, **rates}
+        engine.send(type="listed", id=1, sessions=[SESSION | {"rates": rates}], more=False, busy=busy)
+        sessions, told = await asking
+    assert (sessions[0].rates.messages, told.connections, told.out_bytes) == (5.0, 9, 4.5)
+
+
+async def test_an_engine_of_before_knows_no_busiest() -> None:
+    async with ready() as (broker, engine, tasks):
+
+        async def answer() -> None:
+            await engine.receive()
+            engine.send(type="listed", id=1, sessions=[SESSION], more=True)
+
+        tasks.create_task(answer())
+        with pytest.raises(NotReadyError, match="restart the broker"):
+            await broker.gate.sessions.busiest(5, "rate", DEADLINE)
 
 
 async def test_those_that_have_ended_have_places_of_their_own() -> None:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from choria_broker.access.request import Authority, Certificate, ConnectRequest, Intermediate
-from choria_broker.access.session import Departed, Holder, Session
+from choria_broker.access.session import Busy, BusySession, Departed, Holder, Session
 from choria_broker.engine.gate import frames
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "gate"
@@ -82,10 +82,14 @@ def test_sessions_and_holders_have_every_field() -> None:
     assert set(listed) == set(Session.__struct_fields__)
     assert set(listed["holder"]) == set(Holder.__struct_fields__)
     assert set(listed | ended) == set(Departed.__struct_fields__)
+    busiest = json.loads((VECTORS / "engine" / "listed-busiest.json").read_bytes())
+    assert set(busiest["sessions"][0]) == set(BusySession.__struct_fields__)
+    assert set(busiest["busy"]) == set(Busy.__struct_fields__)
 
 
 @pytest.mark.parametrize(
-    ("vector", "kind"), [("listed", Session), ("listed-ended", Departed), ("listed-none", Session)]
+    ("vector", "kind"),
+    [("listed", Session), ("listed-ended", Departed), ("listed-none", Session), ("listed-busiest", BusySession)],
 )
 def test_sessions_are_read(vector: str, kind: type[Any]) -> None:
     text = (VECTORS / "engine" / f"{vector}.json").read_bytes()
