@@ -13,7 +13,7 @@ _MAY_WAIT = (
     # Nothing is served yet: the programming interface reads its files where it is called, and so does a start.
     ("choria_broker/broker.py", {"from_file", "__init__", "__aenter__"}),
     ("choria_broker/config/load.py", {"load"}),
-    ("choria_broker/demo.py", {"lay_out"}),
+    ("choria_broker/demo/network.py", {"lay_out"}),
     # The program that is started is there at once.
     ("choria_broker/companions/process.py", {"start"}),
     ("choria_broker/engine/process.py", {"start"}),

@@ -22,7 +22,7 @@ _SHARED = frozenset({"answers", "at_start", "bundle_masks", "explanation", "habi
 _HIDDEN = frozenset({"companion", "standin"})
 """Commands that are started by the broker itself."""
 
-_SHOWN_FIRST = ("run", "check", "explain", "status", "reload", "drain", "jwt", "settings", "capacity", "demo")
+_SHOWN_FIRST = ("run", "check", "explain", "status", "reload", "drain", "jwt", "settings", "init", "capacity", "demo")
 
 
 def _place(command: str) -> tuple[int, str]:

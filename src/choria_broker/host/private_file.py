@@ -25,8 +25,13 @@ def open_new(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "wb")
 
 
-def create_file(path: Path, text: str) -> None:
-    """Write a file of mode 0600 where nothing is yet; what cannot be written whole is removed again.
+def create_file(path: Path, content: str | bytes, *, mode: int = OWNER_ONLY) -> None:
+    """Write a file where nothing is yet; what cannot be written whole is removed again.
+
+    Args:
+        path: the file.
+        content: its whole content; a text is written as UTF-8.
+        mode: its permission bits.
 
     Raises:
         FileExistsError: something is there.
@@ -34,7 +39,7 @@ def create_file(path: Path, text: str) -> None:
     """
     with open_new(path) as file:
         try:
-            _fill(file, text.encode(), OWNER_ONLY)
+            _fill(file, content.encode() if isinstance(content, str) else content, mode)
         except BaseException:
             path.unlink()
             raise
