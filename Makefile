@@ -30,7 +30,7 @@ $(VENV)/.ready: pyproject.toml requirements-dev.lock hatch_build.py hatch_librar
 	$(BIN)/python -m pip install -q --no-deps --editable .
 	@touch $@
 
-run: $(VENV)/.ready ## start a broker on a throw-away CA, and say what to try
+run: $(VENV)/.ready ## start a broker with a small simulated fleet, and say what to look at
 	$(BIN)/choria-broker demo --folder .run
 
 # The engine's tests wait more than they compute, and so go on beside those that only compute.

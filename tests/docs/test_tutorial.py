@@ -102,6 +102,10 @@ async def test_the_demonstration_network(terminal: Terminal) -> None:
     folder = terminal.folder / ".run"
     async with started("demo", "--folder", folder, *ports, log=terminal.folder / "none") as program:
         await program.told("READY=1")
+        async with asyncio.timeout(DEADLINE):
+            # The simulated fleet comes by itself.
+            for name, seen in (("web1.demo.example.net", "connected"), ("mallory", "token-expired")):
+                await terminal.run_until(f"choria-broker find --config .run/broker.conf {name}", seen)
         for block in scripts("demo"):
             script = block.text
             if block.language == "python":
