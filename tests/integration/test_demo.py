@@ -54,7 +54,8 @@ def fleet_of(program: Program) -> list[psutil.Process]:
 
 def everybody_is_there(status: dict[str, Any]) -> bool:
     accepted = status["accepted"]
-    return accepted.get("server-token", 0) >= len(SERVERS) and accepted.get("client-token", 0) >= len(CALLERS) + 2
+    clients = len(CALLERS) + 2
+    return bool(accepted.get("server-token", 0) >= len(SERVERS) and accepted.get("client-token", 0) >= clients)
 
 
 def test_it_makes_a_network_that_passes_the_check(tmp_path: Path) -> None:

@@ -59,7 +59,3 @@ def test_events_are_those_that_streams_keep(kind: str) -> None:
     assert subject == f"choria.lifecycle.event.{kind}.server"
     assert told["protocol"] == f"io.choria.lifecycle.v1.{kind}"
     assert told["identity"] == SERVERS[0]
-
-
-def test_the_names_are_apart() -> None:
-    assert len(SERVERS) == len(set(SERVERS)) == 20
