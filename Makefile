@@ -72,8 +72,8 @@ documentation: $(VENV)/.ready ## what README and docs show
 # The race detector needs a C compiler.
 engine-test: $(VENV)/.ready ## the engine's own tests, with the race detector where there is a C compiler
 	$(BIN)/python tools/go.py -C engine vet ./...
-	if command -v gcc > /dev/null; then CGO_ENABLED=1 $(BIN)/python tools/go.py -C engine test -race ./...; \
-		else echo "there is no gcc: no race detector" && $(BIN)/python tools/go.py -C engine test ./...; fi
+	if command -v gcc > /dev/null; then CGO_ENABLED=1 $(BIN)/python tools/go.py -C engine test -race -timeout 20m ./...; \
+		else echo "there is no gcc: no race detector" && $(BIN)/python tools/go.py -C engine test -timeout 20m ./...; fi
 
 check: $(VENV)/.ready ## lint and types
 	$(MAKE) --no-print-directory --output-sync=target -j2 lint engine-lint types

@@ -19,16 +19,21 @@ import (
 
 var publicListeners = []string{"client", "websocket", "leafnode", "cluster", "gateway"}
 
-// everyListener opens all public listeners, with the block in each.
+// everyListener opens all public listeners, with the block in each. Strangers may take as long as a busy machine needs.
 func everyListener(block string) string {
 	return fmt.Sprintf(`
-		authorization { timeout: 0.5 }
+		authorization { timeout: 60 }
 		%[1]s
-		websocket { listen: "127.0.0.1:-1", handshake_timeout: "300ms", %[2]s }
-		leafnodes { listen: "127.0.0.1:-1", authorization { timeout: 0.5 }, %[1]s }
-		cluster { name: A, listen: "127.0.0.1:-1", pool_size: -1, routes: [ "nats://127.0.0.1:1" ], authorization { timeout: 0.5 }, %[1]s }
-		gateway { name: A, listen: "127.0.0.1:-1", authorization { timeout: 0.5 }, %[1]s }
+		websocket { listen: "127.0.0.1:-1", handshake_timeout: "60s", %[2]s }
+		leafnodes { listen: "127.0.0.1:-1", authorization { timeout: 60 }, %[1]s }
+		cluster { name: A, listen: "127.0.0.1:-1", pool_size: -1, routes: [ "nats://127.0.0.1:1" ], authorization { timeout: 60 }, %[1]s }
+		gateway { name: A, listen: "127.0.0.1:-1", authorization { timeout: 60 }, %[1]s }
 	`, block, map[bool]string{true: "no_tls: true", false: block}[block == ""])
+}
+
+// hasty has strangers be in within half a second.
+func hasty(listeners string) string {
+	return strings.NewReplacer("timeout: 60", "timeout: 0.5", `"60s"`, `"300ms"`).Replace(listeners)
 }
 
 // silent opens connections that say nothing, from an address of 127.0.0.0/8; nil are those that were refused at once.
@@ -68,8 +73,7 @@ func TestStrangersAreBoundedOnEveryListener(t *testing.T) {
 	for _, listener := range publicListeners {
 		t.Run(listener, func(t *testing.T) {
 			t.Parallel()
-			config := strings.ReplaceAll(plainConfig+everyListener(""), "timeout: 0.5", "timeout: 30")
-			e := startEngine(t, strings.ReplaceAll(config, `"300ms"`, `"30s"`), frame{"max_unauthenticated": 10})
+			e := startEngine(t, plainConfig+everyListener(""), frame{"max_unauthenticated": 10})
 			first := silent(t, e.ports[listener], 3, "127.0.0.9")
 			crowd := silent(t, e.ports[listener], 60, "127.0.0.10")
 			eventually(t, "all but ten are closed", func() bool { return ended(first)+ended(crowd) == 53 })
@@ -163,9 +167,9 @@ func TestStrangersEndInTime(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "authority")
 	certificate := ca.issue("server")
-	block := fmt.Sprintf("tls { cert_file: %q, key_file: %q, ca_file: %q, timeout: 0.5 }", ca.path("server.pem"), ca.path("server.key"), ca.path("ca.pem"))
-	config := plainConfig + everyListener(block)
-	config = strings.ReplaceAll(config, fmt.Sprintf(`"300ms", %s`, block), `"300ms", `+strings.Replace(block, ", timeout: 0.5", "", 1))
+	block := fmt.Sprintf("tls { cert_file: %q, key_file: %q, ca_file: %q, timeout: 60 }", ca.path("server.pem"), ca.path("server.key"), ca.path("ca.pem"))
+	config := plainConfig + hasty(everyListener(block))
+	config = strings.ReplaceAll(config, fmt.Sprintf(`"60s", %s`, block), `"60s", `+strings.Replace(block, ", timeout: 60", "", 1))
 	e := startEngine(t, config, nil)
 	trickle := func(conn net.Conn, text string) {
 		for i := range len(text) {
@@ -250,8 +254,8 @@ func connected(conn net.Conn) bool {
 // TestDescriptorsAreNotForStrangers has more of them than descriptors.
 func TestDescriptorsAreNotForStrangers(t *testing.T) {
 	t.Parallel()
-	config := strings.ReplaceAll(plainConfig+everyListener(""), "timeout: 0.5", "timeout: 30")
-	p := startProcess(t, strings.ReplaceAll(config, `"300ms"`, `"30s"`))
+	config := plainConfig + everyListener("")
+	p := startProcess(t, strings.ReplaceAll(config, `"60s"`, `"30s"`))
 	const descriptorsOfIt = 256
 	limit := unix.Rlimit{Cur: descriptorsOfIt, Max: descriptorsOfIt}
 	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {

@@ -228,6 +228,7 @@ type testEngine struct {
 const plainConfig = `
 listen: "127.0.0.1:-1"
 server_name: test
+authorization { timeout: 60 }
 accounts { choria {}, other {}, system {} }
 system_account: system
 `
@@ -265,6 +266,7 @@ func prepareEngineWith(t testing.TB, config string, changes frame, keys *keyProc
 		return nil, err
 	}
 	e.srv.SetLoggerV2(nil, false, false, false)
+	e.waitFor(time.Hour) // A busy machine keeps its clients waiting; tests of that say so.
 	e.own, e.bridge = privateSocket(t)
 	go e.gate.read(reader)
 	go e.gate.write()

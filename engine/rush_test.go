@@ -31,11 +31,11 @@ func (e *testEngine) busyWith(count int, from string) {
 // waiters reads how many wait.
 func (e *testEngine) waiters() int { return e.doors.queue().Waiting }
 
-// patientWith has clients wait for as long as it takes, since this machine may be slow.
-func (e *testEngine) patientWith() {
+// waitFor has clients be as patient as this.
+func (e *testEngine) waitFor(patience time.Duration) {
 	e.doors.mu.Lock()
 	defer e.doors.mu.Unlock()
-	e.doors.pace.patience = time.Hour
+	e.doors.pace.patience = patience
 }
 
 // atWork has something worked on that does not come to an end before it is told to.
@@ -50,12 +50,9 @@ func (e *testEngine) atWork() (end func()) {
 	}
 }
 
-const patient = plainConfig + "authorization { timeout: 30 }\n"
-
 func TestWhoWaitsIsToldNothing(t *testing.T) {
 	t.Parallel()
-	e := startEngine(t, patient, frame{"max_handshakes": 1})
-	e.patientWith()
+	e := startEngine(t, plainConfig, frame{"max_handshakes": 1})
 	end := e.atWork()
 	conn := silent(t, e.ports["client"], 1, "127.0.0.2")[0]
 	eventually(t, "it waits", func() bool { return e.waiters() == 1 })
@@ -72,8 +69,7 @@ func TestWhoWaitsIsToldNothing(t *testing.T) {
 // TestAFewAreWorkedOnAtOnce has more clients than may be worked on; all come in, one after the other.
 func TestAFewAreWorkedOnAtOnce(t *testing.T) {
 	t.Parallel()
-	e := startEngine(t, patient, frame{"max_handshakes": 1})
-	e.patientWith()
+	e := startEngine(t, plainConfig, frame{"max_handshakes": 1})
 	var clients []*connecting
 	for range 5 {
 		clients = append(clients, e.connect(e.url("client"), nats.Timeout(patience)))
@@ -92,8 +88,7 @@ func TestAFewAreWorkedOnAtOnce(t *testing.T) {
 // TestWhoIsSlowDoesNotKeepOthersOut has as many as may be worked on begin a login and stop.
 func TestWhoIsSlowDoesNotKeepOthersOut(t *testing.T) {
 	t.Parallel()
-	e := startEngine(t, patient, frame{"max_handshakes": 2})
-	e.patientWith()
+	e := startEngine(t, plainConfig, frame{"max_handshakes": 2})
 	for _, from := range []string{"127.0.0.2", "127.0.0.3"} {
 		e.busyWith(6, from)
 	}
@@ -105,8 +100,7 @@ func TestWhoIsSlowDoesNotKeepOthersOut(t *testing.T) {
 // TestLinksDoNotWait has clients use up what may be worked on, and a route come beside them.
 func TestLinksDoNotWait(t *testing.T) {
 	t.Parallel()
-	e := startEngine(t, plainConfig+strings.ReplaceAll(everyListener(""), "timeout: 0.5", "timeout: 30"), frame{"max_handshakes": 1})
-	e.patientWith()
+	e := startEngine(t, plainConfig+everyListener(""), frame{"max_handshakes": 1})
 	e.atWork()
 	silent(t, e.ports["client"], 3, "127.0.0.2")
 	eventually(t, "clients wait", func() bool { return e.waiters() == 3 })
@@ -128,7 +122,8 @@ func TestLinksDoNotWait(t *testing.T) {
 // TestWhoWaitsTooLongIsLetGo has nobody come to an end, so that the time of those that wait is over.
 func TestWhoWaitsTooLongIsLetGo(t *testing.T) {
 	t.Parallel()
-	e := startEngine(t, patient, frame{"max_handshakes": 1})
+	e := startEngine(t, plainConfig, frame{"max_handshakes": 1})
+	e.waitFor(clientPatience)
 	e.atWork()
 	waiting := silent(t, e.ports["client"], 3, "127.0.0.2")
 	eventually(t, "they are closed", func() bool { return ended(waiting) == 3 })
@@ -141,8 +136,7 @@ func TestWhoWaitsTooLongIsLetGo(t *testing.T) {
 
 func TestWhoHasGoneIsNotBegun(t *testing.T) {
 	t.Parallel()
-	e := startEngine(t, patient, frame{"max_handshakes": 1})
-	e.patientWith()
+	e := startEngine(t, plainConfig, frame{"max_handshakes": 1})
 	end := e.atWork()
 	conn := silent(t, e.ports["client"], 1, "127.0.0.2")[0]
 	eventually(t, "it waits", func() bool { return e.waiters() == 1 })
@@ -155,7 +149,7 @@ func TestWhoHasGoneIsNotBegun(t *testing.T) {
 // TestWithoutABoundNobodyWaits has more at once than a pace begins with.
 func TestWithoutABoundNobodyWaits(t *testing.T) {
 	t.Parallel()
-	e := startEngine(t, patient, frame{"max_handshakes": 0})
+	e := startEngine(t, plainConfig, frame{"max_handshakes": 0})
 	for i, conn := range silent(t, e.ports["client"], 300, "127.0.0.2") {
 		if !informed(conn, patience) {
 			t.Fatalf("connection %d is told nothing", i)
