@@ -45,6 +45,7 @@ from choria_broker.streams.keeper import Timers
 from choria_broker.streams.service import ChoriaStreams
 from choria_broker.ui.page import Knowledge
 from choria_broker.upgrade.hand_over import HandOver
+from choria_broker.web.roster import Roster
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -159,10 +160,11 @@ class BrokerParts:
             clock=time.time,
             settings=self._settings,
             status=self.reporter.status,
-            sessions=functools.partial(self.engine.sessions, traffic=True),
+            look=Roster(functools.partial(self.engine.sessions, traffic=True)).look,
             departed=self.engine.departed,
             find=self.neighbours.find,
             decisions=lambda: tuple(self.audit.recent),
+            decision=self.audit.find,
         )
 
     def _known(self) -> Known:

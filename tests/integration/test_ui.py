@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 
 from choria_broker.broker import NetworkBroker
-from support.testbed import IDENTITY, Authority, configuration, free_port
+from support.nats_socket import ClosedError, wire
+from support.testbed import IDENTITY, Authority, client, configuration, free_port
 
 DEADLINE = 30.0
 
@@ -124,3 +125,46 @@ async def test_other_names_and_other_machines_see_nothing(tmp_path: Path, author
         for path in ("", "health", "assets/style.css", "nothing"):
             assert (await ui.get(path, Host="evil.example")).status == 403
             assert (await ui.get(path, Host=f"{IDENTITY}:{ui.port}")).status != 403
+
+
+async def test_a_client_and_a_stranger_are_found_on_all_pages(tmp_path: Path, authority: Authority) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    async with site(tmp_path, authority) as ui:
+        async with client(ui.broker, authority.context(authority.issue("web.example.net"))):
+            found = json.loads((await ui.get("connections.json")).text)
+            assert [each["holder"]["identity"] for each in found["connections"]] == ["web.example.net"]
+            number = found["connections"][0]["connection"]
+            page = await ui.get(f"connection?cid={number}")
+            assert (page.status, page.text.count("web.example.net") >= 3, "mtls" in page.text) == (200, True, True)
+            assert f'href="connection?cid={number}"' in (await ui.get("find?text=WEB.example")).text
+        async with wire(ui.broker.ports.client, authority.context()) as stranger:
+            with pytest.raises(ClosedError):
+                await stranger.connect(name=hostile)
+        for page in (await ui.get("refusals"), await ui.get(f"connection?cid={number + 1}")):
+            assert (page.status, "certificate-required" in page.text, hostile in page.text) == (200, True, False)
+            assert "&lt;img src=x onerror=alert(1)&gt;" in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("connections?page=9", 404, "There is only one page"),
+        ("connections?sort=%3Cb%3E", 400, "cannot be sorted by &lt;b&gt;"),
+        ("connections?address=x", 400, "An address is an IP address"),
+        ("connection?cid=9", 404, "Nothing is known of connection 9."),
+        ("connection", 400, "No connection is named."),
+        ("refusals?rule=x", 400, "There is no rule x."),
+        (f"find?text={'x' * 257}", 400, "too long"),
+        ("find?" + "&".join(["a=b"] * 65), 400, "Too much is asked"),
+    ],
+)
+async def test_a_question_that_makes_no_sense_says_what_to_do(
+    tmp_path: Path, authority: Authority, path: str, status: int, says: str
+) -> None:
+    async with site(tmp_path, authority) as ui:
+        page = await ui.get(path)
+        assert (page.status, says in page.text) == (status, True)
+        name, _, query = path.partition("?")
+        told = await ui.get(f"{name}.json?{query}")
+        assert told.status == status
+        assert set(json.loads(told.text)) == {"error", "remedy"}

@@ -17,6 +17,23 @@ F = TypeVar("F")
 V = TypeVar("V")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Look:
+    """Who is connected, and who was a little earlier.
+
+    Attributes:
+        time: when they were listed, Unix seconds.
+        sessions: those that are connected, with traffic.
+        before: an earlier listing by number, empty without one.
+        seconds: between both.
+    """
+
+    time: float
+    sessions: tuple[Session, ...]
+    before: Mapping[int, Session] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
     """What the broker knows, for pages to ask.
@@ -25,19 +42,21 @@ class Knowledge:
         clock: Unix time in seconds.
         settings: what it was told, as far as it is in force.
         status: how it is.
-        sessions: who is connected, with traffic; raises NotReadyError when the engine does not answer.
+        look: who is connected; raises NotReadyError when the engine does not answer.
         departed: who was; raises the same.
         find: where somebody is or was, here and elsewhere; raises the same.
         decisions: the latest decisions, oldest first.
+        decision: the latest one about a connection, by the engine's number; None when it is not known any more.
     """
 
     clock: Callable[[], float]
     settings: Callable[[], Settings]
     status: Callable[[], Status]
-    sessions: Callable[[], Awaitable[tuple[Session, ...]]]
+    look: Callable[[], Awaitable[Look]]
     departed: Callable[[], Awaitable[tuple[Departed, ...]]]
     find: Callable[[str], Awaitable[Found]]
     decisions: Callable[[], Sequence[Decision]]
+    decision: Callable[[int], Decision | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import msgspec
 from markupsafe import Markup
 
 from choria_broker import __version__
+from choria_broker.sessions.words import name_of
 from choria_broker.settings import durations
 from choria_broker.status.document import Status
 from choria_broker.ui.page import Asked, BadInputError, Page, command
@@ -105,7 +106,7 @@ def moment(seconds: float) -> Markup:
     return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{:%Y-%m-%d %H:%M:%S} UTC</time>').format(when, when)
 
 
-def length(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Write a length of time in whole seconds."""
     return durations.in_go(float(max(round(seconds), 0)))
 
@@ -113,6 +114,11 @@ def length(seconds: float) -> str:
 def grouped(number: float) -> str:
     """Write a whole number with thin spaces between thousands."""
     return f"{number:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def times(number: int) -> str:
+    """Write how often something happened."""
+    return "once" if number == 1 else f"{grouped(number)} times"
 
 
 def _environment() -> jinja2.Environment:
@@ -124,7 +130,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"moment": moment, "length": length, "number": grouped, "size": in_bytes, "plain": plain}
+    made.filters |= {"moment": moment, "duration": duration, "number": grouped, "size": in_bytes, "plain": plain}
+    made.filters |= {"name": name_of, "times": times}
     made.globals |= {"command": command, "menu": _menu()}
     return made
 

@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from choria_broker.ui.page import Page
-from choria_broker.ui.pages import health
+from choria_broker.ui.pages import connection, connections, find, health, refusals
 
-PAGES: tuple[Page[Any, Any], ...] = (health.PAGE,)
+PAGES: tuple[Page[Any, Any], ...] = (
+    health.PAGE,
+    find.PAGE,
+    connections.PAGE,
+    connection.PAGE,
+    refusals.PAGE,
+)
 
 FIRST = health.PAGE
 """What is shown where no page is named."""

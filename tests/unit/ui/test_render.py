@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
+from choria_broker.access.verdict import Step
+from choria_broker.audit.denials import Noted
+from choria_broker.audit.throttle import Refused
+from choria_broker.sessions.documents import Found, Sightings
 from choria_broker.status.document import HealthReport
 from choria_broker.ui import render
-from choria_broker.ui.page import Asked, BadInputError
+from choria_broker.ui.page import Asked, BadInputError, Look
+from choria_broker.ui.pages import connection, refusals
 from choria_broker.ui.site import BY_NAME
-from support.dashboard import HOSTILE, NOW, status_of
+from support.dashboard import HOSTILE, NOW, asked, decision, departed, session, settings_of, status_of
 
 
 def drawn(name: str, *, part: bool = False, **fields: object) -> str:
@@ -59,6 +65,65 @@ def test_moments_are_in_utc(seconds: float, text: str) -> None:
 
 
 def test_lengths_and_numbers() -> None:
-    assert render.length(3661.4) == "1h1m1s"
+    assert render.duration(3661.4) == "1h1m1s"
     assert render.grouped(1234567) == "1\N{NARROW NO-BREAK SPACE}234\N{NARROW NO-BREAK SPACE}567"
     assert render.grouped(999) == "999"
+
+
+NAMED_SO = session(7, HOSTILE, kind=HOSTILE, account=HOSTILE, address=HOSTILE, username=HOSTILE)
+REFUSED = decision(
+    7,
+    common_name=HOSTILE,
+    claimed=HOSTILE,
+    reason=HOSTILE,
+    remedy=HOSTILE,
+    address=HOSTILE,
+    serial=HOSTILE,
+    trail=(Step("certificate-required", HOSTILE),),
+)
+DENIED = (Noted("publish", HOSTILE, HOSTILE, HOSTILE, 7, 2, NOW),)
+PEOPLE = Sightings(HOSTILE, NOW, (NAMED_SO,), (departed(8, HOSTILE, reason=HOSTILE),), (), 3)
+REFUSALS = refusals.Facts(
+    status_of(
+        refused={HOSTILE: 1},
+        engine_refused={HOSTILE: 1},
+        refused_addresses=(Refused(HOSTILE, 1, NOW, {HOSTILE: 1}),),
+        denied=DENIED,
+        operator=HOSTILE,
+    ),
+    (REFUSED,),
+    settings_of(plugin__security__file__ca=3),
+)
+ONE = connection.Facts(
+    connection=7,
+    look=Look(NOW, (NAMED_SO, session(9, HOSTILE))),
+    departed=(departed(8, HOSTILE, reason=HOSTILE),),
+    decision=decision(7, allowed=True, rule="mtls", username=HOSTILE, claimed=HOSTILE),
+    denied=DENIED,
+    settings=settings_of(),
+)
+DRAWN: tuple[tuple[str, object, dict[str, str]], ...] = (
+    ("connections", Look(NOW, (NAMED_SO,)), {}),
+    ("connections", Look(NOW, (NAMED_SO,)), {"text": HOSTILE, "identity": HOSTILE, "issuer": "", "token": HOSTILE}),
+    (
+        "find",
+        (Found(HOSTILE, whole=False, limit=HOSTILE, brokers=(PEOPLE,), silent=(HOSTILE,)), HOSTILE),
+        {"text": HOSTILE},
+    ),
+    ("refusals", REFUSALS, {"address": HOSTILE}),
+    ("refusals", REFUSALS, {}),
+    ("connection", ONE, {}),
+    ("connection", dataclasses.replace(ONE, look=Look(NOW, ()), departed=(), decision=REFUSED), {}),
+)
+
+
+@pytest.mark.parametrize(("name", "facts", "values"), DRAWN)
+def test_names_of_strangers_are_text_on_every_page(name: str, facts: object, values: dict[str, str]) -> None:
+    row, question = BY_NAME[name], asked(**values)
+    page = render.page(
+        row, row.view(facts, question), question, render.shell(status_of(identity=HOSTILE), NOW), part=False
+    )
+    assert "<img" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "\"'&" not in page
+    json.loads(render.document(row, row.view(facts, question)))

@@ -1,0 +1,284 @@
+"""Who is connected: chosen, sorted and divided into pages by the broker, with the choice in the address."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from choria_broker.access.selection import Selection, SelectionError, mentions, selector
+from choria_broker.access.session import Session
+from choria_broker.sessions.words import SORTS, Rates, name_of, ordered
+from choria_broker.ui.page import Asked, BadInputError, Knowledge, Look, Page
+
+SIZES = (50, 100, 200, 500)
+_USUAL_SIZE = 100
+_LONGEST = 512
+
+FILTERS = ("identity", "caller", "token", "key", "certificate", "issuer", "address", "account", "kind", "method")
+"""Selectors of the command ``connections``, which stand in the address by their names."""
+
+_DIRECT = ("identity", "caller", "address", "account", "kind", "method")
+"""Those that the form always shows; the others are shown once they are set."""
+
+_HINTS = {"identity": "web*.example.net", "address": "192.0.2.0/24", "caller": "up=bob"}
+_KINDS = ("client", "websocket", "leafnode")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table.
+
+    Attributes:
+        title: its heading.
+        sort: by what it can be sorted, empty for one that cannot.
+        number: it has numbers, which stand at the right.
+        link: query of the address that sorts by it, the other way round if it is sorted by it already.
+        direction: ``ascending``, ``descending`` or empty, as the table is sorted.
+    """
+
+    title: str
+    sort: str = ""
+    number: bool = False
+    link: str = ""
+    direction: str = ""
+
+
+_COLUMNS = (
+    Column("Name", "name"),
+    Column("Connection", "cid", number=True),
+    Column("Kind"),
+    Column("Account", "account"),
+    Column("Address", "address"),
+    Column("Method"),
+    Column("Since", "since"),
+    Column("Round trip", "rtt", number=True),
+    Column("Pending", "pending", number=True),
+    Column("In /s", number=True),
+    Column("Out /s", "rate", number=True),
+)
+_LARGE_FIRST = frozenset({"rtt", "pending", "rate"})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """A connection in the table.
+
+    Attributes:
+        session: the connection.
+        name: whose it is, as well as that is known.
+        rates: what goes over it in a second.
+    """
+
+    session: Session
+    name: str
+    rates: Rates
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Share:
+    """How many connections have something in common.
+
+    Attributes:
+        name: what.
+        count: how many.
+        link: query of the address that shows only those.
+    """
+
+    name: str
+    count: int
+    link: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """What the page shows.
+
+    Attributes:
+        time: when they were listed, Unix seconds.
+        everybody: how many are connected.
+        matching: how many of them are meant.
+        first, last: the places of the first and last one shown, counted from 1; 0 without any.
+        rows: those that are shown.
+        columns: headings.
+        text: what is searched for.
+        filters: what is set of the filters, by name.
+        direct: names of the filters that the form shows.
+        choices: what some of them can be.
+        hints: examples of others.
+        sizes: how many rows a page can have.
+        sort: by what it is sorted, with a minus in front where it is the other way round.
+        size: rows of a page.
+        page, pages: which of how many this is.
+        previous, following: queries of the pages before and after, empty where there is none.
+        over: seconds over which rates were measured; 0 for averages since connections were made.
+        kinds, accounts: how those that are meant are divided.
+        command: words of the command that shows the same.
+        query: of the address, for the document.
+    """
+
+    time: float
+    everybody: int
+    matching: int
+    first: int
+    last: int
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    text: str
+    filters: Mapping[str, str]
+    direct: tuple[str, ...]
+    choices: Mapping[str, tuple[str, ...]]
+    hints: Mapping[str, str]
+    sizes: tuple[int, ...]
+    sort: str
+    size: int
+    page: int
+    pages: int
+    previous: str
+    following: str
+    over: float
+    kinds: tuple[Share, ...]
+    accounts: tuple[Share, ...]
+    command: tuple[str, ...]
+    query: str
+
+
+async def facts(known: Knowledge, _asked: Asked) -> Look:
+    """Get who is connected."""
+    return await known.look()
+
+
+def view(found: Look, asked: Asked) -> Connections:
+    """Choose, sort and cut.
+
+    Raises:
+        BadInputError: a filter or the page makes no sense.
+    """
+    wanted = _Wanted(asked)
+    meant = wanted.chosen(found.sessions)
+    rows = ordered(meant, found.time, wanted.key, found.before, found.seconds)
+    if wanted.backwards:
+        rows.reverse()
+    pages = max(-(-len(rows) // wanted.size), 1)
+    if wanted.page > pages:
+        last = "There is only one page" if pages == 1 else f"There are only {pages} pages"
+        raise BadInputError(f"{last} of these connections.", "Leave page out of the address.", 404)
+    start = (wanted.page - 1) * wanted.size
+    shown = rows[start : start + wanted.size]
+    return Connections(
+        time=found.time,
+        everybody=len(found.sessions),
+        matching=len(rows),
+        first=start + 1 if shown else 0,
+        last=start + len(shown),
+        rows=tuple(Row(session, name_of(session), rates) for session, rates in shown),
+        columns=tuple(wanted.column(each) for each in _COLUMNS),
+        text=wanted.text,
+        filters=wanted.filters,
+        direct=_DIRECT,
+        choices=wanted.choices(found.sessions),
+        hints=_HINTS,
+        sizes=SIZES,
+        sort=wanted.sort,
+        size=wanted.size,
+        page=wanted.page,
+        pages=pages,
+        previous=wanted.query(page=wanted.page - 1) if wanted.page > 1 else "",
+        following=wanted.query(page=wanted.page + 1) if wanted.page < pages else "",
+        over=found.seconds if found.before else 0.0,
+        kinds=wanted.shares("kind", meant),
+        accounts=wanted.shares("account", meant),
+        command=tuple(wanted.command()),
+        query=wanted.query(page=wanted.page),
+    )
+
+
+def document(shown: Connections) -> object:
+    """Tell programs the same as the command does, and which page it is."""
+    return {
+        "time": shown.time,
+        "total": shown.matching,
+        "page": shown.page,
+        "pages": shown.pages,
+        "connections": [msgspec.to_builtins(each.session) | {"rates": each.rates} for each in shown.rows],
+    }
+
+
+class _Wanted:
+    """What a reader wants to see of all connections."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.text = asked.text("text")
+        self.filters = {name: text for name in FILTERS if (text := asked.text(name))}
+        if max(map(len, (self.text, *self.filters.values()))) > _LONGEST:
+            raise BadInputError("A filter is too long.", f"Shorten it to {_LONGEST} characters.")
+        self.sort = asked.text("sort", "cid")
+        self.key = self.sort.removeprefix("-")
+        self.backwards = self.sort != self.key
+        if self.key not in SORTS:
+            raise BadInputError(
+                f"Connections cannot be sorted by {self.key}.", f"Sort them by one of {', '.join(SORTS)}."
+            )
+        self.size = asked.number("size", _USUAL_SIZE)
+        if self.size not in SIZES:
+            raise BadInputError(
+                f"A page cannot have {self.size} rows.", f"Choose one of {', '.join(map(str, SIZES))} as size."
+            )
+        self.page = asked.number("page", 1)
+
+    def chosen(self, sessions: Sequence[Session]) -> tuple[Session, ...]:
+        try:
+            meant = selector(msgspec.convert(self.filters, Selection))
+        except SelectionError as error:
+            problem = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            raise BadInputError(problem, "Correct the filter, or leave it out.") from error
+        text = self.text
+        return tuple(each for each in sessions if meant(each) and (not text or mentions(each, text)))
+
+    def choices(self, sessions: Sequence[Session]) -> Mapping[str, tuple[str, ...]]:
+        """Tell what filters can be of which there are few values; what is set is among them."""
+        found = {
+            "account": {each.account for each in sessions},
+            "kind": set(_KINDS),
+            "method": {each.holder.method for each in sessions},
+        }
+        return {name: tuple(sorted({*each, self.filters.get(name, "")} - {""})) for name, each in found.items()}
+
+    def query(self, *, sort: str = "", page: int = 1, **filters: str) -> str:
+        """Write the query of an address that shows the same, but for something."""
+        values = {"text": self.text, **self.filters, **filters}
+        sort = sort or self.sort
+        values["sort"] = "" if sort == "cid" else sort
+        values["size"] = "" if self.size == _USUAL_SIZE else str(self.size)
+        values["page"] = "" if page == 1 else str(page)
+        return urllib.parse.urlencode({name: value for name, value in values.items() if value})
+
+    def column(self, column: Column) -> Column:
+        """Say what a heading leads to."""
+        if not column.sort:
+            return column
+        direction, other = "", column.sort
+        if column.sort == self.key:
+            falling = self.backwards != (self.key in _LARGE_FIRST)
+            direction = "descending" if falling else "ascending"
+            other = column.sort if self.backwards else f"-{column.sort}"
+        return dataclasses.replace(column, link=self.query(sort=other), direction=direction)
+
+    def shares(self, name: str, sessions: Sequence[Session]) -> tuple[Share, ...]:
+        """Tell how connections are divided by an attribute."""
+        counted = collections.Counter(getattr(each, name) for each in sessions)
+        return tuple(Share(value, count, self.query(**{name: value})) for value, count in counted.most_common())
+
+    def command(self) -> Iterator[str]:
+        """Write the command that shows the same; it cannot search for a text, and has no pages."""
+        yield "connections"
+        for name, value in self.filters.items():
+            yield from (f"--{name}", value)
+        if self.key != "cid":
+            yield from ("--sort", self.key)
+
+
+PAGE = Page(name="connections", title="Connections", group="Now", facts=facts, view=view, document=document)
