@@ -23,6 +23,7 @@ from choria_broker.announcements import announcements
 from choria_broker.config.load import Loaded, load
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.control import server as control
+from choria_broker.control.event_acts import event_acts
 from choria_broker.control.session_acts import session_acts
 from choria_broker.engine.events import Ports
 from choria_broker.engine.ports import occupied
@@ -376,7 +377,11 @@ class NetworkBroker:
             upgrade=self.upgrade,
             book=self.acts,
         )
-        acts = {**broker_acts(operated), **session_acts(self._parts.desk, self._parts.neighbours)}
+        acts = {
+            **broker_acts(operated),
+            **session_acts(self._parts.desk, self._parts.neighbours),
+            **event_acts(self._parts.events, self.settings.identity),
+        }
         return control.Sources(self._reporter.status, self.audit.find, acts)
 
     async def look_at_engine(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from nats.aio.client import Client
 
 from choria_broker.audit.acts import ActBook
+from choria_broker.audit.events import EventBook, Kind
 from choria_broker.audit.trail import Audit
 from choria_broker.companions.spec import specs
 from choria_broker.companions.troop import Companions
@@ -41,6 +42,7 @@ from choria_broker.stats.poller import INTERVAL
 from choria_broker.stats.service import BrokerStatistics
 from choria_broker.status.overview import Acts, StatusReporter
 from choria_broker.status.reloads import PendingRestart
+from choria_broker.status.turns import Turns
 from choria_broker.streams.keeper import Timers
 from choria_broker.streams.service import ChoriaStreams
 from choria_broker.ui.page import Knowledge
@@ -73,6 +75,7 @@ class BrokerParts:
         enforcement: ends the sessions of those who are revoked.
         audit: the trail of decisions.
         acts: what operators did.
+        events, turns: what has happened, and what notices that links, streams and companions are otherwise.
         streams: the standard streams.
         statistics: what is measured.
         reporter: tells how the broker is.
@@ -103,6 +106,7 @@ class BrokerParts:
         self.in_force = InForce(settings, findings, overrides, self._tell, loaded, succession=succession)
         self.engine = EngineLife(pace.limits, succession=succession) if settings.network_enabled else NoEngine()
         self.acts = ActBook()
+        self.events = EventBook(time.time)
         self.reloads = Reloads(self.in_force, self.engine, self._reloaded, self.acts)
         self.watcher = FileWatcher(self.in_force, self.reloads)
         self.drains = Drains(self.engine, book=self.acts)
@@ -126,10 +130,14 @@ class BrokerParts:
             statistics=self.statistics,
             acts=Acts(self.reloads, self.drains),
         )
+        self.turns = Turns(self.reporter.status, self.events)
+        self._hear_events()
         self.in_force.enter(self.in_force.state)
         lasting = (
             self.audit,
             self.acts,
+            self.events,
+            self.turns,
             self.reloads,
             self.drains,
             self.streams.ledger,
@@ -139,6 +147,19 @@ class BrokerParts:
             self.companions,
         )
         self.hand_over = HandOver(self.engine, self.in_force, lasting, succession)
+
+    def _hear_events(self) -> None:
+        """Have the book of events told of whatever happens."""
+        events, watch = self.events, self.reporter.watch
+        self.audit.heard, self.audit.denied.heard = events.decided, events.denied
+        self.departures.heard, self.acts.heard = events.departed, events.acted
+        watch.heard = lambda change: events.tell(
+            Kind.HEALTH,
+            change.new,
+            text=change.sentence,
+            facts={"old": change.old, "reasons": "; ".join(change.reasons)},
+        )
+        watch.looked = self.turns.look
 
     def _measuring(self, settings: Settings, srv_lookups: int, interval: float) -> BrokerStatistics:
         counting = Parts(

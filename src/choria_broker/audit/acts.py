@@ -42,12 +42,16 @@ class ActBook:
 
     Args:
         clock: Unix time in seconds.
+
+    Attributes:
+        heard: told of each.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         """Begin with nothing written down."""
         self._clock = clock
         self._latest: collections.deque[ActReport] = collections.deque(maxlen=MOST)
+        self.heard: Callable[[ActReport], None] = lambda _: None
 
     @property
     def latest(self) -> tuple[ActReport, ...]:
@@ -65,7 +69,9 @@ class ActBook:
         """
         _log.info("An operator acted", act=act, by=who, outcome=outcome, **facts)
         told = {name: sentence(str(value)) for name, value in facts.items()}
-        self._latest.append(ActReport(self._clock(), act, sentence(who), sentence(outcome), told))
+        report = ActReport(self._clock(), act, sentence(who), sentence(outcome), told)
+        self._latest.append(report)
+        self.heard(report)
 
     def remember(self, succession: Succession) -> None:
         """Leave the acts to the next program."""

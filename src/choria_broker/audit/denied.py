@@ -32,7 +32,11 @@ class Granted(Protocol):
 
 
 class Denied:
-    """Counts them, and writes a bounded number of lines."""
+    """Counts them, and writes a bounded number of lines.
+
+    Attributes:
+        heard: told of each.
+    """
 
     def __init__(self, throttle: RefusalThrottle, counts: collections.Counter[str], clock: Callable[[], float]) -> None:
         """Begin with none.
@@ -47,6 +51,7 @@ class Denied:
         self._counts = counts
         self._clock = clock
         self._denials = Denials()
+        self.heard: Callable[[Noted], None] = lambda _: None
         self._names: collections.OrderedDict[int, tuple[str, str]] = collections.OrderedDict()
         self._budget = Budget(_MOST_ASSESSED)
 
@@ -97,6 +102,7 @@ class Denied:
             lacks = needed(rule, who, found.subject, publish=found.publish, granted=granted)
         noted = self._denials.note(Noted(kind, who, _cut(found.subject), lacks, line.connection, 0, now))
         self._counts[kind] += 1
+        self.heard(noted)
         if self._throttle.note(line.peer or "", f"{kind}-denied", now):
             self._log.warning(
                 f"May not {kind} to a subject",
@@ -111,6 +117,7 @@ class Denied:
         who, _ = self._known_as(line)
         now, waited = self._clock(), f"{found.pending} bytes waited: {found.limit}"
         noted = self._denials.note(Noted("slow", who, _cut(found.subject), waited, line.connection, 0, now))
+        self.heard(noted)
         if self._throttle.note(line.peer or "", "slow-consumer", now):
             self._log.warning(
                 "Slow consumer",

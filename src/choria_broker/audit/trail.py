@@ -103,6 +103,7 @@ class Audit:
         recent: the latest decisions, oldest first.
         counts: what metrics tell of them.
         denied: tells of subjects that were not allowed, and of slow consumers.
+        heard: told of each decision that is recorded.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Audit:
         self.counts = AuditCounts()
         self.recent: collections.deque[Decision] = collections.deque()
         self.denied = Denied(self._complaints, self.counts.denied, clock)
+        self.heard: Callable[[Decision], None] = lambda _: None
         self._most_recent = recent
         self._sizes: collections.deque[int] = collections.deque()
         self._size = 0
@@ -219,6 +221,7 @@ class Audit:
             self._again.learn(decision, size)
         self.counts.decisions[_ACCEPTED if decision.allowed else _REFUSED, decision.rule] += 1
         self.counts.latency.add(decision.seconds)
+        self.heard(decision)
         if decision.allowed:
             fields = fields_of(decision)
             self._log.info("Connection accepted", **fields, account=decision.account, identity=cut(decision.username))

@@ -20,7 +20,6 @@ _HABITS = (
     ("consumer", "", "choria"),
     ("kv", "", "choria"),
     ("object", "", "choria"),
-    ("events", "", "system"),
     ("rtt", "", "choria"),
     ("pub", "", "choria"),
     ("sub", "", "choria"),

@@ -14,6 +14,7 @@ import msgspec
 
 from choria_broker.access.selection import Selection
 from choria_broker.audit.decided import Decision
+from choria_broker.audit.events import EventPage, Wanted
 from choria_broker.control.peer_credentials import pid_of_peer, uid_of_peer
 from choria_broker.control.protocol import (
     LONGEST_ANSWER,
@@ -22,6 +23,7 @@ from choria_broker.control.protocol import (
     ConnectionsRequest,
     DecisionRequest,
     DrainRequest,
+    EventsRequest,
     FindRequest,
     KickRequest,
     ReloadRequest,
@@ -162,6 +164,15 @@ def ask_top(configuration: Path, request: TopRequest, environ: Mapping[str, str]
         ControlError: it could not be asked, or did not answer.
     """
     return _ask(configuration, request, Answer[Top], environ, SESSIONS_PATIENCE)
+
+
+def ask_events(configuration: Path, wanted: Wanted, environ: Mapping[str, str] | None = None) -> EventPage:
+    """Ask the broker that runs on a configuration file what has happened.
+
+    Raises:
+        ControlError: it could not be asked, or did not answer.
+    """
+    return _ask(configuration, EventsRequest(wanted), Answer[EventPage], environ)
 
 
 def ask_kick(

@@ -7,6 +7,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 import msgspec
 
 from choria_broker.access.selection import Selection
+from choria_broker.audit.events import Wanted
 
 LONGEST_REQUEST = 4096
 """Bytes of a request, its end of line included."""
@@ -76,6 +77,16 @@ class TopRequest(msgspec.Struct, tag_field="request", tag="top", frozen=True):
     by: Literal["rate", "bytes", "in", "out", "pending"] = "rate"
 
 
+class EventsRequest(msgspec.Struct, tag_field="request", tag="events", frozen=True):
+    """Asks what has happened since somebody last asked.
+
+    Attributes:
+        wanted: which events.
+    """
+
+    wanted: Wanted
+
+
 class KickRequest(msgspec.Struct, tag_field="request", tag="kick", frozen=True):
     """Asks to end sessions, which may come again.
 
@@ -124,6 +135,7 @@ Request = (
     | DrainRequest
     | ConnectionsRequest
     | TopRequest
+    | EventsRequest
     | KickRequest
     | FindRequest
     | RevokeRequest

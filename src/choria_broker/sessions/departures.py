@@ -31,6 +31,9 @@ class Departures:
         bounds: of the lines.
         clock: Unix time in seconds.
         pace: seconds between two looks.
+
+    Attributes:
+        heard: told of each, and whose it was.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Departures:
         self._throttle = RefusalThrottle(bounds)
         self._clock = clock
         self._pace = pace
+        self.heard: Callable[[Departed, str], None] = lambda _gone, _name: None
         self._after = 0
         self._known = True
         self._log = component("access")
@@ -98,6 +102,7 @@ class Departures:
         self._sum_up()
 
     def _tell(self, gone: Departed) -> None:
+        self.heard(gone, name_of(gone))
         if not self._throttle.note(gone.address, gone.reason, self._clock()):
             return
         traffic = gone.traffic

@@ -32,11 +32,15 @@ class HealthWatch:
 
     Attributes:
         book: the changes so far.
+        heard: told of each change.
+        looked: called after each look.
     """
 
     def __init__(self, health: Callable[[], Health], interval: float, clock: Callable[[], float] = time.time) -> None:
         """Nothing was looked at yet."""
         self.book = HealthBook()
+        self.heard: Callable[[HealthChange], None] = lambda _: None
+        self.looked: Callable[[], None] = lambda: None
         self._health = health
         self._interval = interval
         self._clock = clock
@@ -69,6 +73,8 @@ class HealthWatch:
             change = self.book.told(self._health(), self._clock())
             if change:
                 self._say(change)
+                self.heard(change)
+            self.looked()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await self._news.wait()

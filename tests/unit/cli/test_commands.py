@@ -36,6 +36,7 @@ def test_who_only_asks_a_running_broker_loads_no_broker() -> None:
         "check_health",
         "connections",
         "drain",
+        "events",
         "find",
         "kick",
         "provisioning",
