@@ -335,6 +335,7 @@ class NetworkBroker:
                 self.watcher.watching(),
                 self.drains.served(lambda: succession.leaving),
                 self._reporter.watch.watching(),
+                self._parts.publisher.publishing(),
             ):
                 if succession.follows:
                     self._started.set()

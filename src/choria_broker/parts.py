@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from choria_broker.audit.acts import ActBook
 from choria_broker.audit.events import EventBook, Kind
+from choria_broker.audit.publishing import EventPublisher
 from choria_broker.audit.trail import Audit
 from choria_broker.companions.spec import specs
 from choria_broker.companions.troop import Companions
@@ -76,6 +77,7 @@ class BrokerParts:
         audit: the trail of decisions.
         acts: what operators did.
         events, turns: what has happened, and what notices that links, streams and companions are otherwise.
+        publisher: publishes events where the setting says so.
         streams: the standard streams.
         statistics: what is measured.
         reporter: tells how the broker is.
@@ -132,12 +134,16 @@ class BrokerParts:
         )
         self.turns = Turns(self.reporter.status, self.events)
         self._hear_events()
+        self.publisher = EventPublisher(
+            self.events, self.connect, lambda: self._settings().network.publish_events, settings.identity
+        )
         self.in_force.enter(self.in_force.state)
         lasting = (
             self.audit,
             self.acts,
             self.events,
             self.turns,
+            self.publisher,
             self.reloads,
             self.drains,
             self.streams.ledger,
@@ -236,5 +242,6 @@ class BrokerParts:
         ended = await self.enforcement.after_reload()
         await self.statistics.read_certificates()
         self.neighbours.apply()
+        self.publisher.apply()
         self.followup.reloaded()
         return ended

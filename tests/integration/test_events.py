@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
-from support.testbed import Authority, client, configuration, gets_nowhere
+from support.streaming import info, kept
+from support.testbed import Authority, client, configuration, gets_nowhere, settled
 
 DEADLINE = 60.0
 
@@ -49,6 +50,35 @@ async def test_one_stream_has_everything_that_happens(tmp_path: Path, authority:
         assert refused["facts"]["rule"]
         assert refused["text"]
         assert [each["what"] for each in await events(config, "--identity", "web1*", "--kind", "session")] == ["ended"]
+
+
+async def test_they_are_published_and_kept_where_the_setting_says_so(tmp_path: Path, authority: Authority) -> None:
+    store = tmp_path / "store"
+    config = configuration(tmp_path, authority, network__publish_events=True, network__stream__store=store)
+    web1 = authority.context(authority.issue("web1.example.net"))
+    async with (
+        asyncio.timeout(DEADLINE),
+        NetworkBroker.from_file(config) as broker,
+        client(broker, web1) as connection,
+    ):
+        await kept(broker)
+        told = await connection.subscribe("choria.broker.event.decision.>")
+        await settled(connection)
+        async with client(broker, authority.context(authority.issue("web2.example.net"))):
+            message = await told.next_msg(timeout=DEADLINE)
+        assert message.subject == "choria.broker.event.decision.broker.example.net"
+        event = json.loads(message.data)
+        assert (event["protocol"], event["what"]) == ("io.choria.broker.v1.event", "accepted")
+        assert event["identity"] in {"web1.example.net", "web2.example.net"}
+        assert (await info(connection, "CHORIA_EVENTS"))["state"]["messages"] > 0
+
+        config.write_text(config.read_text().replace("publish_events = true", "publish_events = false"))
+        await broker.reload()
+        await kept(broker)
+        assert not broker.settings.network.publish_events
+        # What others of the cluster may still publish stays in the stream.
+        subjects = (await info(connection, "CHORIA_EVENTS"))["config"]["subjects"]
+        assert subjects == ["choria.lifecycle.>", "choria.broker.event.>"]
 
 
 async def test_who_follows_is_told_as_it_happens(tmp_path: Path, authority: Authority) -> None:

@@ -228,12 +228,13 @@ class EventBook:
         """Take in what an operator did."""
         self.tell(Kind.ACT, act.act, act.by, text=act.outcome, facts=act.facts)
 
-    def page(self, wanted: Wanted, broker: str) -> EventPage:
+    def page(self, wanted: Wanted, broker: str, most: int = PAGE) -> EventPage:
         """Tell events, as many as are told at once.
 
         Args:
             wanted: which.
             broker: identity of this broker.
+            most: events that are told at once.
         """
         kinds = wanted.kinds or tuple(Kind)
         after = {kind: self._read_up_to(kind, wanted) for kind in kinds}
@@ -247,7 +248,7 @@ class EventBook:
         events: list[Event] = []
         more = False
         for event in heapq.merge(*(self._since(kind, read) for kind, read in after.items()), key=_time):
-            if len(events) == PAGE:
+            if len(events) == most:
                 more = True
                 break
             after[event.kind] = event.number

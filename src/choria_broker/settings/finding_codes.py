@@ -413,6 +413,9 @@ class Code(enum.StrEnum):
         remedy="use an odd number of peers if you can; otherwise nothing to do")
     ELECTION_TTL = _row("election-ttl", _WARN, "a `leader_election_ttl` above a minute or below 5 seconds")
     SLOW_SYNC = _row("slow-sync", _WARN, "a `stream.sync` longer than the engine's own")
+    EVENTS_NOT_KEPT = _row("events-not-kept", _INFO,
+        "`publish_events` without a `CHORIA_EVENTS` that this broker keeps",
+        remedy="turn Choria Streams on, or have something else subscribe to choria.broker.event.>")
     BAD_MAPPING = _row("bad-mapping", _SKIP, "a subject mapping is incomplete or wrong")
     REPEATED_MAPPING = _row("repeated-mapping", _WARN,
         "a mapping replaces an earlier one with the same source",

@@ -83,6 +83,7 @@ class Network:
         operator: in operator mode the operator, which decides on connections in place of everything above; else None.
         revocation: who is revoked.
         reload_sessions: what becomes of sessions that the policy of a reload would decide otherwise.
+        publish_events: what happens to the broker is published in account ``choria``.
         soft_shutdown_timeout: seconds for an orderly stop.
         drain_on_stop: seconds over which connections are moved elsewhere before that.
     """
@@ -114,6 +115,7 @@ class Network:
     operator: Operator | None = None
     revocation: Revocation = NOTHING_REVOKED
     reload_sessions: ReloadSessions = ReloadSessions.KEEP
+    publish_events: bool = False
     pprof_port: int = 0
     soft_shutdown_timeout: float = 60.0
     drain_on_stop: float = 0.0

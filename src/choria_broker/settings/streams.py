@@ -9,6 +9,10 @@ import dataclasses
 from pathlib import Path
 
 ADVISORIES = "CHORIA_STREAM_ADVISORIES"
+EVENTS = "CHORIA_EVENTS"
+BROKER_EVENTS = "choria.broker.event.>"
+"""What brokers publish of themselves, where the setting says so."""
+
 _EXECUTOR_INPUT = "choria.submission.in.choria.executor.>"
 
 
@@ -65,7 +69,7 @@ class StandardStream:
 
 # fmt: off
 STANDARD_STREAMS = (
-    StandardStream(name="CHORIA_EVENTS", key="event", subjects=("choria.lifecycle.>",), keeps="lifecycle events",
+    StandardStream(name=EVENTS, key="event", subjects=("choria.lifecycle.>",), keeps="lifecycle events",
                    retention=86400.0, since=("0.15", "0.21")),
     StandardStream(name="CHORIA_MACHINE", key="machine", subjects=("choria.machine.>",),
                    keeps="autonomous agent events", retention=86400.0, since=("0.15", "0.21")),

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from choria_broker.settings import durations
+from choria_broker.settings.streams import BROKER_EVENTS
 
 _DEFAULT_WINDOW = 120_000_000_000
 """Nanoseconds of the engine's duplicate window, unless messages live shorter."""
@@ -37,6 +38,9 @@ _KEPT = ("storage", "persist_mode", "allow_msg_counter")
 
 _KEPT_ONCE_ON = ("deny_delete", "deny_purge", "allow_msg_ttl", "allow_msg_schedules")
 """What the engine lets nobody turn off again."""
+
+_KEPT_SUBJECTS = (BROKER_EVENTS,)
+"""Subjects that another member of the cluster may have been told to have kept."""
 
 _ENGINES_OWN = "_nats."
 """How the names of metadata begin that the engine adds."""
@@ -77,6 +81,9 @@ def update(desired: Mapping[str, object], existing: Mapping[str, object]) -> dic
     """Return the configuration to send: the desired one, but for what the engine refuses to change."""
     kept = {field: existing[field] for field in _KEPT if field in existing}
     kept |= {field: True for field in _KEPT_ONCE_ON if existing.get(field) is True}
+    wanted, found = desired.get("subjects"), existing.get("subjects")
+    if isinstance(wanted, list) and isinstance(found, list):
+        kept["subjects"] = [*wanted, *(each for each in found if each in _KEPT_SUBJECTS and each not in wanted)]
     return {**desired, **kept}
 
 

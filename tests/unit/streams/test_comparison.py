@@ -35,6 +35,16 @@ def told(desired: dict[str, object], **edited: object) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not False or name == "sealed"}
 
 
+def test_what_another_member_keeps_of_brokers_stays() -> None:
+    lifecycle, brokers = "choria.lifecycle.>", "choria.broker.event.>"
+    both = [lifecycle, brokers]
+    assert changes(EVENTS, told(EVENTS, subjects=both)) == ()
+    assert update(EVENTS, told(EVENTS, subjects=[brokers]))["subjects"] == both
+    assert update(EVENTS, told(EVENTS, subjects=[lifecycle, "other"]))["subjects"] == [lifecycle]
+    (change,) = changes({**EVENTS, "subjects": both}, told(EVENTS))
+    assert change.field == "subjects"
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_what_was_made_needs_no_change(name: str) -> None:
     assert changes(STREAMS[name], told(STREAMS[name])) == ()

@@ -11,11 +11,12 @@ from choria_broker.config.resolve.plain import plain
 from choria_broker.config.text.values import BadValueError, duration
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.links import Cluster, Gateway, Leafnodes
-from choria_broker.settings.streams import STANDARD_STREAMS, StandardStream, Streams
+from choria_broker.settings.streams import BROKER_EVENTS, EVENTS, STANDARD_STREAMS, StandardStream, Streams
 
 _PREFIX = network_key("stream.")
 _STORE = _PREFIX + "store"
 _SYNC = _PREFIX + "sync"
+_PUBLISHED = network_key("publish_events")
 _PEERS = network_key("peers")
 
 _SHORTEST_AGE = 0.1
@@ -41,6 +42,7 @@ def resolve_streams(context: Context, cluster: Cluster, gateway: Gateway, leafno
     values = context.values
     if not values.text(_STORE):
         _report_without_store(context)
+        _hint_at_events(context, kept=False)
         return Streams()
     if context.facts.store_problem:
         remedy = "create the directory, and give the broker's user write access to it"
@@ -54,6 +56,8 @@ def resolve_streams(context: Context, cluster: Cluster, gateway: Gateway, leafno
     )
     _hint_at_odd_copies(context, streams, cluster)
     _check_cluster(context, cluster, gateway, leafnodes)
+    events = next(each for each in streams.standard if each.name == EVENTS)
+    _hint_at_events(context, kept=streams.manage and events.retention > 0)
     return streams
 
 
@@ -74,7 +78,25 @@ def _report_without_store(context: Context) -> None:
 def _stream(context: Context, stream: StandardStream, cluster: Cluster) -> StandardStream:
     key, read = _PREFIX + stream.retention_key, _election_ttl if stream.elects else _retention
     replicas = _PREFIX + stream.replicas_key
-    return dataclasses.replace(stream, retention=read(context, key), replicas=_replicas(context, replicas, cluster))
+    subjects = stream.subjects
+    if stream.name == EVENTS and context.values.flag(_PUBLISHED):
+        subjects = (*subjects, BROKER_EVENTS)
+    return dataclasses.replace(
+        stream,
+        subjects=subjects,
+        retention=read(context, key),
+        replicas=_replicas(context, replicas, cluster),
+    )
+
+
+def _hint_at_events(context: Context, *, kept: bool) -> None:
+    if context.values.flag(_PUBLISHED) and not kept:
+        context.collector.info(
+            Code.EVENTS_NOT_KEPT,
+            problem=f"this broker keeps no stream {EVENTS}",
+            effect="only who subscribes at that moment sees its events",
+            at=context.values.subject(_PUBLISHED),
+        )
 
 
 def _retention(context: Context, key: str) -> float:

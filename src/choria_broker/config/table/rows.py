@@ -153,6 +153,10 @@ def _network() -> tuple[Setting, ...]:
         _row(g, n + "accounts", _LIST, "", _ENGINE,
              "Further local accounts, isolated from all others, for leafnode remotes and unverified_account. "
              "Names consist of letters, digits, - and _.", status=_NEW, shows=_WORDS),
+        _row(g, n + "publish_events", _BOOLEAN, "false", _LIVE,
+             "Publish what happens to this broker as choria.broker.event.KIND.IDENTITY in account choria, and have "
+             "CHORIA_EVENTS keep it. Set it alike on all members of a cluster.", status=_NEW,
+             field="Network.publish_events"),
         _row(g, n + "system.user", _STRING, "", _LIVE,
              "User name for the system account; needs the password too.", since="0.21"),
         _row(g, n + "system.password", _STRING, "", _LIVE,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from choria_broker.access.session import Departed, Holder, Session
+from choria_broker.access.session import Departed, Holder, Rates, Session
 from choria_broker.access.verdict import Permissions
 from choria_broker.audit.decided import Decision
 from choria_broker.audit.denials import Noted
-from choria_broker.sessions.words import Rates, name_of, rates
+from choria_broker.sessions.words import name_of, rates
 from choria_broker.settings.broker import Settings
 from choria_broker.ui.page import Asked, BadInputError, Knowledge, Look, Page
 from choria_broker.ui.path import Stop, path

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from choria_broker.access.selection import Selection, SelectionError, mentions, selector
-from choria_broker.access.session import Session
-from choria_broker.sessions.words import SORTS, Rates, name_of, ordered
+from choria_broker.access.session import Rates, Session
+from choria_broker.sessions.words import SORTS, name_of, ordered
 from choria_broker.ui.page import Asked, BadInputError, Knowledge, Look, Page
 
 SIZES = (50, 100, 200, 500)

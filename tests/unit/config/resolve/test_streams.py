@@ -48,6 +48,23 @@ def test_everything_that_is_set_is_taken() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [((), True), (("stream.event_retention = 0",), False), (("stream.manage_streams = no",), False)],
+)
+def test_events_of_the_broker_are_kept_where_there_is_a_stream(lines: tuple[str, ...], kept: bool) -> None:
+    found = streams("publish_events = true", *lines)
+    assert found.ok.network.publish_events
+    assert ("events-not-kept" not in {each.code for each in found.findings}) is kept
+    assert "choria.broker.event.>" in found.ok.network.streams.standard[0].subjects
+
+
+def test_events_of_a_broker_without_streams_are_not_kept() -> None:
+    (finding,) = net("publish_events = true").findings
+    assert (finding.code, finding.severity) == ("events-not-kept", Severity.INFO)
+    assert net("publish_events = false").findings == ()
+
+
 def test_what_nobody_sets() -> None:
     found = streams()
     assert found.findings == ()

@@ -29,6 +29,7 @@ LIVE = {
     "issuers": "plugin.security.issuer.names plugin.security.issuer.NAME.public",
     "client_hosts": "plugin.choria.network.client_hosts",
     "sessions after a reload": "plugin.choria.network.reload_sessions",
+    "events that are published": "plugin.choria.network.publish_events",
     "deny_server_connections": "plugin.choria.network.deny_server_connections",
     "provisioning login": """
         plugin.choria.network.provisioning.signer_cert plugin.choria.network.provisioning.client_password
