@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from choria_broker.access.explain import Direction, Ground, SubjectAnswer
 from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdict
-from choria_broker.cli.explanation import Explanation, text
+from choria_broker.cli.explanation import text
+from choria_broker.explaining.explanation import Explanation
 from choria_broker.wording import configured_key, in_bytes, plain, sentence, table
 
 HOSTILE = "a\x1b[31m\x07\x9b2J\u202eb\nc"

@@ -6,15 +6,9 @@ import dataclasses
 from collections.abc import Iterable
 
 from choria_broker.access.behind import BEHIND
-from choria_broker.access.rules import RULES
 from choria_broker.access.verdict import Step
+from choria_broker.explaining.explanation import SENTENCES
 from choria_broker.settings.broker import Settings
-
-_EXPLAINED_ELSEWHERE = {
-    "tls-handshake": (
-        "A connection whose certificate does not verify is ended in the TLS handshake, before any rule is checked."
-    )
-}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,12 +61,11 @@ def path(trail: Iterable[Step], settings: Settings, *, allowed: bool, rule: str)
     steps = tuple(trail)
     stops = []
     for number, step in enumerate(steps, 1):
-        known = RULES.get(step.rule)
         last = number == len(steps) and step.rule == rule
         stops.append(
             Stop(
                 rule=step.rule,
-                says=known.sentence if known else _EXPLAINED_ELSEWHERE.get(step.rule, ""),
+                says=SENTENCES.get(step.rule, ""),
                 outcome=step.outcome.removeprefix("refused: ") if step.outcome != "accepted" else "",
                 state=("accepted" if allowed else "refused") if last else "passed",
                 settings=behind(step.rule, settings),
