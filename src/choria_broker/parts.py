@@ -9,6 +9,7 @@ from typing import Any
 
 from nats.aio.client import Client
 
+from choria_broker import __version__
 from choria_broker.audit.acts import ActBook
 from choria_broker.audit.events import EventBook, Kind
 from choria_broker.audit.publishing import EventPublisher
@@ -29,6 +30,7 @@ from choria_broker.reload.desired import Desired
 from choria_broker.reload.in_force import InForce
 from choria_broker.reload.plan import pending, pending_restarts
 from choria_broker.reload.reloads import Reloads
+from choria_broker.reload.shown import settings_now
 from choria_broker.reload.watcher import FileWatcher
 from choria_broker.sessions.census import Census
 from choria_broker.sessions.departures import Departures
@@ -41,8 +43,10 @@ from choria_broker.settings.findings import Finding
 from choria_broker.stats.parts import Parts
 from choria_broker.stats.poller import INTERVAL
 from choria_broker.stats.service import BrokerStatistics
+from choria_broker.stats.standings import Standings
 from choria_broker.status.overview import Acts, StatusReporter
 from choria_broker.status.reloads import PendingRestart
+from choria_broker.status.settings_now import MemberReport, SettingsNow
 from choria_broker.status.turns import Turns
 from choria_broker.streams.keeper import Timers
 from choria_broker.streams.service import ChoriaStreams
@@ -117,7 +121,7 @@ class BrokerParts:
         self.streams = ChoriaStreams(settings, self.in_force.state.standard_streams, self.connect, timers=pace.timers)
         self.desk = SessionDesk(self.engine, self._known(), settings.identity, book=self.acts)
         self.followup = Followup(self.engine)
-        self.neighbours = Neighbours(self.desk.look, self.connect, self._settings)
+        self.neighbours = Neighbours(self.desk.look, self.connect, self._settings, self._about)
         self.census = Census(self.engine.sessions, self.neighbours.find, self._settings, pace.poll_interval)
         self.departures = Departures(self.engine.departed)
         self.companions = Companions(
@@ -192,6 +196,12 @@ class BrokerParts:
             find=self.neighbours.find,
             decisions=lambda: tuple(self.audit.recent),
             decision=self.audit.find,
+            history=self.statistics.history.drawn,
+            standings=self._standings,
+            settings_now=self._settings_now,
+            acts=lambda: self.acts.latest,
+            about=self._about,
+            members=self.neighbours.members,
         )
 
     def _known(self) -> Known:
@@ -201,6 +211,21 @@ class BrokerParts:
             complaints=lambda: self.audit.denied.latest(None),
             server=lambda: readings.server if (readings := self.statistics.poller.latest) else None,
         )
+
+    def _settings_now(self) -> SettingsNow:
+        """Return the settings in force as they may be shown."""
+        state = self.in_force.state
+        return settings_now(state.settings, state.findings)
+
+    def _about(self) -> MemberReport:
+        """Tell other members what this broker is."""
+        shared = self._settings_now().shared
+        return MemberReport(self._settings().identity, __version__, self.engine.nats, shared)
+
+    def _standings(self) -> Standings | None:
+        """Return how streams stand, None as long as that is not known."""
+        latest = self.statistics.poller.latest
+        return latest.standings if latest else None
 
     def _settings(self) -> Settings:
         """Return what is in force by now."""

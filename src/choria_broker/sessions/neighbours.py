@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, Self
 
 import msgspec
@@ -36,9 +36,17 @@ from choria_broker.sessions.members import (
     system_account,
 )
 from choria_broker.settings.broker import Settings
+from choria_broker.status.settings_now import MemberReport, Members
 
 SUBJECT = "choria_broker.find"
 """Asks brokers of this kind, in the system account."""
+
+ABOUT = "choria_broker.about"
+"""Asks the same what they are: versions, and the settings that members should have alike."""
+
+_NO_OTHERS = "it has no peers and no gateways"
+_NO_ACCOUNT = "no system user is set, so that the other members of the cluster cannot be asked"
+_NOT_CONNECTED = "this broker is not connected to its system account at the moment"
 
 _PING = "$SYS.REQ.SERVER.PING"
 _PAGE = "$SYS.REQ.SERVER.{}.CONNZ"
@@ -46,6 +54,9 @@ _PAGE_SIZE = 256
 _MOST_PAGES = 40
 _MOST_ANSWERS = 1000
 _MOST_BYTES = 200_000
+_LOOK_AGAIN = 5.0
+"""Times the patience between two questions about what others are."""
+
 _UNREACHABLE = (BrokerError, nats.errors.Error, OSError, TimeoutError)
 
 
@@ -64,6 +75,7 @@ class Neighbours:
         here: looks for somebody in this broker.
         connect: connects to an account.
         settings: tells what is in force.
+        about: tells what this broker is.
         patience: seconds that others have for an answer.
         pause: seconds to wait after a failed attempt to connect.
     """
@@ -73,6 +85,7 @@ class Neighbours:
         here: Callable[[str], Awaitable[Sightings]],
         connect: Connect,
         settings: Callable[[], Settings],
+        about: Callable[[], MemberReport],
         *,
         patience: float = 3.0,
         pause: float = 5.0,
@@ -83,7 +96,10 @@ class Neighbours:
         self._settings = settings
         self._patience = patience
         self._pause = pause
+        self._about = about
         self._changed = asyncio.Event()
+        self._wondering = asyncio.Event()
+        self._members = Members()
         self._client: Client | None = None
         self._log = component("network")
 
@@ -94,9 +110,47 @@ class Neighbours:
         """Hear that the system account may be another one."""
         self._changed.set()
 
-    def answering(self) -> AbstractAsyncContextManager[object]:
-        """Answer others, as long as the context lasts."""
-        return beside(self._serve(), "answers to other members")
+    @contextlib.asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Answer others, and ask them, as long as the context lasts."""
+        async with beside(self._serve(), "answers to other members"), beside(self._wonder(), "other members"):
+            yield
+
+    def members(self) -> Members:
+        """Tell what the others told last of themselves; whoever looks has them asked again soon."""
+        self._wondering.set()
+        limit = self._limit()
+        return Members(limit=limit) if limit else self._members
+
+    def _limit(self) -> str:
+        """Tell why others cannot be asked, empty when they can."""
+        if not has_others(self._settings()):
+            return _NO_OTHERS
+        if not self._account():
+            return _NO_ACCOUNT
+        return "" if self._client and self._client.is_connected else _NOT_CONNECTED
+
+    async def _wonder(self) -> None:
+        """Ask the others what they are whenever somebody looks, and never more often than every few seconds."""
+        while True:
+            await self._wondering.wait()
+            if self._client and not self._limit():
+                with contextlib.suppress(*_UNREACHABLE):
+                    self._members = await self._ask_about(self._client)
+            self._wondering.clear()
+            await asyncio.sleep(_LOOK_AGAIN * self._patience)
+
+    async def _ask_about(self, client: Client) -> Members:
+        async with _Inbox(client) as answers:
+            await client.publish(ABOUT, reply=answers.subject)
+            await asyncio.sleep(self._patience / 3)
+            found = {}
+            for each in answers.messages:
+                with contextlib.suppress(msgspec.DecodeError):
+                    told = msgspec.json.decode(each, type=MemberReport)
+                    found[told.broker] = told
+        found.pop(self._settings().identity, None)
+        return Members(tuple(found[name] for name in sorted(found)), time.time())
 
     async def find(self, text: str) -> Found:
         """Tell where somebody is, or was: here, and elsewhere as far as others can be asked.
@@ -106,14 +160,9 @@ class Neighbours:
         """
         mine = await self._here(text)
         client = self._client
-        if not has_others(self._settings()):
-            return Found(text, whole=True, limit="it has no peers and no gateways", brokers=(mine,))
-        if not self._account():
-            limit = "no system user is set, so that the other members of the cluster cannot be asked"
-            return Found(text, whole=False, limit=limit, brokers=(mine,))
-        if client is None or not client.is_connected:
-            limit = "this broker is not connected to its system account at the moment"
-            return Found(text, whole=False, limit=limit, brokers=(mine,))
+        limit = self._limit()
+        if limit or client is None:
+            return Found(text, whole=limit == _NO_OTHERS, limit=limit, brokers=(mine,))
         try:
             others, silent, gone = await self._ask_others(client, text, mine.broker)
         except _UNREACHABLE as error:
@@ -187,6 +236,7 @@ class Neighbours:
         )
         try:
             await client.subscribe(SUBJECT, cb=self._answer)
+            await client.subscribe(ABOUT, cb=self._tell_about)
             self._client = client
             while client.is_connected and self._account() == account:
                 await ended.wait()
@@ -201,6 +251,11 @@ class Neighbours:
             return
         with contextlib.suppress(NotReadyError, nats.errors.Error):
             await message.respond(within(await self._here(text), _MOST_BYTES))
+
+    async def _tell_about(self, message: Msg) -> None:
+        if message.reply:
+            with contextlib.suppress(nats.errors.Error):
+                await message.respond(msgspec.json.encode(self._about()))
 
 
 async def _ignore(_error: Exception) -> None:

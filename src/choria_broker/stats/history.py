@@ -57,6 +57,7 @@ class Unit(enum.StrEnum):
 
     NUMBER = ""
     RATE = "per second"
+    MINUTE = "per minute"
     BYTES = "bytes"
     BYTE_RATE = "bytes per second"
     CORE = "% of a core"
@@ -236,7 +237,7 @@ def _rounded(values: Iterator[float]) -> Iterator[float | None]:
         yield None if math.isnan(value) else float(f"{value:.4g}")
 
 
-_PERCENT, _MILLI = 100.0, 1000.0
+_PERCENT, _MILLI, _MINUTE = 100.0, 1000.0, 60.0
 
 _LINES: Mapping[Series, _Make] = {
     Series("connections", "Connections", Unit.NUMBER): _level(Kept.CONNECTIONS),
@@ -250,11 +251,11 @@ _LINES: Mapping[Series, _Make] = {
     Series("engine_cpu", "CPU of the engine", Unit.CORE): _grown(Kept.ENGINE_CPU, Kept.COUNTED_AT, _PERCENT),
     Series("broker_memory", "Memory of the broker", Unit.BYTES): _level(Kept.BROKER_MEMORY),
     Series("engine_memory", "Memory of the engine", Unit.BYTES): _level(Kept.ENGINE_MEMORY),
-    Series("slow_consumers", "Slow consumers", Unit.RATE): _grown(Kept.SLOW_CONSUMERS, Kept.READ_AT),
+    Series("slow_consumers", "Slow consumers", Unit.MINUTE): _grown(Kept.SLOW_CONSUMERS, Kept.READ_AT, _MINUTE),
     Series("decision", "Time of a decision", Unit.MILLISECONDS): _grown(Kept.DECIDING, Kept.DECISIONS, _MILLI),
     Series("store", "Store of streams", Unit.BYTES): _level(Kept.STORE),
     Series("nodes", "Nodes that wait for provisioning", Unit.NUMBER): _level(Kept.NODES),
-    Series("node_logins", "Logins of such nodes", Unit.RATE): _grown(Kept.NODE_LOGINS, Kept.COUNTED_AT),
+    Series("node_logins", "Logins of such nodes", Unit.MINUTE): _grown(Kept.NODE_LOGINS, Kept.COUNTED_AT, _MINUTE),
 }
 
 SERIES = tuple(_LINES)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from choria_broker.stats.pages import mapping, number, sequence, text
+from choria_broker.wording import short
 
 SILENT = 5.0
 """Seconds without a word after which a copy does not count: its member says something every second."""
@@ -62,6 +63,20 @@ class Copy:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Holding:
+    """What a stream holds.
+
+    Attributes:
+        messages, bytes: how many.
+        consumers: who reads it.
+    """
+
+    messages: int = 0
+    bytes: int = 0
+    consumers: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Standing:
     """A group of copies: of a stream, or of what the cluster knows of streams.
 
@@ -73,6 +88,8 @@ class Standing:
         leads: this broker leads.
         doubtful_for: seconds that it has been without a leader, or a word of a copy, in one reading after the other.
         suspects: of those that are not heard of, the ones that are not heard of in the cluster's own group either.
+        holds: what of it is stored here.
+        description: what those who made the stream say of it.
     """
 
     account: str = ""
@@ -83,6 +100,8 @@ class Standing:
     leads: bool = True
     doubtful_for: float = 0.0
     suspects: tuple[str, ...] = ()
+    holds: Holding = Holding()
+    description: str = ""
 
     @property
     def unheard(self) -> tuple[str, ...]:
@@ -168,7 +187,7 @@ class Standings:
         meta = mapping(page.get("meta_cluster"))
         found = sorted(
             (
-                _standing(mapping(detail.get("cluster")), own, text(account, "name"), text(detail, "name"))
+                _of_stream(text(account, "name"), detail, own)
                 for account in map(mapping, sequence(page.get("account_details")))
                 for detail in map(mapping, sequence(account.get("stream_detail")))
             ),
@@ -197,6 +216,15 @@ def _waiting(standing: Standing, earlier: Mapping[tuple[str, str], Standing], pa
     if not standing.doubtful or before is None or not before.doubtful:
         return standing
     return dataclasses.replace(standing, doubtful_for=before.doubtful_for + passed)
+
+
+def _of_stream(account: str, detail: Mapping[str, object], own: str) -> Standing:
+    state, config = mapping(detail.get("state")), mapping(detail.get("config"))
+    return dataclasses.replace(
+        _standing(mapping(detail.get("cluster")), own, account, text(detail, "name")),
+        holds=Holding(number(state, "messages"), number(state, "bytes"), number(state, "consumer_count")),
+        description=short(text(config, "description")),
+    )
 
 
 def _standing(cluster: Mapping[str, object], own: str, account: str = "", stream: str = "") -> Standing:

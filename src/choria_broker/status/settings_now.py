@@ -80,6 +80,20 @@ class MemberReport(msgspec.Struct, frozen=True):
     settings: dict[str, str] = {}
 
 
+class Members(msgspec.Struct, frozen=True):
+    """What other members told last.
+
+    Attributes:
+        reports: one of each that answered.
+        time: when they were asked, Unix seconds; 0 before the first time.
+        limit: why they cannot be asked, one sentence without its full stop; empty when they can.
+    """
+
+    reports: tuple[MemberReport, ...] = ()
+    time: float = 0.0
+    limit: str = ""
+
+
 class Difference(msgspec.Struct, frozen=True):
     """Something in which members differ.
 

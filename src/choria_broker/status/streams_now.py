@@ -11,7 +11,7 @@ import msgspec
 
 from choria_broker.stats.readings import Streams
 from choria_broker.stats.standings import CopyState, Standing, Standings
-from choria_broker.wording import in_bytes
+from choria_broker.wording import in_bytes, plain
 
 _FAR_BEHIND = 1000
 """Operations that a copy is behind when it is more than a moment's work."""
@@ -50,6 +50,8 @@ class StandingReport(msgspec.Struct, frozen=True):
         obstacle: why they are not, one sentence without its full stop.
         leader: the member that leads, empty when none does.
         copies: those on other members; empty where this broker does not lead, for only the leader knows.
+        messages, bytes, consumers: what the copy here holds, and who reads it.
+        description: what those who made it say of it.
     """
 
     account: str
@@ -58,6 +60,10 @@ class StandingReport(msgspec.Struct, frozen=True):
     obstacle: str
     leader: str
     copies: tuple[CopyReport, ...] = ()
+    messages: int = 0
+    bytes: int = 0
+    consumers: int = 0
+    description: str = ""
 
 
 class StreamsNow(msgspec.Struct, frozen=True):
@@ -127,8 +133,8 @@ def streams_now(standings: Standings | None, standard: Names) -> StreamsNow | No
     if not worst and late:
         worst = f"a copy of {_named((late[0],))} on {_late(late[0])[0]} is silent or far behind"
     return StreamsNow(
-        meta=_report(standings.meta) if standings.meta else None,
-        standard=tuple(map(_report, mine)),
+        meta=standing_report(standings.meta) if standings.meta else None,
+        standard=tuple(map(standing_report, mine)),
         others=len(others),
         others_not_writable=sum(bool(each.obstacle) for each in others),
         others_behind=len(late),
@@ -197,7 +203,8 @@ def _named(concerned: Sequence[Standing]) -> str:
     return f"stream{'' if len(names) == 1 else 's'} {', '.join(names[:_NAMED])}{more} of account {accounts}"
 
 
-def _report(standing: Standing) -> StandingReport:
+def standing_report(standing: Standing) -> StandingReport:
+    """Make the report of one stream."""
     copies = standing.copies if standing.leads and standing.leader else ()
     return StandingReport(
         account=standing.account,
@@ -209,6 +216,10 @@ def _report(standing: Standing) -> StandingReport:
             CopyReport(each.member, each.state.value, each.lag, None if each.heard is None else round(each.heard, 1))
             for each in copies
         ),
+        messages=standing.holds.messages,
+        bytes=standing.holds.bytes,
+        consumers=standing.holds.consumers,
+        description=plain(standing.description),
     )
 
 

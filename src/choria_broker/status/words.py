@@ -23,19 +23,27 @@ def counts(counts: Mapping[str, int]) -> str:
 
 def provisioning(found: ProvisioningReport) -> str:
     """Tell in a sentence who waits for provisioning, and whether anybody provisions."""
+    since = f", the first since {moment(found.oldest)}" if found.waiting else ""
+    return f"{nodes_waiting(found)}{since}; {provisioners(found)}"
+
+
+def nodes_waiting(found: ProvisioningReport) -> str:
+    """Tell how many nodes wait."""
     if not found.waiting:
-        nodes = "no node waits"
-    else:
-        count = "1 node waits" if found.waiting == 1 else f"{found.waiting} nodes wait"
-        nodes = f"{count}, the first since {moment(found.oldest)}"
+        return "no node waits"
+    return "1 node waits" if found.waiting == 1 else f"{found.waiting} nodes wait"
+
+
+def provisioners(found: ProvisioningReport) -> str:
+    """Tell whether anybody provisions."""
     if found.provisioners:
         there = "a provisioner is" if found.provisioners == 1 else f"{found.provisioners} provisioners are"
-        return f"{nodes}; {there} connected"
+        return f"{there} connected"
     if found.elsewhere:
-        return f"{nodes}; a provisioner is connected to another broker"
+        return "a provisioner is connected to another broker"
     if found.silent:
-        return f"{nodes}; no provisioner is connected here, and not all other brokers could be asked"
-    return f"{nodes}; no provisioner is connected"
+        return "no provisioner is connected here, and not all other brokers could be asked"
+    return "no provisioner is connected"
 
 
 def authorities(found: AuthoritiesReport) -> Iterator[str]:

@@ -8,10 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from choria_broker.access.session import Departed, Session
+from choria_broker.audit.acts import ActReport
 from choria_broker.audit.decided import Decision
 from choria_broker.sessions.documents import Found
 from choria_broker.settings.broker import Settings
+from choria_broker.stats.history import Drawn
+from choria_broker.stats.standings import Standings
 from choria_broker.status.document import Status
+from choria_broker.status.settings_now import MemberReport, Members, SettingsNow
 
 F = TypeVar("F")
 V = TypeVar("V")
@@ -47,6 +51,12 @@ class Knowledge:
         find: where somebody is or was, here and elsewhere; raises the same.
         decisions: the latest decisions, oldest first.
         decision: the latest one about a connection, by the engine's number; None when it is not known any more.
+        history: the last hour.
+        standings: how streams stand, None as long as that is not known.
+        settings_now: the settings with their places, as they may be shown, and what was found.
+        acts: what operators did, the latest first.
+        about: what this broker tells other members of itself.
+        members: what these told last.
     """
 
     clock: Callable[[], float]
@@ -57,6 +67,12 @@ class Knowledge:
     find: Callable[[str], Awaitable[Found]]
     decisions: Callable[[], Sequence[Decision]]
     decision: Callable[[int], Decision | None]
+    history: Callable[[], Drawn]
+    standings: Callable[[], Standings | None]
+    settings_now: Callable[[], SettingsNow]
+    acts: Callable[[], Sequence[ActReport]]
+    about: Callable[[], MemberReport]
+    members: Callable[[], Members]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

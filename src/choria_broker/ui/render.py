@@ -92,12 +92,28 @@ def document(row: Page[Any, Any], view: Any) -> bytes:
 def assets() -> Mapping[str, Asset]:
     """Read the files that pages refer to, by name."""
     found = {}
-    for file in resources.files("choria_broker.ui").joinpath("assets").iterdir():
-        content_type = _TYPES.get(file.name.rpartition(".")[2])
-        if content_type:
-            content = file.read_bytes()
-            found[file.name] = Asset(content, content_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+    own = resources.files("choria_broker.ui").joinpath("assets")
+    for folder, prefix in ((own, ""), (own.joinpath("vendor"), "vendor/")):
+        for file in folder.iterdir():
+            content_type = _TYPES.get(file.name.rpartition(".")[2])
+            if content_type:
+                content = file.read_bytes()
+                tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+                found[f"{prefix}{file.name}"] = Asset(content, content_type, tag)
     return found
+
+
+@functools.cache
+def _locked() -> Mapping[str, str]:
+    """Read which hashes the files of others have to have, by name."""
+    file = resources.files("choria_broker.ui").joinpath("assets", "vendor", "vendor.lock.json")
+    libraries = msgspec.json.decode(file.read_bytes())["libraries"]
+    return {name: told["integrity"] for each in libraries for name, told in each["files"].items()}
+
+
+def integrity(name: str) -> str:
+    """Return the hash that a browser is to hold a file of others against."""
+    return _locked()[name]
 
 
 def moment(seconds: float) -> Markup:
@@ -132,7 +148,7 @@ def _environment() -> jinja2.Environment:
     )
     made.filters |= {"moment": moment, "duration": duration, "number": grouped, "size": in_bytes, "plain": plain}
     made.filters |= {"name": name_of, "times": times}
-    made.globals |= {"command": command, "menu": _menu()}
+    made.globals |= {"command": command, "integrity": integrity, "menu": _menu()}
     return made
 
 

@@ -6,14 +6,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from choria_broker.ui.page import Page
-from choria_broker.ui.pages import connection, connections, find, health, refusals
+from choria_broker.ui.pages import (
+    acts,
+    certificates,
+    companions,
+    connection,
+    connections,
+    find,
+    health,
+    history,
+    links,
+    provisioning,
+    refusals,
+    settings,
+    streams,
+)
 
 PAGES: tuple[Page[Any, Any], ...] = (
     health.PAGE,
+    history.PAGE,
     find.PAGE,
     connections.PAGE,
     connection.PAGE,
     refusals.PAGE,
+    links.PAGE,
+    streams.PAGE,
+    provisioning.PAGE,
+    companions.PAGE,
+    certificates.PAGE,
+    settings.PAGE,
+    acts.PAGE,
 )
 
 FIRST = health.PAGE

@@ -65,7 +65,7 @@ def dashboard(known: Knowledge, readers: Readers) -> dict[str, Handler]:
     return {
         FOLDER: made.to_folder,
         f"{FOLDER}/": made.page,
-        f"{FOLDER}/assets/{{name}}": made.asset,
+        f"{FOLDER}/assets/{{name:.+}}": made.asset,
         f"{FOLDER}/{{name:.*}}": made.page,
     }
 

@@ -162,11 +162,11 @@ def test_what_readings_and_counts_tell_is_kept() -> None:
         "engine_cpu": 10.0,
         "broker_memory": 2,
         "engine_memory": 3,
-        "slow_consumers": 0.1,
+        "slow_consumers": 6.0,
         "decision": 1.0,
         "store": 7,
         "nodes": 4,
-        "node_logins": 1.0,
+        "node_logins": 60.0,
     }
 
 

@@ -1,0 +1,73 @@
+"""The last hour: graphs, the same in figures, and every point for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from choria_broker.stats.history import Drawn, Series
+from choria_broker.ui.graphs import Graph, Row, columns, graphs, rows
+from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
+
+_LONGEST = 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryView:
+    """The hour.
+
+    Attributes:
+        graphs: what is drawn.
+        columns: series of the table.
+        rows: of the table, the latest first.
+        begin: of the first point, Unix seconds; 0 before there is one.
+        drawn: the points that were asked for.
+    """
+
+    graphs: tuple[Graph, ...]
+    columns: tuple[Series, ...]
+    rows: tuple[Row, ...]
+    begin: float
+    drawn: Drawn
+
+
+def view(drawn: Drawn, asked: Asked) -> HistoryView:
+    """Make the page."""
+    return HistoryView(
+        graphs=graphs(drawn),
+        columns=columns(),
+        rows=rows(drawn),
+        begin=drawn.times[0] if drawn.times else 0.0,
+        drawn=drawn.after(_after(asked)),
+    )
+
+
+def document(found: HistoryView) -> Mapping[str, object]:
+    """Write every point for programs."""
+    drawn = found.drawn
+    lines: Sequence[Mapping[str, object]] = [
+        {"name": each.name, "title": each.title, "unit": each.unit.value, "values": values}
+        for each, values in drawn.values.items()
+    ]
+    return {"step": drawn.step, "times": drawn.times, "series": lines}
+
+
+def _after(asked: Asked) -> float:
+    """Read the time after which points are asked for; 0 for all.
+
+    Raises:
+        BadInputError: it is no time.
+    """
+    text = asked.text("after")
+    if not text:
+        return 0.0
+    if len(text) > _LONGEST or not text.replace(".", "", 1).isdecimal() or not text.isascii():
+        raise BadInputError("after has to be a time in Unix seconds.", "Leave after out of the address.")
+    return float(text)
+
+
+async def _facts(known: Knowledge, _asked: Asked) -> Drawn:
+    return known.history()
+
+
+PAGE = Page(name="history", title="Last hour", group="Now", facts=_facts, view=view, document=document, refresh=10)
