@@ -439,3 +439,21 @@ def knowledge(evil: str = "") -> Knowledge:
         members=lambda: members(evil),
     )
     return cast("Knowledge", known)
+
+
+def quiet() -> Knowledge:
+    """Make what pages ask of a broker that has just started, alone, with nothing turned on."""
+    own = MemberReport("b1", "0.9.0", "2.14.1")
+    nothing = SimpleNamespace(network=SimpleNamespace(streams=SimpleNamespace(standard=())))
+    known = SimpleNamespace(
+        clock=lambda: NOW,
+        settings=lambda: cast("Settings", nothing),
+        status=status_of,
+        history=lambda: History(10.0).drawn(),
+        standings=lambda: None,
+        settings_now=SettingsNow,
+        acts=tuple,
+        about=lambda: own,
+        members=lambda: Members(limit="it has no peers and no gateways"),
+    )
+    return cast("Knowledge", known)

@@ -105,6 +105,7 @@ OWN = {
     "test_cost.py": "time and memory of one question",
     "test_library.py": "the build",
     "test_tests.py": "the tests",
+    "ui/test_scene.py": "all pages of one scene",
     "ui/test_vendored.py": "files of others",
 }
 """Test files that stand for no module, and what they are about."""

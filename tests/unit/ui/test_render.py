@@ -11,6 +11,7 @@ from choria_broker.access.verdict import Step
 from choria_broker.audit.denials import Noted
 from choria_broker.audit.throttle import Refused
 from choria_broker.sessions.documents import Found, Sightings
+from choria_broker.stats.history import History
 from choria_broker.status.document import HealthReport
 from choria_broker.ui import render
 from choria_broker.ui.page import Asked, BadInputError, Look
@@ -18,10 +19,12 @@ from choria_broker.ui.pages import connection, refusals
 from choria_broker.ui.site import BY_NAME
 from support.dashboard import HOSTILE, NOW, asked, decision, departed, session, settings_of, status_of
 
+NOTHING = History(10.0).drawn()
+
 
 def drawn(name: str, *, part: bool = False, **fields: object) -> str:
     row, asked, status = BY_NAME[name], Asked(NOW), status_of(**fields)
-    return render.page(row, row.view(status, asked), asked, render.shell(status, NOW), part=part)
+    return render.page(row, row.view((status, NOTHING), asked), asked, render.shell(status, NOW), part=part)
 
 
 def test_what_others_have_chosen_is_text_and_never_markup() -> None:
@@ -44,7 +47,7 @@ def test_a_problem_is_told_in_the_frame() -> None:
 
 def test_a_view_is_told_to_programs() -> None:
     row = BY_NAME["health"]
-    found = json.loads(render.document(row, row.view(status_of(), Asked(NOW))))
+    found = json.loads(render.document(row, row.view((status_of(), NOTHING), Asked(NOW))))
     assert found["condition"] == "ok"
 
 
