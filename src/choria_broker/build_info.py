@@ -19,10 +19,12 @@ class Build(NamedTuple):
     Attributes:
         sha: revision of the sources; ends in ``-dirty`` when they had changed since.
         date: when the revision was made, ISO 8601.
+        documentation: where the documentation is, a directory or the address of a site.
     """
 
     sha: str = UNKNOWN
     date: str = UNKNOWN
+    documentation: str = "docs"
 
 
 @functools.cache
@@ -30,6 +32,6 @@ def build() -> Build:
     """Return what this program was built from."""
     try:
         told = json.loads(_FILE.read_text(encoding="utf-8"))
-        return Build(str(told["sha"]), str(told["date"]))
+        return Build(str(told["sha"]), str(told["date"]), str(told.get("documentation") or "docs"))
     except (OSError, ValueError, KeyError, TypeError):
         return Build()

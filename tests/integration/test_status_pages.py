@@ -114,7 +114,7 @@ async def test_a_broker_that_is_alone_and_well(tmp_path: Path, authority: Author
                 await stranger.connect()
         found = await document(port)
 
-        assert found["health"] == {"condition": "ok", "sentence": "All is well.", "reasons": []}
+        assert found["health"] == {"condition": "ok", "sentence": "All is well.", "reasons": [], "kinds": []}
         assert (found["identity"], found["source"]) == (IDENTITY, str(one.settings.source))
         assert (found["accepted"], found["refused"]) == ({"mtls": 1}, {"certificate-required": 1})
         assert found["nats"].startswith("2.")
@@ -312,6 +312,7 @@ async def test_streams_and_features_left_out_are_told(tmp_path: Path, authority:
             "condition": "degraded",
             "sentence": "The broker works but needs attention: 1 feature is not in use because of the configuration.",
             "reasons": ["1 feature is not in use because of the configuration"],
+            "kinds": ["features-left-out"],
         })  # fmt: skip
 
     assert {each["stream"]: each["state"] for each in found["streams"]}["CHORIA_EVENTS"] == "not-managed"

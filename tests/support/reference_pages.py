@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from choria_broker.access.rules import RULES
 from choria_broker.config.table import manual
 from choria_broker.security.tokens import CLOCK_LEEWAY
 from choria_broker.settings.finding_codes import ALWAYS, SECTIONS, Code, Severity
+from choria_broker.status.reasons import Reason
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support import log_lines
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference"
 
@@ -109,7 +114,52 @@ def _severities(code: Code) -> str:
     return f"{named}, {code.lenient} L" if code.lenient else named
 
 
-PAGES = {"findings.md": findings, "rules.md": rules, "settings.md": manual.render}
+_TROUBLESHOOTING = """# Troubleshooting by symptom
+
+Each finding, rule, reason of health and line of the log from level `warning` on has its own place on this page.
+Commands name it: the line `More:` of `check`, `explain` and `status`, and the field `docs` in their JSON documents.
+
+This page is generated from the tables in the code, and of log lines from the source itself.
+
+| What you see | Look at |
+|---|---|
+| the broker does not start | `choria-broker check`: each problem is a [finding](#findings) |
+| a program is refused | the log names the [rule](#rules); [step by step](../how-to/refused.md) |
+| it is connected, and nobody answers | [connected, but not answered](../how-to/refused.md#connected-but-not-answered) |
+| health is not `ok` | `choria-broker status` has the [reasons](#health) |
+| a line in the log that you do not know | [lines of the log](#lines-of-the-log) |
+| something fails around the broker: disks, names, clocks, other brokers | [trouble](../explanation/trouble.md) |
+| streams cannot be written | `choria-broker streams`, and [streams](../how-to/streams.md) |
+| an upgrade or a reload is refused | [upgrade](../how-to/upgrade.md), [reload](../how-to/reload.md) |
+"""
+
+
+def troubleshooting() -> str:
+    """Write the page that has a place for everything that an operator may be told."""
+    lines = [_TROUBLESHOOTING, "## Health\n"]
+    for reason in Reason:
+        lines += [f"### Health {reason}\n", f"{reason.meaning} {reason.remedy} [More](../{reason.page}).\n"]
+    lines.append("## Rules\n")
+    for rule in RULES.values():
+        ending = f" {rule.remedy}" if rule.remedy else ""
+        lines += [f"### Rule {rule.name}\n", f"{'Accepts' if rule.accepts else 'Refuses'}. {rule.sentence}{ending}\n"]
+    lines.append("## Findings\n")
+    for code in Code:
+        said = f"{code.meaning[0].upper()}{code.meaning[1:]}".rstrip(".")
+        remedy = f" Remedy: {code.remedy}." if code.remedy else " The finding itself says what to do."
+        lines += [f"### Finding {code}\n", f"{said}.{remedy} Severity: {_severities(code)}.\n"]
+    lines.append("## Lines of the log\n")
+    for entry, (meaning, remedy) in sorted(log_lines.LINES.items(), key=lambda each: each[0].lower()):
+        lines += [f"### Log {log_lines.anchor(entry)}\n", f"`{entry}`: {meaning}. Do: {remedy}.\n"]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+PAGES = {
+    "findings.md": findings,
+    "rules.md": rules,
+    "settings.md": manual.render,
+    "troubleshooting.md": troubleshooting,
+}
 """How each generated page is written."""
 
 

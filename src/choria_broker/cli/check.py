@@ -15,6 +15,7 @@ from choria_broker.cli.options import as_json, configuration
 from choria_broker.config.load import load
 from choria_broker.config.resolve.host_limits import judge_limits
 from choria_broker.config.surroundings.facts import Overrides
+from choria_broker.documentation import Kind, help_for
 from choria_broker.engine import binary
 from choria_broker.engine.conf.objections import blamed
 from choria_broker.engine.conf.render import Rendered, render
@@ -106,6 +107,8 @@ def report(config: Path, overrides: Overrides, *, as_json: bool = False, pid: Pa
         show_findings(outcome.findings)
         if outcome.rendered:
             click.echo(outcome.rendered.shown, nl=False)
+        if told := most_severe(outcome.findings):
+            click.echo(f"More: {help_for(Kind.FINDING, told.code)}", err=True)
         if outcome.seen:
             click.echo(f"Looked at: {'; '.join(outcome.seen)}.", err=True)
         if outcome.unseen:
@@ -141,6 +144,13 @@ def examine(config: Path, overrides: Overrides, pid: Path | None = None) -> Outc
 def examine_as_document(config: Path, overrides: Overrides) -> Mapping[str, object]:
     """Do the same, and make one document of it, in which secrets are masked."""
     return _document(config, examine(config, overrides))
+
+
+def most_severe(findings: tuple[Finding, ...]) -> Finding | None:
+    """Return the first of the worst findings; None when there is nothing but information."""
+    order = list(Severity)
+    told = [each for each in findings if each.severity is not Severity.INFO]
+    return min(told, key=lambda finding: order.index(finding.severity)) if told else None
 
 
 def show_findings(findings: tuple[Finding, ...]) -> None:
@@ -199,6 +209,7 @@ def _document(config: Path, outcome: Outcome) -> dict[str, object]:
                 "problem": finding.problem,
                 "effect": finding.effect,
                 "remedy": finding.remedy,
+                "docs": help_for(Kind.FINDING, finding.code),
             }
             for finding in outcome.findings
         ],

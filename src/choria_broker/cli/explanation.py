@@ -8,7 +8,9 @@ import click
 
 from choria_broker.access.explain import Direction
 from choria_broker.access.quoted import quoted
+from choria_broker.access.rules import RULES
 from choria_broker.access.verdict import Permissions, SubjectRules
+from choria_broker.documentation import Kind, help_for
 from choria_broker.explaining.explanation import SENTENCES, Explanation
 from choria_broker.wording import plain
 
@@ -30,6 +32,8 @@ def text(explanation: Explanation) -> Iterator[str]:
     yield f"{decided} {plain(f'by {verdict.rule}. {verdict.reason}')}"
     if verdict.remedy:
         yield f"Remedy: {plain(verdict.remedy)}"
+    if not verdict.allowed and verdict.rule in RULES:
+        yield f"More: {help_for(Kind.RULE, verdict.rule)}"
     if verdict.allowed:
         yield f"Account: {plain(verdict.account)}"
         yield f"Username: {quoted(verdict.username)}" if verdict.username else "Username: none"

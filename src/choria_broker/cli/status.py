@@ -11,10 +11,11 @@ from choria_broker.cli.answers import asking, show
 from choria_broker.cli.options import as_json, running_broker
 from choria_broker.companions.reports import CompanionReport
 from choria_broker.control.client import ask_status
+from choria_broker.documentation import Kind, help_for
 from choria_broker.settings import durations
 from choria_broker.stats.links import Link
 from choria_broker.status.changes import HealthChange
-from choria_broker.status.document import RecentDecision, Status
+from choria_broker.status.document import HealthReport, RecentDecision, Status
 from choria_broker.status.drains import OFF
 from choria_broker.status.streams_now import in_words
 from choria_broker.status.words import authorities, counts, moment, provisioning, revocation
@@ -39,11 +40,17 @@ def status(*, config: Path, as_json: bool) -> None:
     show(found, _text(found), as_json=as_json)
 
 
+def _health(told: HealthReport) -> Iterator[str]:
+    yield f"Health: {told.sentence}"
+    if len(told.reasons) > 1:
+        yield from (f"  {reason}" for reason in told.reasons)
+    if told.kinds:
+        yield f"More: {help_for(Kind.HEALTH, told.kinds[0])}"
+
+
 def _text(found: Status) -> Iterator[str]:
     yield f"{found.identity}, process {found.pid}, running since {moment(found.since)}"
-    yield f"Health: {found.health.sentence}"
-    if len(found.health.reasons) > 1:
-        yield from (f"  {reason}" for reason in found.health.reasons)
+    yield from _health(found.health)
     yield from _changes(found.health_changes)
     if found.drain.state != OFF:
         drain = found.drain

@@ -12,6 +12,7 @@ from choria_broker.access.rules import RULES
 from choria_broker.access.verdict import Verdict
 from choria_broker.audit.decided import Decision
 from choria_broker.audit.denials import Noted
+from choria_broker.documentation import Kind, help_for
 
 SENTENCES: Mapping[str, str] = {HANDSHAKE.name: HANDSHAKE.sentence} | {
     name: rule.sentence for name, rule in RULES.items()
@@ -86,6 +87,7 @@ def document(explanation: Explanation) -> dict[str, object]:
             "rule": verdict.rule,
             "reason": verdict.reason,
             "remedy": verdict.remedy,
+            "docs": help_for(Kind.RULE, verdict.rule) if verdict.rule in RULES else "",
             "method": verdict.method,
             "account": verdict.account,
             "username": verdict.username,

@@ -48,11 +48,13 @@ class HealthReport(msgspec.Struct, frozen=True):
         condition: ``ok``, ``degraded`` or ``failing``.
         sentence: the same for people.
         reasons: everything that needs attention, the worst first.
+        kinds: the stable name of each reason's kind.
     """
 
     condition: str = "ok"
     sentence: str = ""
     reasons: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 class EngineReport(msgspec.Struct, frozen=True):

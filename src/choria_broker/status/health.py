@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+from choria_broker.status.reasons import Reason
 
 _DAY = 86400.0
 _EXPIRES_SOON = 14.0
@@ -34,11 +36,13 @@ class Health:
         condition: the one word.
         reasons: what needs attention, the worst first, each a sentence without its full stop.
         progress: the one of them that only tells how far something is that was asked for; empty without one.
+        kinds: of which kind each of the reasons is.
     """
 
     condition: Condition
     reasons: tuple[str, ...] = ()
     progress: str = ""
+    kinds: tuple[Reason, ...] = ()
 
     @property
     def causes(self) -> tuple[str, ...]:
@@ -128,15 +132,18 @@ def assess(symptoms: Symptoms, now: float) -> Health:
         now: Unix seconds.
     """
     if not symptoms.engine:
-        return Health(Condition.FAILING, ("the engine does not answer",))
+        return Health(Condition.FAILING, ("the engine does not answer",), kinds=(Reason.ENGINE_SILENT,))
     failing = tuple(_failing(symptoms, now))
-    draining = (symptoms.draining,) if symptoms.draining else ()
-    reasons = tuple(dict.fromkeys((*failing, *draining, *_degraded(symptoms, now))))
+    draining = ((symptoms.draining, Reason.DRAINING),) if symptoms.draining else ()
+    found: dict[str, Reason] = {}
+    for text, kind in (*failing, *draining, *_degraded(symptoms, now)):
+        found.setdefault(text, kind)
+    reasons, kinds = tuple(found), tuple(found.values())
     if failing:
-        return Health(Condition.FAILING, reasons, symptoms.draining)
+        return Health(Condition.FAILING, reasons, symptoms.draining, kinds)
     if draining:
-        return Health(Condition.DRAINING, reasons, symptoms.draining)
-    return Health(Condition.DEGRADED if reasons else Condition.OK, reasons)
+        return Health(Condition.DRAINING, reasons, symptoms.draining, kinds)
+    return Health(Condition.DEGRADED if reasons else Condition.OK, reasons, kinds=kinds)
 
 
 def days_left(end: float, now: float) -> float:
@@ -144,40 +151,54 @@ def days_left(end: float, now: float) -> float:
     return round((end - now) / _DAY, 1) + 0.0  # No minus before a zero.
 
 
-def _failing(symptoms: Symptoms, now: float) -> Iterable[str]:
+_Told = Iterator[tuple[str, Reason]]
+
+
+def _failing(symptoms: Symptoms, now: float) -> _Told:
     if symptoms.streams_problem:
-        yield f"Choria Streams are not available: {symptoms.streams_problem}"
+        yield f"Choria Streams are not available: {symptoms.streams_problem}", Reason.STREAMS_OFF
     for each in symptoms.certificates:
         if each.vital and each.end <= now:
-            yield _expired(each)
+            yield _expired(each), Reason.CERTIFICATE_EXPIRED
     if symptoms.nothing_works:
-        yield from symptoms.companions_ailing
+        yield from _all(symptoms.companions_ailing, Reason.COMPANION_AILING)
 
 
-def _degraded(symptoms: Symptoms, now: float) -> Iterable[str]:
-    yield from symptoms.links_down
-    yield from _peers(symptoms)
-    yield from symptoms.streams_degraded
-    yield from symptoms.companions_ailing
-    yield from symptoms.nearly_used
+def _degraded(symptoms: Symptoms, now: float) -> _Told:
+    yield from _all(symptoms.links_down, Reason.LINK_DOWN)
+    yield from _all(_peers(symptoms), Reason.MEMBERS_MISSING)
+    yield from _all(symptoms.streams_degraded, Reason.STREAM_DEGRADED)
+    yield from _all(symptoms.companions_ailing, Reason.COMPANION_AILING)
+    yield from _all(symptoms.nearly_used, Reason.NEARLY_USED)
     if symptoms.keys_short:
-        yield symptoms.keys_short
+        yield symptoms.keys_short, Reason.KEYS_SHORT
     if symptoms.provisioning_stalled:
-        yield "nodes have waited for provisioning for five minutes or more, and no provisioner is connected"
+        yield (
+            "nodes have waited for provisioning for five minutes or more, and no provisioner is connected",
+            Reason.PROVISIONING_STALLED,
+        )
     if symptoms.features_left_out:
         features = "1 feature is" if symptoms.features_left_out == 1 else f"{symptoms.features_left_out} features are"
-        yield f"{features} not in use because of the configuration"
+        yield f"{features} not in use because of the configuration", Reason.FEATURES_LEFT_OUT
     for crl in symptoms.crls_overdue:
-        yield f"the list of revoked certificates {crl} is out of date; have the CA write a new one, and bring it there"
+        yield (
+            f"the list of revoked certificates {crl} is out of date; have the CA write a new one, and bring it there",
+            Reason.CRL_OVERDUE,
+        )
     if symptoms.reload_refused:
-        yield f"the last reload was refused: {symptoms.reload_refused.removesuffix('.')}"
-    yield from (f"a changed file is not in use: {why.removesuffix('.')}" for why in symptoms.files_not_used)
+        yield f"the last reload was refused: {symptoms.reload_refused.removesuffix('.')}", Reason.RELOAD_REFUSED
+    for why in symptoms.files_not_used:
+        yield f"a changed file is not in use: {why.removesuffix('.')}", Reason.FILE_NOT_USED
     for each in symptoms.certificates:
         left = (each.end - now) / _DAY
         if left <= 0 and not each.vital:
-            yield _expired(each)
+            yield _expired(each), Reason.CERTIFICATE_EXPIRED
         elif 0 < left <= _EXPIRES_SOON:
-            yield f"the certificate in {each.file} expires {_within(left)}"
+            yield f"the certificate in {each.file} expires {_within(left)}", Reason.CERTIFICATE_EXPIRES
+
+
+def _all(sentences: Iterable[str], kind: Reason) -> _Told:
+    return ((each, kind) for each in sentences)
 
 
 def _peers(symptoms: Symptoms) -> Iterable[str]:

@@ -229,7 +229,9 @@ class StatusReporter:
                 {(each.account, each.stream) for each in self._ledger.reports},
             ),
             "store": _store(settings, readings, statistics.disk.free),
-            "health": HealthReport(health.condition.value, health.sentence, health.reasons),
+            "health": HealthReport(
+                health.condition.value, health.sentence, health.reasons, tuple(map(str, health.kinds))
+            ),
             "health_since": self.watch.book.since,
             "health_changes": self.watch.book.changes[:_CHANGES],
             "engine": EngineReport(
