@@ -92,6 +92,7 @@ LINES = {
         "who has other rights now could not be looked up",
         "reload again; `choria-broker kick` ends single sessions",
     ),
+    "Could not publish events": ("events wait for the engine, and are published later", "nothing, if it ends"),
     "Could not publish a message": ("the other network did not take it", "look at the connection of that side"),
     "Could not read the engine's statistics": (
         "the engine did not answer in time; the previous values are shown",
