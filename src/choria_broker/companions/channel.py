@@ -27,7 +27,10 @@ from choria_broker.engine.bridge import WayIn
 
 _LONGEST = 1024 * 1024
 _ROOM = 512 * 1024
-"""Bytes of the socket's buffer; reports of many workers need some."""
+"""Bytes of the socket's buffer, of which a system may give less; a message that is longer would never arrive."""
+
+LONGEST_REPORT = 32 * 1024
+"""Bytes of the numbers in a report, about; there are several reports where workers are many."""
 
 
 class Begin(msgspec.Struct, tag="begin", frozen=True, kw_only=True):

@@ -31,10 +31,51 @@ MOST_ENDS = 10
 SETTLED = 60.0
 """Seconds after which a process counts as started well."""
 
+_AT_ONCE = 2
+"""Processes of each core that may be between their start and their first word. More would keep each other from it."""
+
 _BEYOND_DRAIN = 5.0
 """Seconds for the way out of a process beside those for what it has in hand."""
 
 _log = component("companion")
+
+
+class Starts:
+    """Bounds how many processes start at a time.
+
+    Args:
+        most: how many.
+    """
+
+    def __init__(self, most: int) -> None:
+        """None starts."""
+        self._places = asyncio.Semaphore(most)
+
+    @contextlib.asynccontextmanager
+    async def place(self, stopping: asyncio.Event) -> AsyncIterator[Callable[[], None]]:
+        """Wait for a place, which is left at the end of the context at the latest; yields what leaves it before.
+
+        Args:
+            stopping: ends the wait; there is no place then.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            taken = tasks.create_task(self._places.acquire(), name="place to start")
+            stopped = tasks.create_task(stopping.wait(), name="no place needed")
+            await asyncio.wait({taken, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            taken.cancel()
+            stopped.cancel()
+        held = not taken.cancelled()
+
+        def leave() -> None:
+            nonlocal held
+            if held:
+                self._places.release()
+            held = False
+
+        try:
+            yield leave
+        finally:
+            leave()
 
 
 class Companion:
@@ -46,8 +87,9 @@ class Companion:
         lost: messages that were in hand when a process ended.
     """
 
-    def __init__(self, spec: Spec, way_in: Callable[[], WayIn | None], totals: Totals) -> None:
+    def __init__(self, spec: Spec, way_in: Callable[[], WayIn | None], totals: Totals, starts: Starts) -> None:
         """Nothing runs yet."""
+        self._starts = starts
         self.spec = spec
         self.totals = totals
         self.restarts = 0
@@ -105,21 +147,25 @@ class Companion:
 
     async def _lived(self, share: Share) -> str:
         """Run one process to its end, and tell what that was."""
-        try:
-            process = CompanionProcess.start(self.spec, share, self._way_in())
-        except (OSError, NotReadyError) as error:
-            return f"it cannot be started: {error}"
-        self._processes[share.number] = process
+        async with self._starts.place(self._stopping) as leave:
+            if self._stopping.is_set():
+                return ""
+            try:
+                process = CompanionProcess.start(self.spec, share, self._way_in())
+            except (OSError, NotReadyError) as error:
+                return f"it cannot be started: {error}"
+            self._processes[share.number] = process
 
-        def told(report: Report) -> None:
-            self.totals.tell(share.number, report.counts)
+            def told(report: Report) -> None:
+                leave()
+                self.totals.tell(share.number, report.counts)
 
-        try:
-            status = await process.ended(told)
-        finally:
-            del self._processes[share.number]
-            self.totals.over(share.number, GAUGES)
-            self.lost += process.lost
+            try:
+                status = await process.ended(told)
+            finally:
+                del self._processes[share.number]
+                self.totals.over(share.number, GAUGES)
+                self.lost += process.lost
         if process.lost:
             _log.warning("Messages are lost", companion=self.spec.key.words, messages=process.lost)
         how = f"exit status {status}" if status >= 0 else f"signal {-status}"
@@ -203,6 +249,7 @@ class Companions:
         self._living: dict[Key, tuple[Companion, asyncio.Task[None]]] = {}
         self._totals: dict[Key, Totals] = {}
         self._gone: dict[Key, tuple[int, int]] = {}
+        self._starts = Starts(_AT_ONCE * len(os.sched_getaffinity(0)))
         self._news = asyncio.Event()
 
     def remember(self, succession: Succession) -> None:
@@ -263,7 +310,7 @@ class Companions:
             for key, spec in wanted.items():
                 if key not in self._living:
                     totals_ = self._totals.setdefault(key, Totals())
-                    companion = Companion(spec, self._way_in, totals_)
+                    companion = Companion(spec, self._way_in, totals_, self._starts)
                     companion.restarts, companion.lost = self._gone.pop(key, (0, 0))
                     self._living[key] = companion, tasks.create_task(self._lived(companion), name=key.words)
                     _log.info(f"Starting {key.words}")

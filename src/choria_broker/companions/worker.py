@@ -13,11 +13,11 @@ import uvloop
 
 from choria_broker import __version__
 from choria_broker.background import beside
-from choria_broker.companions.channel import Begin, Channel, ChannelError, Line, Report, Stop
+from choria_broker.companions.channel import LONGEST_REPORT, Begin, Channel, ChannelError, Line, Report, Stop
 from choria_broker.companions.dialling import Dial, LookUp
 from choria_broker.companions.links import Links
 from choria_broker.companions.spec import Key, Share, Spec
-from choria_broker.companions.tally import Tally
+from choria_broker.companions.tally import Tally, parts
 from choria_broker.companions.work import Work
 from choria_broker.log.libraries import adopt
 from choria_broker.log.structured import ROOT, own_fields
@@ -71,8 +71,9 @@ async def _serve(channel: Channel, kinds: Mapping[str, Kind], look_up: LookUp) -
     links = Links({side.name: Dial(side, begin.way_in, look_up) for side in sides(spec)})
 
     def report(lost: int = -1) -> None:
-        counts = {family: tuple(found) for family, found in tally.told().items()}
-        channel.send(Report(links.reports, counts, lines.dropped, lost))
+        for part in parts(tally.told(), LONGEST_REPORT):
+            counts = {family: tuple(found) for family, found in part.items()}
+            channel.send(Report(links.reports, counts, lines.dropped, lost))
 
     async def reporting() -> None:
         while True:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from choria_broker.companions.tally import Tally, Totals
+from hypothesis import given
+from hypothesis import strategies as st
+
+from choria_broker.companions.tally import Tally, Totals, parts
 
 
 def test_what_is_counted_is_told() -> None:
@@ -24,3 +27,17 @@ def test_totals_outlive_processes_and_gauges_do_not() -> None:
     assert totals.counts() == {"a": {("x",): 6, ("y",): 2}, "length": {(): 0}}
     totals.tell(0, {"a": [(("x",), 1.0)]})
     assert totals.counts()["a"] == {("x",): 7, ("y",): 2}
+
+
+@given(st.dictionaries(st.sampled_from("ab"), st.lists(st.tuples(st.tuples(st.text(max_size=9)), st.floats(0, 9)))))
+def test_parts_are_the_whole(told: dict[str, list[tuple[tuple[str], float]]]) -> None:
+    whole, partly = Totals(), Totals()
+    whole.tell(0, told)
+    made = list(parts(told, 100))
+    assert made
+    for part in made:
+        assert sum(len(counts) for counts in part.values()) <= 3
+        partly.tell(0, part)
+    whole.over(0)
+    partly.over(0)
+    assert partly.counts() == {family: counts for family, counts in whole.counts().items() if counts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +13,7 @@ from choria_broker.companions.process import CompanionProcess, environment
 from choria_broker.companions.reports import SideReport, State
 from choria_broker.companions.spec import ADAPTER, Key, Share, Spec
 from choria_broker.companions.tally import Totals
-from choria_broker.companions.troop import Companion, Companions
+from choria_broker.companions.troop import Companion, Companions, Starts
 from choria_broker.errors import CompanionsGivenUpError
 from choria_broker.host.succession import Succession
 
@@ -30,7 +31,7 @@ class Process(CompanionProcess):
 
 
 def companion(**processes: Process) -> Companion:
-    made = Companion(BROKEN, lambda: None, Totals())
+    made = Companion(BROKEN, lambda: None, Totals(), Starts(1))
     made._processes = dict(enumerate(processes.values()))
     return made
 
@@ -104,3 +105,39 @@ async def test_a_process_that_is_not_listened_to_is_gone_all_the_same() -> None:
     await process.end()
     await process.end()
     assert not process._child.alive
+
+
+async def test_few_processes_start_at_a_time() -> None:
+    starts, never, stopping = Starts(2), asyncio.Event(), asyncio.Event()
+    places: list[Callable[[], None]] = []
+
+    async def start() -> None:
+        async with starts.place(never) as leave:
+            places.append(leave)
+            await stopping.wait()
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        for _ in range(4):
+            tasks.create_task(start())
+        while len(places) < 2:
+            await asyncio.sleep(0)
+        stopped = asyncio.Event()
+        stopped.set()
+        async with starts.place(stopped):
+            assert len(places) == 2
+        places[0]()
+        places[0]()
+        while len(places) < 3:
+            await asyncio.sleep(0)
+        stopping.set()
+    assert starts._places._value == 2
+
+
+async def test_what_waits_for_its_start_is_stopped_at_once() -> None:
+    starts = Starts(1)
+    one = Companion(BROKEN, lambda: None, Totals(), starts)
+    async with asyncio.timeout(60), starts.place(asyncio.Event()), asyncio.TaskGroup() as tasks:
+        living = tasks.create_task(one.live())
+        await asyncio.sleep(0)
+        one.stop(1)
+        await living
