@@ -37,10 +37,11 @@ class Outcome:
     Attributes:
         findings: everything worth saying, the engine's own objection included.
         files: files that were read, in order.
-        rendered: the engine's configuration, None when the settings are not usable.
+        rendered: the engine's configuration, None when the settings are not usable, or no network broker is to run.
         running: process of the broker that runs with the configuration, 0 when none does.
         seen: what was looked at beside the configuration, each a few words.
         unseen: what was not looked at, each a few words.
+        usable: the configuration came to settings.
     """
 
     findings: tuple[Finding, ...]
@@ -49,11 +50,12 @@ class Outcome:
     running: int = 0
     seen: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    usable: bool = True
 
     @property
     def passed(self) -> bool:
         """The broker would start."""
-        return self.rendered is not None and not blocking(self.findings)
+        return self.usable and not blocking(self.findings)
 
     @property
     def sentence(self) -> str:
@@ -127,14 +129,14 @@ def examine(config: Path, overrides: Overrides, pid: Path | None = None) -> Outc
     """
     loaded = load(config, overrides)
     if loaded.settings is None:
-        return Outcome(loaded.findings, loaded.files, None)
-    rendered = render(loaded.settings, debug=overrides.debug)
+        return Outcome(loaded.findings, loaded.files, None, usable=False)
+    rendered = render(loaded.settings, debug=overrides.debug) if loaded.settings.network_enabled else None
     start = at_start.look(config, loaded.settings, pid)
     found = (
         *start.findings,
         *store_findings(loaded.settings, loaded.findings),
         *judge_limits(loaded.settings, read_limits()),
-        *_engine_findings(rendered, loaded.settings),
+        *(_engine_findings(rendered, loaded.settings) if rendered else ()),
     )
     store = loaded.settings.network.streams.store if loaded.settings.network_enabled else None
     seen = (*start.seen, *((f"the streams' store and its disk, {store}",) if store else ()))

@@ -431,6 +431,8 @@ class Code(enum.StrEnum):
     BAD_ADDRESS = _row("bad-address", _REFUSE, _SKIP, "an address of an adapter or of the federation cannot be read")
     FEDERATION_CLUSTER = _row("federation-cluster", _REFUSE, _SKIP,
         "the name of a federation cluster cannot be a part of a subject")
+    COMPANION_TOKEN = _row("companion-token", _WARN, _REFUSE,
+        "the token of adapters and the federation broker cannot be used, or does not permit what they need")
     NO_FEDERATION_HOSTS = _row("no-federation-hosts", _REFUSE, _SKIP,
         "a federation broker with no broker to connect to")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
+from choria_broker.access.permissions import reply_digests
+from choria_broker.config.resolve.companion_token import SEED, TOKEN
 from choria_broker.config.resolve.context import Context
 from choria_broker.config.text.addresses import parse_endpoint
 from choria_broker.config.text.values import BadValueError
@@ -19,7 +20,6 @@ MIDDLEWARE = "plugin.choria.middleware_hosts"
 _RECORDS = ("_mcollective-server._tcp", "_x-puppet-mcollective._tcp")
 _LAST_RESORT = ("puppet:4222",)
 _USER, _PASSWORD, _CREDENTIALS = (f"plugin.nats.{name}" for name in ("user", "pass", "credentials"))
-_TOKEN, _SEED = (f"plugin.security.choria.{name}_file" for name in ("token", "seed"))
 
 
 class Sides:
@@ -30,10 +30,12 @@ class Sides:
         tls: how TLS is used.
         security: which provider says who the broker is.
         main_collective: name of the collective for subjects of answers.
+        holder: of the token, empty when it is not known.
     """
 
-    def __init__(self, context: Context, tls: Tls, security: Security, main_collective: str) -> None:
+    def __init__(self, context: Context, tls: Tls, security: Security, main_collective: str, holder: str) -> None:
         """Read what all of them have in common."""
+        self._holder = holder or context.identity
         self._context = context
         self._tls = _side_tls(context, tls)
         self._token = security.provider is Provider.CHORIA
@@ -63,7 +65,7 @@ class Sides:
         values, domain = self._context.values, self._context.facts.domain
         login = next((each for each in hosts if each.user), None)
         password = values.text(_PASSWORD)
-        token, seed, credentials = (values.path(key) for key in (_TOKEN, _SEED, _CREDENTIALS))
+        token, seed, credentials = (values.path(key) for key in (TOKEN, SEED, _CREDENTIALS))
         asks = not hosts and domain and values.flag("plugin.choria.use_srv")
         return Side(
             name=name,
@@ -76,7 +78,7 @@ class Sides:
             token=str(token) if self._token and token else "",
             seed=str(seed) if self._token and seed else "",
             credentials=str(credentials) if credentials else "",
-            inbox=f"{self._collective}.reply{f'.{_unique(self._context.identity)}' if self._token else ''}",
+            inbox=f"{self._collective}.reply{f'.{reply_digests(self._holder)[0]}' if self._token else ''}",
         )
 
 
@@ -108,11 +110,6 @@ def check_addresses(context: Context, key: str) -> bool:
                 Code.BAD_ADDRESS, problem=error.problem, remedy=error.remedy, at=context.values.subject(key, text)
             )
     return good
-
-
-def _unique(identity: str) -> str:
-    """Return what tells apart the subjects of answers of one who logs in with a token."""
-    return hashlib.md5(identity.encode(), usedforsecurity=False).hexdigest()
 
 
 def _side_tls(context: Context, tls: Tls) -> SideTls | None:

@@ -17,12 +17,14 @@ from choria_broker.host.facts import FileFact
 from choria_broker.security.keys import KeyFormError, is_hex_key, key_from_file
 from choria_broker.security.tls_files import inspect
 from choria_broker.security.tls_problems import Part, TlsProblem
+from choria_broker.security.verifier import Use
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.security import Issuer, Provider, Security
 from choria_broker.settings.tls import Tls, TlsFiles
 
 _SECURITY = "plugin.security."
+_NETWORK_ON = "plugin.choria.broker_network"
 _PROVIDER = _SECURITY + "provider"
 _TRUSTED = _SECURITY + "choria.trusted_signers"
 _SIGNING_ALIAS = "plugin.choria.security.request_signing_certificate"
@@ -160,12 +162,15 @@ def _files(context: Context, *, required: bool) -> TlsFiles | None:
             )
     if missing:
         return files if required else None
+    # Without a network broker nobody connects to it: the certificate is shown to other brokers only.
+    serves = values.flag(_NETWORK_ON) or values.is_bad(_NETWORK_ON)
     for bad in inspect(
         facts.file(files.certificate).content,
         facts.file(files.key).content,
         facts.file(files.ca).content if files.ca else None,
         facts.now,
-        context.identity,
+        context.identity if serves else "",
+        Use.SERVER if serves else Use.CLIENT,
     ):
         _report_tls(context, bad, paths[bad.part], required=required)
     return files

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from choria_broker.config.resolve.context import Context, network_key
 from choria_broker.config.resolve.remotes import CHORIA_CA
+from choria_broker.config.table.rows import NETWORK
 from choria_broker.security.keys import KeyFormError, key_from_file
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code
@@ -24,6 +25,7 @@ _FEDERATION, _ADAPTERS = _PLUGIN + "broker_federation", _PLUGIN + "adapters"
 _SIGNER, _PASSWORD = network_key("provisioning.signer_cert"), network_key("provisioning.client_password")
 _WITHOUT_TOKEN = network_key("provisioning.provisioner_without_token")
 _OPERATOR, _GATEWAY_TLS = network_key("operator_account"), network_key("gateway_tls")
+_NETWORK_ON, _GRACE = _PLUGIN + "broker_network", network_key("soft_shutdown_timeout")
 _OWN_TLS = ("tls.cert", "tls.key", "tls.ca", "tls.verify")
 
 
@@ -153,6 +155,7 @@ def _of_providers() -> Iterator[_Void]:
 
 
 _RULES = tuple(_rules())
+_WITHOUT_NETWORK = _Void((), lambda *_: True, f"{_NETWORK_ON} is not true", f"set {_NETWORK_ON} = true, or remove it")
 
 
 def report_void(context: Context, settings: Settings) -> None:
@@ -164,11 +167,21 @@ def report_void(context: Context, settings: Settings) -> None:
     """
     for rule in _RULES:
         given = [key for key in rule.keys if context.values.given(key)]
+        if not settings.network_enabled:
+            given = [key for key in given if not _is_of_network(key)]  # They are told of below.
         if given and rule.when(context, settings):
             for key in given:
                 _tell(context, key, rule)
-    _report_remotes(context)
-    _report_signer(context, settings)
+    if settings.network_enabled:
+        _report_remotes(context)
+        _report_signer(context, settings)
+    elif not context.values.is_bad(_NETWORK_ON):
+        for key in filter(_is_of_network, context.values.set_keys()):
+            _tell(context, key, _WITHOUT_NETWORK)
+
+
+def _is_of_network(key: str) -> bool:
+    return key.startswith(NETWORK) and key != _GRACE
 
 
 def _tell(context: Context, key: str, rule: _Void) -> None:

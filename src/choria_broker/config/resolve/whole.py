@@ -8,6 +8,7 @@ import types
 from choria_broker.config.resolve.adapters import resolve_adapters, spare_the_rest
 from choria_broker.config.resolve.certificates import check_certificate
 from choria_broker.config.resolve.companion_sides import Sides
+from choria_broker.config.resolve.companion_token import check_login, read_login
 from choria_broker.config.resolve.context import Context
 from choria_broker.config.resolve.federation import resolve_federation
 from choria_broker.config.resolve.key_processes import check_length, keys_outside
@@ -90,7 +91,8 @@ def _settings(context: Context) -> Settings:
     if not collectives:
         collectives = ("choria" if security.provider is Provider.CHORIA else "mcollective",)
     main_collective = values.text("main_collective") or collectives[0]
-    sides = Sides(context, tls, security, main_collective)
+    login = read_login(context)
+    sides = Sides(context, tls, security, main_collective, login.holder)
     settings = Settings(
         **plain(context, Settings),
         source=context.facts.source,
@@ -108,6 +110,7 @@ def _settings(context: Context) -> Settings:
         origins=types.MappingProxyType({key: values.origin(key) for key in values.set_keys()}),
         raw=types.MappingProxyType(dict(values.raw)),
     )
+    check_login(context, login, settings)
     check_ports(context, settings)
     report_void(context, settings)
     if network_meant:
@@ -128,7 +131,11 @@ def _check_identity(context: Context) -> None:
     elif any(character.isspace() or not character.isprintable() for character in context.identity):
         problem = "a name with spaces or control characters"
         context.collector.refuse(Code.BAD_IDENTITY, problem=problem, at=at)
-    elif not is_host(context.identity) and not context.values.given(NETWORK + "public_url"):
+    elif (
+        context.values.flag(_FEATURES[0])
+        and not is_host(context.identity)
+        and not context.values.given(NETWORK + "public_url")
+    ):
         problem, effect = "not a host name", "this broker announces no address to clients"
         remedy = f"set identity to the full host name, or {NETWORK}public_url to the address that clients use"
         context.collector.warn(Code.IDENTITY_NO_HOST, problem=problem, effect=effect, remedy=remedy, at=at)

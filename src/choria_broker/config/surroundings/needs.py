@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from choria_broker.config.resolve.companion_token import SEED, TOKEN
 from choria_broker.config.resolve.context import network_key
 from choria_broker.config.resolve.operator import is_store_name
 from choria_broker.config.resolve.revocation import crl_files, revocation_file
@@ -23,6 +24,7 @@ NETWORK_ON = "plugin.choria.broker_network"
 PEERS_RECORD = "_mcollective-broker._tcp"
 """SRV record of the members of a cluster."""
 
+_PROVIDER = "plugin.security.provider"
 _REMOTE_FILES = ("tls.cert", "tls.key", "tls.ca", "credentials", "credential")
 
 
@@ -33,9 +35,8 @@ def configured_identity(values: Values) -> str:
 
 def needs_ssldir(values: Values) -> bool:
     """Tell whether puppet must be asked for its directory of TLS files."""
-    provider = "plugin.security.provider"
     return (
-        not values.is_bad(provider)
+        not values.is_bad(_PROVIDER)
         and chosen_provider(values) is Provider.PUPPET
         and values.path("plugin.choria.ssldir") is None
     )
@@ -48,8 +49,11 @@ def needs_peers(values: Values) -> bool:
 
 def needs_domain(values: Values) -> bool:
     """Tell whether SRV records are asked for, of peers or of brokers that companions connect to."""
-    companions = values.flag("plugin.choria.broker_federation") or bool(values.items("plugin.choria.adapters"))
-    return needs_peers(values) or (companions and values.flag("plugin.choria.use_srv"))
+    return needs_peers(values) or (_companions(values) and values.flag("plugin.choria.use_srv"))
+
+
+def _companions(values: Values) -> bool:
+    return values.flag("plugin.choria.broker_federation") or bool(values.items("plugin.choria.adapters"))
 
 
 def known_domain(values: Values, identity: str) -> str:
@@ -86,8 +90,8 @@ def operator_store(values: Values, source: Path) -> Path | None:
 def named_files(values: Values, identity_files: TlsFiles | None, ssldir: Path | None = None) -> tuple[FileGroup, ...]:
     """Return every file whose content matters, and what belongs together. They are read, and watched.
 
-    TLS identity, signers, revocations, remotes' TLS files and credentials. A file that is named in two places keeps
-    those together.
+    TLS identity, signers, revocations, remotes' TLS files and credentials, the token of adapters and
+    federation. A file that is named in two places keeps those together.
 
     Args:
         values: of the configuration.
@@ -101,6 +105,8 @@ def named_files(values: Values, identity_files: TlsFiles | None, ssldir: Path | 
     signers = (*client_signers(values), *values.items(network_key("server_signer_cert")))
     groups += [(False, [Path(signer)]) for signer in signers if not is_hex_key(signer)]
     groups.append((False, [values.path(network_key("provisioning.signer_cert"))]))
+    if _companions(values) and not values.is_bad(_PROVIDER) and chosen_provider(values) is Provider.CHORIA:
+        groups.append((False, [values.path(TOKEN), values.path(SEED)]))
     for family, listed in (("gateway_remote", "gateway_remotes"), ("leafnode_remote", "leafnode_remotes")):
         for name in values.items(network_key(listed)):
             keys = [network_key(f"{family}.{name}.{suffix}") for suffix in _REMOTE_FILES]

@@ -61,14 +61,14 @@ def test_a_misspelt_word_does_not_hide_other_problems() -> None:
     assert "bad-peer" in base("plugin.choria.broker_network = enabled", NET + "peers = x").codes(Severity.SKIP)
 
 
-def test_problems_of_a_feature_that_is_off_are_not_reported() -> None:
+def test_problems_of_a_feature_that_is_off_are_not_reported_but_that_it_is_off() -> None:
     lines = [
         "plugin.choria.broker_federation = true",
         "plugin.choria.federation_middleware_hosts = f:4222",
         NET + "peers = x",
     ]
     found = scenario(BASE.replace("network = true", "network = false") + "\n".join(lines))
-    assert found.codes() == []
+    assert found.codes() == ["no-effect"]
 
 
 @pytest.mark.parametrize(
