@@ -25,6 +25,7 @@ from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.control import server as control
 from choria_broker.control.event_acts import event_acts
 from choria_broker.control.session_acts import session_acts
+from choria_broker.control.stream_acts import Held, stream_acts
 from choria_broker.engine.events import Ports
 from choria_broker.engine.ports import occupied
 from choria_broker.engine.running import Limits
@@ -381,6 +382,7 @@ class NetworkBroker:
         acts = {
             **broker_acts(operated),
             **session_acts(self._parts.desk, self._parts.neighbours),
+            **stream_acts(Held(self._parts.connect, lambda: stream_accounts(self.settings), self.acts)),
             **event_acts(self._parts.events, self.settings.identity),
         }
         return control.Sources(self._reporter.status, self.audit.find, acts)

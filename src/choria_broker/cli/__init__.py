@@ -16,7 +16,21 @@ from choria_broker import __version__
 from choria_broker.cli.habits import hint_for
 from choria_broker.upgrade import VARIABLE
 
-_SHARED = frozenset({"answers", "at_start", "bundle_masks", "explanation", "habits", "options", "screen"})
+_SHARED = frozenset(
+    {
+        "answers",
+        "at_start",
+        "bundle_masks",
+        "explanation",
+        "habits",
+        "options",
+        "progress",
+        "screen",
+        "stream_contents",
+        "stream_names",
+        "stream_purge",
+    }
+)
 """Modules that are no commands."""
 
 _HIDDEN = frozenset({"companion", "standin"})

@@ -10,7 +10,10 @@ import click
 import msgspec
 
 from choria_broker.cli.answers import asking, fail, show
-from choria_broker.cli.options import as_json, running_broker
+from choria_broker.cli.options import as_json
+from choria_broker.cli.progress import progress
+from choria_broker.cli.stream_contents import contents
+from choria_broker.cli.stream_purge import purge
 from choria_broker.control.client import ask_status
 from choria_broker.status.document import Status, StoreReport, StreamTrouble
 from choria_broker.status.growth import Growth, growth
@@ -48,8 +51,8 @@ class Streams(msgspec.Struct, frozen=True):
         return not stalled and (meta is None or meta.writable) and not any(each.reason for each in self.streams)
 
 
-@click.command()
-@running_broker
+@click.group(invoke_without_command=True)
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file that the broker was started with.")
 @click.option(
     "--over",
     type=click.IntRange(_SHORTEST, _LONGEST),
@@ -57,24 +60,36 @@ class Streams(msgspec.Struct, frozen=True):
     help="Measure over this time how fast the store fills; 20 to 3600.",
 )
 @as_json
-def streams(*, config: Path, over: int | None, as_json: bool) -> None:
+@click.pass_context
+def streams(context: click.Context, *, config: Path | None, over: int | None, as_json: bool) -> None:
     """Show how Choria Streams are on a running broker: each standard stream, its copies, and the store.
+
+    Its commands show who fills streams, and purge one. Options before their names are not theirs, but for --config.
 
     Exit status 0: all can be written. 3: one cannot, or was not set up. 1: no broker runs on the configuration, it did
     not answer, or it has no streams.
     """
+    if context.invoked_subcommand is not None:
+        context.default_map = {context.invoked_subcommand: {"config": config} if config else {}}
+        return
+    if config is None:
+        raise click.MissingParameter(ctx=context, param_type="option", param_hint="'--config'")
     with asking():
         before = ask_status(config)
         if not before.streams and before.store is None:
             fail("Choria Streams are off on this broker; plugin.choria.network.stream.store turns them on")
         after = before
         if over:
-            click.echo(f"Measuring for {over} s ...", err=True)
-            time.sleep(over)
+            with progress(f"Measuring for {over} s"):
+                time.sleep(over)
             after = ask_status(config)
     found = _found(after, growth(before.store, after.store, over) if over else None)
     show(found, _text(found), as_json=as_json)
     raise SystemExit(0 if found.well else _TROUBLE)
+
+
+streams.add_command(contents)
+streams.add_command(purge)
 
 
 def _found(status: Status, growth: Growth | None) -> Streams:

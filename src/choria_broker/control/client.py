@@ -21,11 +21,13 @@ from choria_broker.control.protocol import (
     NOT_UNDERSTOOD,
     Answer,
     ConnectionsRequest,
+    ContentsRequest,
     DecisionRequest,
     DrainRequest,
     EventsRequest,
     FindRequest,
     KickRequest,
+    PurgeRequest,
     ReloadRequest,
     Request,
     RevokeRequest,
@@ -40,6 +42,7 @@ from choria_broker.status.document import Status, UpgradeBegun, UpgradeReport
 from choria_broker.status.drains import DrainReport
 from choria_broker.status.reloads import ReloadReport
 from choria_broker.status.revocation import RevokeReport
+from choria_broker.streams.contents import Contents, Purged
 
 PATIENCE = 10.0
 """Seconds to wait for an answer."""
@@ -173,6 +176,26 @@ def ask_events(configuration: Path, wanted: Wanted, environ: Mapping[str, str] |
         ControlError: it could not be asked, or did not answer.
     """
     return _ask(configuration, EventsRequest(wanted), Answer[EventPage], environ)
+
+
+def ask_contents(
+    configuration: Path, request: ContentsRequest, environ: Mapping[str, str] | None = None
+) -> tuple[Contents, ...]:
+    """Ask the broker that runs on a configuration file what is in its streams.
+
+    Raises:
+        ControlError: it could not be asked, or did not answer.
+    """
+    return _ask(configuration, request, Answer[tuple[Contents, ...]], environ, SESSIONS_PATIENCE)
+
+
+def ask_purge(configuration: Path, request: PurgeRequest, environ: Mapping[str, str] | None = None) -> Purged:
+    """Have the broker that runs on a configuration file delete messages of a stream, or tell which would go.
+
+    Raises:
+        ControlError: it could not be asked, or did not answer.
+    """
+    return _ask(configuration, request, Answer[Purged], environ, SESSIONS_PATIENCE)
 
 
 def ask_kick(

@@ -87,6 +87,48 @@ class EventsRequest(msgspec.Struct, tag_field="request", tag="events", frozen=Tr
     wanted: Wanted
 
 
+StreamName = Annotated[str, msgspec.Meta(pattern=r"^[^\s.*>/\\\\]*$", max_length=255)]
+"""The name of a stream; it becomes a part of a subject."""
+
+SubjectFilter = Annotated[str, msgspec.Meta(pattern=r"^\S*$", max_length=1024)]
+
+
+class ContentsRequest(msgspec.Struct, tag_field="request", tag="contents", frozen=True):
+    """Asks what is in streams.
+
+    Attributes:
+        account: of which account; empty for all.
+        stream: of this one only; empty for all.
+        most: subjects of each that are told.
+    """
+
+    account: str = ""
+    stream: StreamName = ""
+    most: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+
+
+class PurgeRequest(msgspec.Struct, tag_field="request", tag="purge", frozen=True):
+    """Asks to delete messages of a stream.
+
+    Attributes:
+        stream: which one.
+        account: that has it; empty for the usual one.
+        subject: only messages of this subject, with or without wildcards; empty for all.
+        keep: so many of the newest ones stay.
+        up_to: only messages up to this number; 0 for all. With ``keep`` it means nothing.
+        dry_run: only tell what would go.
+        most: subjects that are told.
+    """
+
+    stream: Annotated[StreamName, msgspec.Meta(min_length=1)]
+    account: str = ""
+    subject: SubjectFilter = ""
+    keep: Annotated[int, msgspec.Meta(ge=0)] = 0
+    up_to: Annotated[int, msgspec.Meta(ge=0)] = 0
+    dry_run: bool = False
+    most: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+
+
 class KickRequest(msgspec.Struct, tag_field="request", tag="kick", frozen=True):
     """Asks to end sessions, which may come again.
 
@@ -136,6 +178,8 @@ Request = (
     | ConnectionsRequest
     | TopRequest
     | EventsRequest
+    | ContentsRequest
+    | PurgeRequest
     | KickRequest
     | FindRequest
     | RevokeRequest

@@ -65,7 +65,12 @@ class _Problem(msgspec.Struct):
 
 class _State(msgspec.Struct):
     messages: int = 0
+    bytes: int = 0
     first_ts: str = ""
+    last_ts: str = ""
+    last_seq: int = 0
+    num_subjects: int = 0
+    subjects: dict[str, int] | None = None
 
 
 class _Message(msgspec.Struct):
@@ -83,6 +88,32 @@ class _Answer(msgspec.Struct):
     state: _State = msgspec.field(default_factory=_State)
     message: _Message = msgspec.field(default_factory=_Message)
     cluster: _Cluster = msgspec.field(default_factory=_Cluster)
+    streams: list[str] | None = None
+    total: int = 0
+    purged: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StreamState:
+    """What is in a stream.
+
+    Attributes:
+        name: of the stream.
+        configuration: as the engine tells it.
+        messages, bytes: how much it has.
+        first, last: when its oldest and its newest message came, as the engine writes it.
+        last_sequence: number of the newest message.
+        subjects: how many subjects its messages have.
+    """
+
+    name: str
+    configuration: Mapping[str, object]
+    messages: int
+    bytes: int
+    first: str
+    last: str
+    last_sequence: int
+    subjects: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -147,6 +178,70 @@ class StreamsApi:
             return dt.datetime.fromisoformat(answer.message.time)
         except ValueError:
             return None
+
+    async def names(self) -> tuple[str, ...]:
+        """Name all streams of the account, in the order of their names; raises as ``look_up`` does."""
+        found: list[str] = []
+        while True:
+            answer = await self._answer("STREAM.NAMES", msgspec.json.encode({"offset": len(found)}))
+            if not answer.streams:
+                return tuple(sorted(found))
+            found += answer.streams
+            if len(found) >= answer.total:
+                return tuple(sorted(found))
+
+    async def state(self, name: str) -> StreamState | None:
+        """Tell what is in a stream, None when there is none of that name; raises as ``look_up`` does."""
+        try:
+            answer = await self._answer(f"STREAM.INFO.{name}", b"")
+        except ApiError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+        state = answer.state
+        return StreamState(
+            name=name,
+            configuration=answer.config,
+            messages=state.messages,
+            bytes=state.bytes,
+            first=state.first_ts,
+            last=state.last_ts,
+            last_sequence=state.last_seq,
+            subjects=state.num_subjects,
+        )
+
+    async def subjects(self, name: str, filter: str) -> Mapping[str, int]:  # noqa: A002 - the API's own word
+        """Count the messages of a stream by subject, 100,000 subjects at most; raises as ``look_up`` does.
+
+        Args:
+            name: of the stream.
+            filter: subject, with or without wildcards, that they have to match.
+        """
+        document = msgspec.json.encode({"subjects_filter": filter})
+        return (await self._answer(f"STREAM.INFO.{name}", document)).state.subjects or {}
+
+    async def first_of(self, name: str, subject: str) -> str:
+        """Tell when the oldest message of a subject came, empty when there is none; raises as ``look_up`` does."""
+        document = msgspec.json.encode({"seq": 1, "next_by_subj": subject})
+        try:
+            return (await self._answer(f"STREAM.MSG.GET.{name}", document)).message.time
+        except ApiError as error:
+            if error.code == NO_MESSAGE:
+                return ""
+            raise
+
+    async def purge(self, name: str, subject: str, *, keep: int, below: int) -> int:
+        """Delete messages of a stream, and return how many; raises as ``look_up`` does.
+
+        Args:
+            name: of the stream.
+            subject: only those of this subject, with or without wildcards; empty for all.
+            keep: so many of the newest ones stay.
+            below: only those with smaller numbers, 0 for all; not together with ``keep``.
+        """
+        document: dict[str, object] = {"filter": subject} if subject else {}
+        document |= {"keep": keep} if keep else {"seq": below} if below else {}
+        return (await self._answer(f"STREAM.PURGE.{name}", msgspec.json.encode(document))).purged
 
     async def create(self, document: Mapping[str, object]) -> Stream:
         """Make a stream; raises as ``look_up`` does."""
