@@ -195,6 +195,7 @@ class BrokerParts:
             departed=self.engine.departed,
             find=self.neighbours.find,
             decisions=lambda: tuple(self.audit.recent),
+            authorities=self._authorities,
             decision=self.audit.find,
             history=self.statistics.history.drawn,
             standings=self._standings,
@@ -226,6 +227,12 @@ class BrokerParts:
         """Return how streams stand, None as long as that is not known."""
         latest = self.statistics.poller.latest
         return latest.standings if latest else None
+
+    def _authorities(self) -> bytes:
+        """Return what stands in the CA file in force."""
+        state = self.in_force.state
+        ca = state.settings.tls.files.ca if state.settings.tls.files else None
+        return state.files[ca].content if ca and ca in state.files else b""
 
     def _settings(self) -> Settings:
         """Return what is in force by now."""

@@ -168,3 +168,35 @@ async def test_a_question_that_makes_no_sense_says_what_to_do(
         told = await ui.get(f"{name}.json?{query}")
         assert told.status == status
         assert set(json.loads(told.text)) == {"error", "remedy"}
+
+
+async def test_a_described_connection_is_explained_and_secrets_stay_away(tmp_path: Path, authority: Authority) -> None:
+    pem = authority.issue("web.example.net").certificate.read_text()
+    async with site(tmp_path, authority) as ui:
+        form = {"certificate": pem, "publish": "choria.x", "address": "192.0.2.1"}
+        page = await ui.get("explain", "POST", form)
+        assert (page.status, "mtls" in page.text, "broker.conf:" in page.text) == (200, True, True)
+        assert pem.splitlines()[1] not in page.text
+        told = json.loads((await ui.get("explain.json", "POST", form)).text)
+        assert (told["verdict"]["rule"], told["allowed"]) == ("mtls", True)
+        page = await ui.get("explain", "POST", {"token": "eyJsecret.x.y", "password": "hunter2"})
+        assert (page.status, "eyJsecret" in page.text, "hunter2" in page.text) == (200, False, False)
+
+
+@pytest.mark.parametrize(
+    ("data", "headers", "status", "says"),
+    [
+        ({"address": "x"}, {}, 400, "not an IP address"),
+        ({"address": "x"}, {"Origin": "https://evil.example"}, 403, "a page of another site"),
+        ({"address": "x"}, {"Origin": "null"}, 403, "a page of another site"),
+        (b"{}", {"Content_Type": "application/json"}, 415, "not a form"),
+        (b"a=\xff", {"Content_Type": "application/x-www-form-urlencoded"}, 400, "is not text"),
+        ({"connection": "99"}, {}, 404, "is not kept any more"),
+    ],
+)
+async def test_forms_that_cannot_be_taken(
+    tmp_path: Path, authority: Authority, data: object, headers: dict[str, str], status: int, says: str
+) -> None:
+    async with site(tmp_path, authority) as ui:
+        page = await ui.get("explain", "POST", data, **headers)
+        assert (page.status, says in page.text) == (status, True), page.text

@@ -50,6 +50,7 @@ class Knowledge:
         departed: who was; raises the same.
         find: where somebody is or was, here and elsewhere; raises the same.
         decisions: the latest decisions, oldest first.
+        authorities: content of the broker's CA file, as it is in force; empty without one.
         decision: the latest one about a connection, by the engine's number; None when it is not known any more.
         history: the last hour.
         standings: how streams stand, None as long as that is not known.
@@ -66,6 +67,7 @@ class Knowledge:
     departed: Callable[[], Awaitable[tuple[Departed, ...]]]
     find: Callable[[str], Awaitable[Found]]
     decisions: Callable[[], Sequence[Decision]]
+    authorities: Callable[[], bytes]
     decision: Callable[[int], Decision | None]
     history: Callable[[], Drawn]
     standings: Callable[[], Standings | None]
