@@ -52,6 +52,7 @@ from choria_broker.streams.keeper import Timers
 from choria_broker.streams.service import ChoriaStreams
 from choria_broker.ui.page import Knowledge
 from choria_broker.upgrade.hand_over import HandOver
+from choria_broker.web.bundling import Bundling
 from choria_broker.web.roster import Roster
 
 
@@ -108,6 +109,7 @@ class BrokerParts:
             ConfigurationError: something keeps the broker from starting.
             EngineMissingError: there is no engine.
         """
+        self._overrides = overrides
         self._engine_waits: tuple[PendingRestart, ...] = ()
         self.in_force = InForce(settings, findings, overrides, self._tell, loaded, succession=succession)
         self.engine = EngineLife(pace.limits, succession=succession) if settings.network_enabled else NoEngine()
@@ -203,6 +205,7 @@ class BrokerParts:
             acts=lambda: self.acts.latest,
             about=self._about,
             members=self.neighbours.members,
+            bundle=Bundling(self._bundle_options).made,
         )
 
     def _known(self) -> Known:
@@ -212,6 +215,12 @@ class BrokerParts:
             complaints=lambda: self.audit.denied.latest(None),
             server=lambda: readings.server if (readings := self.statistics.poller.latest) else None,
         )
+
+    def _bundle_options(self) -> tuple[str, ...]:
+        """Tell the options with which the command reads the configuration as this broker does."""
+        chosen = dataclasses.asdict(self._overrides)
+        flags = {each: f"--{each.replace('_', '-')}" for each in chosen} | {"lenient": "--lenient-config"}
+        return ("--config", str(self._settings().source), *(flags[each] for each, wanted in chosen.items() if wanted))
 
     def _settings_now(self) -> SettingsNow:
         """Return the settings in force as they may be shown."""

@@ -7,6 +7,7 @@ import json
 import tarfile
 from pathlib import Path
 
+import aiohttp
 from click.testing import CliRunner
 
 from choria_broker.broker import NetworkBroker
@@ -52,7 +53,25 @@ async def test_it_has_everything_and_no_secret(tmp_path: Path, authority: Author
         assert await recent(broker)
         arguments = ["bundle", "--config", str(config), "--output", str(output), "--json"]
         result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+        downloaded = tmp_path / "downloaded.tar.gz"
+        async with aiohttp.ClientSession() as session:
+            page = f"http://127.0.0.1:{broker.settings.statistics.port}/ui/bundle.tar.gz"
+            async with session.get(page) as answer:
+                assert answer.status == 200
+                assert answer.headers["Content-Type"] == "application/gzip"
+                named = answer.headers["Content-Disposition"]
+                assert named.startswith('attachment; filename="choria-broker-broker.example.net-20')
+                downloaded.write_bytes(await answer.read())
+            async with session.get(page, headers={"Sec-Fetch-Site": "cross-site"}) as answer:
+                assert answer.status == 403
+            async with session.get(page, headers={"Host": "evil.example"}) as answer:
+                assert answer.status == 403
+            async with session.post(page) as answer:
+                assert answer.status == 405
     assert result.exit_code == 0, result.output
+    other = texts(downloaded)
+    assert set(other) == set(texts(output))
+    assert not leaks("".join(other.values()), token)
     found = texts(output)
     assert set(found) >= {
         "check.json",

@@ -22,6 +22,7 @@ from choria_broker.broker import NetworkBroker
 from choria_broker.cli.connections import connections
 from choria_broker.cli.find import find
 from choria_broker.cli.kick import kick
+from choria_broker.status.settings_now import differences
 from support.leaflinks import hub, remote, spoke
 from support.minting import HOLDER, ORGANIZATION, hex_of, mint, proof
 from support.minting import client as client_claims
@@ -278,6 +279,35 @@ async def test_members_of_a_cluster_tell_of_each_other(tmp_path: Path, authority
                 ("broker1.example.net", False, 0),
                 ("broker2.example.net", True, 1),
             ]
+
+
+async def test_members_tell_each_other_in_what_they_differ(tmp_path: Path, authority: Authority) -> None:
+    members = nodes(2, host="127.0.0.1")
+    system = {"network__system__user": "root", "network__system__password": "secret"}
+    most = ({"network__max_connections": 2000}, {"network__max_connections": 3000})
+    brokers = [
+        make(tmp_path, authority, member, **peers(*members), **system, **more)
+        for member, more in zip(members, most, strict=True)
+    ]
+    here, there = (broker._parts.neighbours for broker in brokers)
+    assert here.members().limit == "this broker is not connected to its system account at the moment"
+    here._patience = there._patience = 0.3
+    async with together(brokers):
+        await formed(*members)
+
+        async def told() -> bool:
+            return bool(here.members().reports)
+
+        await eventually(told)
+        (report,) = here.members().reports
+        own = brokers[0]._parts._about()
+    assert (report.broker, report.version, report.nats) == ("broker2.example.net", own.version, own.nats)
+    assert "secret" not in repr(report)
+    found = {each.what: (each.here, each.elsewhere) for each in differences(own, (report,))}
+    key = "plugin.choria.network.max_connections"
+    assert found[key] == ("2000", {"broker2.example.net": "3000"})
+    assert "version" not in found
+    assert "plugin.choria.network.peers" not in found
 
 
 async def test_after_a_reload_those_are_ended_who_would_get_something_else(

@@ -437,8 +437,13 @@ def knowledge(evil: str = "") -> Knowledge:
         acts=lambda: acts(evil),
         about=lambda: about,
         members=lambda: members(evil),
+        bundle=_no_bundle,
     )
     return cast("Knowledge", known)
+
+
+async def _no_bundle() -> bytes:
+    return b""
 
 
 def quiet() -> Knowledge:
@@ -455,5 +460,6 @@ def quiet() -> Knowledge:
         acts=tuple,
         about=lambda: own,
         members=lambda: Members(limit="it has no peers and no gateways"),
+        bundle=_no_bundle,
     )
     return cast("Knowledge", known)

@@ -58,6 +58,7 @@ class Knowledge:
         acts: what operators did, the latest first.
         about: what this broker tells other members of itself.
         members: what these told last.
+        bundle: makes the file for a ticket; raises BrokerError.
     """
 
     clock: Callable[[], float]
@@ -75,6 +76,7 @@ class Knowledge:
     acts: Callable[[], Sequence[ActReport]]
     about: Callable[[], MemberReport]
     members: Callable[[], Members]
+    bundle: Callable[[], Awaitable[bytes]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from choria_broker.ui.page import Page
 from choria_broker.ui.pages import (
     acts,
+    bundle,
     certificates,
     companions,
     connection,
@@ -38,6 +39,7 @@ PAGES: tuple[Page[Any, Any], ...] = (
     certificates.PAGE,
     settings.PAGE,
     acts.PAGE,
+    bundle.PAGE,
 )
 
 FIRST = health.PAGE

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
+import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -66,6 +68,7 @@ def dashboard(known: Knowledge, readers: Readers) -> dict[str, Handler]:
         FOLDER: made.to_folder,
         f"{FOLDER}/": made.page,
         f"{FOLDER}/assets/{{name:.+}}": made.asset,
+        f"{FOLDER}/bundle.tar.gz": made.bundle,
         f"{FOLDER}/{{name:.*}}": made.page,
     }
 
@@ -94,6 +97,24 @@ class _Dashboard:
         if request.headers.get("If-None-Match") == found.tag:
             return web.Response(status=304, headers=headers)
         return web.Response(body=found.content, content_type=found.content_type, charset="utf-8", headers=headers)
+
+    async def bundle(self, request: web.Request) -> web.Response:
+        """Send the file for a ticket; a page of another site cannot have it made."""
+        self._admit(request)
+        form = _Form(json=False, part=False)
+        try:
+            _of_the_dashboard(request)
+            content = await self._known.bundle()
+        except BadInputError as error:
+            return await self._problem(None, error, form)
+        except BrokerError as error:
+            why = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            remedy = "Try again in a moment, or run choria-broker bundle on the broker's machine."
+            return await self._problem(None, BadInputError(why, remedy, 503), form)
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._known.clock()))
+        name = f"choria-broker-{re.sub('[^A-Za-z0-9.-]', '-', self._known.settings().identity)}-{now}.tar.gz"
+        headers = {**_PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+        return web.Response(body=content, content_type="application/gzip", headers=headers)
 
     async def page(self, request: web.Request) -> web.Response:
         """Answer with a page, with what it shows as JSON, or with what was wrong with the question."""
@@ -126,6 +147,18 @@ class _Dashboard:
         else:
             text = await asyncio.to_thread(_apologize, row, error, self._known.status(), self._known.clock(), form)
         return _answer(text, form, error.status)
+
+
+def _of_the_dashboard(request: web.Request) -> None:
+    """Have only readers of the dashboard make something, and no page of another site in their name.
+
+    Raises:
+        BadInputError: it was asked in another way.
+    """
+    if request.method != "GET":
+        raise BadInputError("The bundle is made when it is asked for with GET.", "Use the page Bundle.", 405)
+    if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
+        raise BadInputError("This was asked by a page of another site.", "Use the page Bundle.", 403)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

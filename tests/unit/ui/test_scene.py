@@ -12,6 +12,7 @@ from choria_broker.ui import render
 from choria_broker.ui.page import Asked, Page
 from choria_broker.ui.pages import (
     acts,
+    bundle,
     certificates,
     companions,
     health,
@@ -25,7 +26,8 @@ from support.dashboard import HOSTILE, NOW
 from support.scene import knowledge, quiet
 
 PAGES = tuple(
-    each.PAGE for each in (acts, certificates, companions, health, history, links, provisioning, settings, streams)
+    each.PAGE
+    for each in (acts, bundle, certificates, companions, health, history, links, provisioning, settings, streams)
 )
 VOID = {"meta", "link", "input", "br", "img"}
 named = pytest.mark.parametrize("row", PAGES, ids=[each.name for each in PAGES])

@@ -1,0 +1,44 @@
+"""One file for a ticket: what is in it, and where to get it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from choria_broker.status.document import Status
+from choria_broker.ui.page import Asked, Page, status
+
+FILE = "bundle.tar.gz"
+"""Where the file is had, beside the pages."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BundleView:
+    """The file.
+
+    Attributes:
+        file: where it is had.
+        parts: what is in it, each with what it tells.
+    """
+
+    file: str
+    parts: tuple[tuple[str, str], ...]
+
+
+_PARTS = (
+    ("status.json", "what choria-broker status tells, with health, links, streams and certificates"),
+    ("check.json", "findings of the configuration as the files are now"),
+    ("configuration.txt", "settings with file and line, secrets masked"),
+    ("decisions.json", "the latest decisions, each with the rules on its way"),
+    ("connections.json", "who is connected, the first 2000"),
+    ("pages/", "pages of nats-server, and the metrics"),
+    ("log.txt", "the last mebibyte of the log, when it goes to a file"),
+    ("contents.json", "what is in the file, and what could not be had"),
+)
+
+
+def view(_found: Status, _asked: Asked) -> BundleView:
+    """Make the page."""
+    return BundleView(file=FILE, parts=_PARTS)
+
+
+PAGE = Page(name="bundle", title="Bundle", group="Broker", facts=status, view=view, refresh=0)
