@@ -17,12 +17,12 @@ import pytest
 from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.cli.status import _text as status_text
 from choria_broker.client_end import let_go
 from choria_broker.control.client import ask_status
 from choria_broker.errors import ConfigurationError, NotReadyError, ReloadError
 from choria_broker.reload.desired import Desired, desire
 from choria_broker.settings.finding_codes import Severity
+from choria_broker.status.lines import lines as status_text
 from support.command import started
 from support.leaflinks import ears, meet, say
 from support.nats_server import plain, stock, tls_block

@@ -15,6 +15,7 @@ import msgspec
 from markupsafe import Markup
 
 from choria_broker import __version__
+from choria_broker.documentation import help_for
 from choria_broker.sessions.words import name_of
 from choria_broker.settings import durations
 from choria_broker.status.document import Status
@@ -148,7 +149,7 @@ def _environment() -> jinja2.Environment:
     )
     made.filters |= {"moment": moment, "duration": duration, "number": grouped, "size": in_bytes, "plain": plain}
     made.filters |= {"name": name_of, "times": times}
-    made.globals |= {"command": command, "integrity": integrity, "menu": _menu()}
+    made.globals |= {"command": command, "help_for": help_for, "integrity": integrity, "menu": _menu()}
     return made
 
 
