@@ -26,6 +26,7 @@ from choria_broker.cli.answers import fail, show
 from choria_broker.cli.bundle_masks import Masks, masked_lines, masks_of
 from choria_broker.cli.check import examine_as_document
 from choria_broker.cli.options import as_json, configuration
+from choria_broker.cli.progress import Line, progress
 from choria_broker.config.load import load
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.control.client import ControlError, ask_connections, ask_decision, ask_status
@@ -44,8 +45,9 @@ _STANDARD_OUTPUT = "-"
 class _Bundle:
     """The file while it is written; what is put into it is masked."""
 
-    def __init__(self, archive: tarfile.TarFile, folder: str, masks: Masks, now: float) -> None:
+    def __init__(self, archive: tarfile.TarFile, folder: str, masks: Masks, now: float, line: Line) -> None:
         self._archive, self._folder, self._masks, self._now = archive, folder, masks, now
+        self._line = line
         self.parts: list[str] = []
         self.missing: list[str] = []
 
@@ -64,6 +66,7 @@ class _Bundle:
     @contextlib.contextmanager
     def part(self, name: str) -> Iterator[None]:
         """Go on without a part that cannot be had, and keep why."""
+        self._line.say(f"Collecting {name}")
         try:
             yield
         except (ControlError, OSError, http.client.HTTPException) as error:
@@ -122,8 +125,8 @@ def _written(
     opened: BinaryIO, folder: str, now: float, config: Path, overrides: Overrides, settings: Settings | None
 ) -> _Bundle:
     """Write everything, piece by piece: what is written into need not be a file."""
-    with tarfile.open(fileobj=opened, mode="w|gz") as archive:
-        made = _Bundle(archive, folder, masks_of(settings), now)
+    with tarfile.open(fileobj=opened, mode="w|gz") as archive, progress("Collecting") as line:
+        made = _Bundle(archive, folder, masks_of(settings), now, line)
         _fill(made, config, overrides, settings)
         made.document("contents.json", {"parts": tuple(made.parts), "missing": tuple(made.missing)})
     return made

@@ -12,6 +12,7 @@ from choria_broker.capacity.estimate import Capacity, estimate
 from choria_broker.capacity.trial import TrialError, trial
 from choria_broker.cli.answers import fail, show
 from choria_broker.cli.options import as_json, configuration
+from choria_broker.cli.progress import progress
 from choria_broker.config.load import load
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.security.tls_files import load as load_certificates
@@ -39,7 +40,8 @@ def capacity(*, config: Path | None, overrides: Overrides, nodes: int, as_json: 
         refused = "; ".join(map(str, blocking(loaded.findings)))
         fail(f"a broker would not start with this configuration: {refused}")
     try:
-        sample = trial(loaded.settings)
+        with progress("Letting clients in"):
+            sample = trial(loaded.settings)
     except TrialError as error:
         fail(str(error))
     files = loaded.settings.tls.files

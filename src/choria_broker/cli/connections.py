@@ -12,6 +12,7 @@ from choria_broker.access.selection import Selection
 from choria_broker.access.session import Session
 from choria_broker.cli.answers import asking, show
 from choria_broker.cli.options import as_json, running_broker, selectors
+from choria_broker.cli.progress import progress
 from choria_broker.control.client import ask_connections
 from choria_broker.sessions.words import SORTS, ordered, table
 
@@ -44,8 +45,9 @@ def connections(*, config: Path, selection: Selection, sort: str, limit: int, ov
     """
     with asking():
         before, began = _all(config, selection) if over else ({}, 0.0)
-        time.sleep(over)
-        found, now = _all(config, selection)
+        with progress(f"Measuring for {over:g} s" if over else "Asking for connections"):
+            time.sleep(over)
+            found, now = _all(config, selection)
     rows = ordered(tuple(found.values()), now, sort, before, now - began)
     shown = rows[: limit or None]
     document = {

@@ -9,12 +9,12 @@ import click
 
 from choria_broker.cli.answers import asking, show
 from choria_broker.cli.options import Duration, as_json, running_broker
+from choria_broker.cli.progress import progress
 from choria_broker.control.client import ask_drain
 from choria_broker.control.protocol import DrainRequest
 from choria_broker.status.drains import DRAINED, DRAINING, OFF, DrainReport
 
 _LOOK_EVERY = 0.5
-_TELL_EVERY = 10.0
 _TAKEN_BACK = 3
 
 
@@ -48,16 +48,14 @@ def drain(*, config: Path, over: float, cancel: bool, no_wait: bool, as_json: bo
 
 
 def _followed(config: Path, report: DrainReport, *, quiet: bool) -> DrainReport:
-    """Ask until everything has moved, and say now and then how far it is."""
-    told = time.monotonic()
+    """Ask until everything has moved, and show on a terminal how far it is."""
     if not quiet:
         click.echo(f"Draining {report.plan}.")
-    while report.state == DRAINING:
-        time.sleep(_LOOK_EVERY)
-        report = ask_drain(config, DrainRequest("look"))
-        if not quiet and report.state == DRAINING and time.monotonic() - told >= _TELL_EVERY:
-            told = time.monotonic()
-            click.echo(f"Draining: {report.sentence}.")
+    with progress(f"Draining: {report.sentence}") as line:
+        while report.state == DRAINING:
+            time.sleep(_LOOK_EVERY)
+            report = ask_drain(config, DrainRequest("look"))
+            line.say(f"Draining: {report.sentence}")
     return report
 
 

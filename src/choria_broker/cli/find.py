@@ -8,6 +8,7 @@ import click
 
 from choria_broker.cli.answers import asking, show
 from choria_broker.cli.options import as_json, running_broker
+from choria_broker.cli.progress import progress
 from choria_broker.control.client import ask_find
 from choria_broker.sessions.words import found
 
@@ -27,7 +28,7 @@ def find(*, text: str, config: Path, as_json: bool) -> None:
     """
     if not 0 < len(text) <= _LONGEST:
         raise click.UsageError(f"TEXT has 1 to {_LONGEST} characters")
-    with asking():
+    with asking(), progress("Asking the members of the cluster"):
         result = ask_find(config, text)
     show(result, found(result), as_json=as_json)
     if all(each.nothing for each in result.brokers):

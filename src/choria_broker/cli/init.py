@@ -14,7 +14,9 @@ from typing import Any
 
 import click
 
+from choria_broker.cli.answers import show
 from choria_broker.cli.check import examine, show_findings
+from choria_broker.cli.options import as_json
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.settings.finding_codes import Code, Severity
 from choria_broker.settings.findings import Finding
@@ -52,8 +54,9 @@ _FILE = click.Path(path_type=Path, readable=False)
     show_default=True,
     help="How long certificates and tokens are good.",
 )
+@as_json
 @click.option("--user", metavar="NAME", help="User that the broker runs as; as root choria-broker, if there is one.")
-def init(**options: Any) -> None:
+def init(*, as_json: bool, **options: Any) -> None:
     """Set up a broker in FOLDER, /etc/choria unless given: certificates or an issuer with tokens, and a configuration.
 
     Certificates are made, with a CA of their own, unless you give yours. Nothing that is there is overwritten.
@@ -79,7 +82,8 @@ def init(**options: Any) -> None:
         show_findings(tuple(against))
         raise click.ClickException("a broker could not run like that, see above; nothing was written")
     show_findings(tuple(against))
-    click.echo(_told(plan, wish, runner))
+    files = [str(each.path) for each in plan.files]
+    show({"config": str(plan.config), "files": files}, _told(plan, wish, runner).splitlines(), as_json=as_json)
 
 
 def _counts(finding: Finding) -> bool:

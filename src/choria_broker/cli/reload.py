@@ -9,6 +9,7 @@ import click
 
 from choria_broker.cli.answers import asking, show
 from choria_broker.cli.options import as_json, running_broker
+from choria_broker.cli.progress import progress
 from choria_broker.control.client import ask_reload
 from choria_broker.status.reloads import PARTIAL, REFUSED, ReloadReport
 
@@ -25,7 +26,7 @@ def reload(*, config: Path, dry_run: bool, as_json: bool) -> None:
     Connections are kept. Exit status 0: the new state is in force. 3: it is, but for settings that wait for a restart.
     1: nothing has changed, because something is wrong, or the broker could not be asked.
     """
-    with asking():
+    with asking(), progress("Reading the configuration"):
         report = ask_reload(config, dry_run=dry_run)
     show(report, text(report), as_json=as_json)
     raise SystemExit(_EXIT.get(report.result, 0))

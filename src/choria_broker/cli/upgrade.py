@@ -9,6 +9,7 @@ import msgspec
 
 from choria_broker.cli.answers import fail, print_json, show
 from choria_broker.cli.options import as_json, running_broker
+from choria_broker.cli.progress import progress
 from choria_broker.control.client import ControlError, EndedError, ask_upgrade
 from choria_broker.status.document import UpgradeReport
 
@@ -26,7 +27,8 @@ def upgrade(*, config: Path, as_json: bool) -> None:
     on the way, and its connections with it.
     """
     try:
-        report = ask_upgrade(config)
+        with progress("Trying the installed program, and handing over to it"):
+            report = ask_upgrade(config)
     except ControlError as error:
         if as_json:
             result = "ended" if isinstance(error, EndedError) else "refused"

@@ -15,7 +15,7 @@ import msgspec
 from choria_broker.access.selection import Selection
 from choria_broker.audit.decided import Decision
 from choria_broker.audit.events import EventPage, Wanted
-from choria_broker.control.peer_credentials import pid_of_peer, uid_of_peer
+from choria_broker.control.peer_credentials import Peer, pid_of_peer, uid_of_peer
 from choria_broker.control.protocol import (
     LONGEST_ANSWER,
     NOT_UNDERSTOOD,
@@ -35,7 +35,7 @@ from choria_broker.control.protocol import (
     TopRequest,
     UpgradeRequest,
 )
-from choria_broker.control.socket_path import belonging, candidates, owner
+from choria_broker.control.socket_path import belonging, candidates, others, owner
 from choria_broker.host.processes import stands_still
 from choria_broker.sessions.documents import Found, Kicked, Page, Top
 from choria_broker.status.document import Status, UpgradeBegun, UpgradeReport
@@ -74,6 +74,10 @@ class ControlError(Exception):
 
 class NotRunningError(ControlError):
     """No broker answers for the configuration file."""
+
+
+class NotAllowedError(ControlError):
+    """A broker of another user has its place for the configuration file, and answers only that user and root."""
 
 
 class StandsStillError(ControlError):
@@ -355,6 +359,12 @@ def _connected(configuration: Path, environ: Mapping[str, str]) -> socket.socket
         if uid_of_peer(sock) in {owner(path), _ROOT}:
             return sock
         sock.close()
+    if strangers := others(configuration, uid, environ):
+        users = " and ".join(str(Peer(each)) for each in strangers)
+        raise NotAllowedError(
+            f"this user may not ask the broker on {configuration}: it is of user {users}, and answers only that user "
+            "and root; run this command with sudo, or as that user"
+        )
     raise NotRunningError(
         f"no broker runs with {configuration} as user {uid}; start it, or run this command as the broker's user "
         "or as root"

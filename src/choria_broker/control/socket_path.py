@@ -58,6 +58,28 @@ def candidates(source: Path, uid: int, environ: Mapping[str, str]) -> Iterator[P
                 yield from (found / SOCKET for found in sorted(base.glob(pattern)) if found.name != own)
 
 
+def others(source: Path, uid: int, environ: Mapping[str, str]) -> tuple[int, ...]:
+    """Tell which other users have a place for a broker on a configuration file, as far as that can be seen.
+
+    Where everybody can make directories nobody is believed, and root may ask everybody.
+
+    Args:
+        source: the configuration file.
+        uid: the user who looks.
+        environ: variables of its process.
+    """
+    if uid == _ROOT:
+        return ()
+    pattern = f"{directory_name(source, uid).rpartition('.')[0]}.*"
+    found = set()
+    for base in dict.fromkeys((*bases(uid, environ), _ROOT_BASE)):
+        for directory in () if _open_to_all(base) else base.glob(pattern):
+            with contextlib.suppress(PermissionError):
+                if (other := owner(directory / SOCKET)) != uid and belongs_to(directory, other):
+                    found.add(other)
+    return tuple(sorted(found))
+
+
 def owner(socket: Path) -> int:
     """Return the user whose broker has its socket here, as the name of the directory says.
 

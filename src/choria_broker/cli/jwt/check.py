@@ -49,6 +49,7 @@ _FORMS = ("nagios", "json", "prometheus", "text")
 @click.option(
     "--format", "form", type=click.Choice(_FORMS), default=_FORMS[0], show_default=True, help="Output format."
 )
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
 def check(  # noqa: PLR0913 - one parameter per option
     *,
     file: Path,

@@ -63,7 +63,10 @@ def client(  # noqa: PLR0913 - one parameter per option
     issuer: bool,
     **flags: bool,
 ) -> None:
-    """Make the token of the client IDENTITY, signed with SIGNING-KEY, and write it to FILE."""
+    """Make the token of the client IDENTITY, signed with SIGNING-KEY, and write it to FILE.
+
+    Exit status 0: written. 1: nothing was written.
+    """
     policy = opa
     if opa_file:
         policy = files.read(opa_file, "the policy").decode("utf-8", errors="surrogateescape")

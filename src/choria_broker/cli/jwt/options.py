@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from choria_broker.access.subjects import is_literal, is_subject, is_subscription
+from choria_broker.cli.answers import show
 from choria_broker.cli.jwt import files
 from choria_broker.config.text.values import BadValueError, duration
 from choria_broker.security import ksuid
@@ -100,6 +101,13 @@ def making(validity: str) -> Callable[[Command], Command]:
             callback=_refuse_vault,
             help="Not supported: tokens are signed with a key file only.",
         ),
+        click.option(
+            "--json",
+            is_flag=True,
+            expose_value=False,
+            callback=_note_json,
+            help="Print one JSON document instead of text, without the token.",
+        ),
     )
     return lambda command: functools.reduce(lambda inner, option: option(inner), reversed(options), command)
 
@@ -127,6 +135,13 @@ def _all_valid(values: tuple[str, ...], valid: Callable[[str], bool]) -> tuple[s
         if not valid(value):
             raise click.BadParameter(f"{value!r} is not a subject: write words separated by dots, such as app.events.>")
     return values
+
+
+_AS_JSON = "choria_broker.as_json"
+
+
+def _note_json(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    context.meta[_AS_JSON] = wanted
 
 
 def _refuse_vault(_context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -160,4 +175,6 @@ def save(
     except IssuingError as error:
         raise files.JwtError(f"{file} was not created: {error}") from None
     files.write(file, token, force=True)
-    click.echo(f"Saved token to {file}, use 'choria-broker jwt view {file}' to view it")
+    told = {"file": str(file), "issued": now, "expires": now + validity}
+    lines = (f"Saved token to {file}, use 'choria-broker jwt view {file}' to view it",)
+    show(told, lines, as_json=click.get_current_context().meta.get(_AS_JSON, False))

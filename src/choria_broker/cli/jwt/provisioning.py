@@ -52,7 +52,10 @@ def provisioning(  # noqa: PLR0913 - one parameter per option
     upgrade: bool,
     update: bool,
 ) -> None:
-    """Make the token that tells new servers how to be provisioned, signed with SIGNING-KEY, and write it to FILE."""
+    """Make the token that tells new servers how to be provisioned, signed with SIGNING-KEY, and write it to FILE.
+
+    Exit status 0: written. 1: nothing was written.
+    """
     if not (urls or srv):
         raise files.JwtError(f"{file} was not created: URLs or an SRV domain are required, use --urls or --srv")
     grant = ProvisioningGrant(

@@ -53,6 +53,8 @@ def server(  # noqa: PLR0913 - one parameter per option
     """Make the token of the server IDENTITY, signed with SIGNING-KEY, and write it to FILE.
 
     PUBLIC-KEY is the server's ed25519 public key, as hex or a file that holds it.
+
+    Exit status 0: written. 1: nothing was written.
     """
     chosen = [permission for permission in ServerPermission if flags[permission.parameter]]
     if ServerPermission.GOVERNOR in chosen and ServerPermission.STREAMS not in chosen:
