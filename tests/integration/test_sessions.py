@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from choria_broker.status.settings_now import differences
 from support.leaflinks import hub, remote, spoke
 from support.minting import HOLDER, ORGANIZATION, hex_of, mint, proof
 from support.minting import client as client_claims
+from support.settled import eventually
 from support.testbed import Authority, client, configuration, free_port, gets_nowhere, settled
 from support.topology import broker as make
 from support.topology import formed, nodes, peers
@@ -61,12 +62,6 @@ def config(tmp_path: Path, authority: Authority) -> Path:
 async def running(config: Path) -> AsyncIterator[NetworkBroker]:
     async with NetworkBroker.from_file(config) as broker:
         yield broker
-
-
-async def eventually(happened: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not await happened():
-            await asyncio.sleep(0.01)
 
 
 def number_of(connection: Client) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from choria_broker.audit.decided import Decision
 from choria_broker.broker import NetworkBroker
@@ -27,3 +28,10 @@ async def recent(broker: NetworkBroker) -> list[Decision]:
     """Return the latest decisions, oldest first, among them those about connections that were let in before this."""
     await settle(broker)
     return list(broker.audit.recent)
+
+
+async def eventually(happened: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is so that nobody tells of."""
+    async with asyncio.timeout(_DEADLINE):
+        while not await happened():
+            await asyncio.sleep(0.01)

@@ -18,6 +18,9 @@ from choria_broker.ui.page import Asked, Knowledge, Page
 MOST = 200
 """Streams of others that are listed."""
 
+_MEASURED = 300.0
+"""Seconds that growth has to be seen before it says anything of days."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
@@ -98,6 +101,7 @@ def view(facts: Facts, _asked: Asked) -> StreamsView:
     status = facts.status
     standard = {(each.account, each.stream) for each in status.streams}
     others = _others(facts.standings, standard)
+    growth = growth_of(status.store, facts.drawn.times, facts.drawn.of("store"))
     return StreamsView(
         on=bool(status.streams) or status.store is not None,
         rows=tuple(_rows(status, facts.standard)),
@@ -105,7 +109,7 @@ def view(facts: Facts, _asked: Asked) -> StreamsView:
         others=tuple(map(standing_report, others[:MOST])),
         left_out=max(len(others) - MOST, 0),
         store=status.store,
-        growth=growth_of(status.store, facts.drawn.times, facts.drawn.of("store")),
+        growth=growth if growth and growth.seconds >= _MEASURED else None,
         graphs=graphs(facts.drawn, (STORE,)),
         troubles=tuple(reversed(status.stream_troubles)),
     )
