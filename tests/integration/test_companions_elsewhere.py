@@ -72,7 +72,8 @@ async def test_in_operator_mode_they_are_in_the_account_of_the_fleet(tmp_path: P
     networks = Networks(tmp_path, authority)
     for name in ("federation", "collective"):
         (tmp_path / name).mkdir()
-        store = copy_of_nscs(tmp_path / name)
+        copy_of_nscs(tmp_path / name)
+    store = tmp_path / "federation/accounts/nats/OPS"
     operated: dict[str, str | Path] = {"network__operator_account": "OPS", "network__choria_account": "FLEET"}
     path = networks.broker(
         "collective",
@@ -177,10 +178,9 @@ async def test_brokers_are_found_by_name_whenever_the_records_come(tmp_path: Pat
     possible()
     networks = Networks(tmp_path, authority)
     zone: dict[str, list[str]] = {}
-    settings = {"plugin__choria__use_srv": "true", "plugin__choria__srv_domain": DOMAIN, **ADAPTER}
-    config = networks.joining(
-        "alone", plugin__choria__federation_middleware_hosts="", plugin__choria__middleware_hosts="", **settings
-    )
+    settings: dict[str, Any] = {"plugin__choria__use_srv": "true", "plugin__choria__srv_domain": DOMAIN, **ADAPTER}
+    settings |= {"plugin__choria__federation_middleware_hosts": "", "plugin__choria__middleware_hosts": ""}
+    config = networks.joining("alone", **settings)
     hosts = on_own_machine(tmp_path, "127.0.0.1 localhost\n")
     with name_server(zone, address=NAME_SERVER, port=53) as server:
         async with (

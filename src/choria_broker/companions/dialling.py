@@ -157,7 +157,12 @@ def _text(path: str) -> str:
 
 
 def _context(tls: SideTls) -> ssl.SSLContext:
+    """Make what TLS needs; certificates are accepted that Go accepts, as the engine and Choria's programs do."""
     context = ssl.create_default_context(cafile=tls.ca or None)
+    # To Go each certificate of the file is an anchor, a site's intermediate CA too.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # From Python 3.13 on certificates are refused to which a CA has not written all that RFC 5280 wants.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not tls.verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
