@@ -78,7 +78,7 @@ def broker(folder: Path, authority: Authority, port: int, **more: str | int | bo
         "network__provisioning__client_password": "provpass",
         "network__system__user": "system",
         "network__system__password": "syspass",
-        "plugin__somebody__else": f"hunter2 {HOSTILE}",
+        "network__no__such__key": f"hunter2 {HOSTILE}",
         **more,
     }
     loaded = load(configuration(folder, authority, **settings), Overrides())
@@ -110,7 +110,7 @@ async def test_pages_show_what_a_broker_has_escaped_and_without_secrets(tmp_path
         assert "CHORIA_EVENTS choria keeps lifecycle events for 1 day, one copy ✓ created ✓ writable" in words
         settings = await reader.words("settings")
         assert "plugin.choria.network.system.password *****" in settings
-        assert "plugin.somebody.else (not shown)" in settings
+        assert "plugin.choria.network.no.such.key (not shown)" in settings
         assert HOSTILE in await reader.words("acts")
         assert "No node waits; no provisioner is connected." in await reader.words("provisioning")
         assert "CN=" in await reader.words("certificates")

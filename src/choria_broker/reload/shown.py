@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from choria_broker.config.table.rows import BROKER_SETTINGS, SETTINGS
 from choria_broker.config.table.schema import Owner, Setting, Shows
 from choria_broker.config.text.shown_values import shown_key, shown_value
 from choria_broker.settings.broker import Settings
-from choria_broker.settings.findings import Finding
+from choria_broker.settings.findings import Finding, Origin
 from choria_broker.status.reloads import reported
 from choria_broker.status.settings_now import SettingReport, SettingsNow
 
 NOT_SHOWN = "(not shown)"
 """Stands for a value of which nobody here knows whether it is a secret."""
 
+_SOMEWHERE = Origin("the configuration")
 _OWN_GROUPS = ("The process", "Statistics", "Adapters")
 _OWN_ENDINGS = ("_address", "public_url", "websocket_advertise")
 _SHARED_KEYS = ("collectives", "main_collective")
@@ -27,12 +28,13 @@ def settings_now(settings: Settings, findings: tuple[Finding, ...]) -> SettingsN
         settings: what the broker was told, as far as it is in force.
         findings: what was found while that was read.
     """
-    return SettingsNow(tuple(_settings(settings)), reported(findings))
+    found = {each.key: each.origin for each in findings if each.key}
+    return SettingsNow(tuple(_settings(settings, found)), reported(findings))
 
 
-def _settings(settings: Settings) -> Iterator[SettingReport]:
+def _settings(settings: Settings, found: Mapping[str, Origin]) -> Iterator[SettingReport]:
     for key, text in settings.raw.items():
-        match, origin = SETTINGS.find(key), settings.origin(key)
+        match, origin = SETTINGS.find(key), settings.origins.get(key, found.get(key, _SOMEWHERE))
         setting = match.setting if match else None
         known = setting if setting and setting.owner is Owner.BROKER else None
         yield SettingReport(
