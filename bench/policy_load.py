@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from choria_broker.access.policy import Policy
 from choria_broker.access.request import ConnectRequest
 from choria_broker.security.keys import SignatureCheck
+from choria_broker.values import replace
 from support.minting import CHAIN_ISSUER, NOW, ORGANIZATION, chained, client, hex_of, ksuid, mint, proof
 from support.policy_cases import ANON, CERTIFIED, ISSUERS, PLAIN
 
@@ -23,7 +22,7 @@ def policy(signed_by: SignatureCheck, *, issuers: bool = True) -> Policy:
         signed_by: checks signatures of tokens.
         issuers: with organization issuers; without them certificates are enough.
     """
-    return dataclasses.replace(ISSUERS if issuers else PLAIN, signed_by=signed_by)
+    return replace(ISSUERS if issuers else PLAIN, signed_by=signed_by)
 
 
 def with_tokens(count: int, *, chain: bool = False) -> list[ConnectRequest]:
@@ -44,10 +43,10 @@ def with_tokens(count: int, *, chain: bool = False) -> list[ConnectRequest]:
         )
         token = mint(chained(claims), CHAIN_ISSUER) if chain else mint(claims, ORGANIZATION)
         nonce = f"nonce{number:010d}"
-        asked.append(dataclasses.replace(ANON, token=token, jwt=token, nonce=nonce, signature=proof(key, nonce)))
+        asked.append(replace(ANON, token=token, jwt=token, nonce=nonce, signature=proof(key, nonce)))
     return asked
 
 
 def with_certificates(count: int) -> list[ConnectRequest]:
     """Ask for connections with a verified certificate and no token."""
-    return [dataclasses.replace(CERTIFIED, connection_id=number) for number in range(count)]
+    return [replace(CERTIFIED, connection_id=number) for number in range(count)]

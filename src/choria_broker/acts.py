@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
 
 from choria_broker.access.revoked import Revocations
 from choria_broker.audit.acts import ActBook
@@ -21,10 +22,10 @@ from choria_broker.status.document import UpgradeBegun
 from choria_broker.status.drains import DrainReport
 from choria_broker.status.reloads import ReloadReport, Trigger
 from choria_broker.status.revocation import NOT_ASKED, NOT_SET, RevokeReport, hits
+from choria_broker.values import replace
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Operated:
+class Operated(msgspec.Struct, frozen=True):
     """What operators act upon.
 
     Attributes:
@@ -86,7 +87,7 @@ async def _revoke(request: RevokeRequest, who: Who, operated: Operated) -> Revok
         raise ActError(NOT_ASKED)
     file = str(revocation.file.absolute())
     if request.dry_run:
-        only = Revocations(dataclasses.replace(revocation, entries=(entry,), crls=()))
+        only = Revocations(replace(revocation, entries=(entry,), crls=()))
         matches = only.of_sessions(await operated.engine.sessions(), time.time())
         return RevokeReport(
             file, len(matches), hits((each, found.reason) for each, found in matches), by_engine=by_engine

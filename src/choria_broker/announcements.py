@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Iterator
+
+import msgspec
 
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
 from choria_broker.settings.broker import Settings
@@ -16,8 +17,7 @@ from choria_broker.settings.security import Provider
 _NETWORK = "plugin.choria.network."
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(msgspec.Struct, frozen=True):
     """One line: a level of the standard ``logging`` module and its text."""
 
     level: int

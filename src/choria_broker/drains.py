@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
+
+import msgspec
 
 from choria_broker.audit.acts import ActBook
 from choria_broker.background import beside
@@ -28,8 +29,7 @@ _LEADERS_WITHIN = 10.0
 _log = component("network")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Left:
+class _Left(msgspec.Struct, frozen=True):
     """What is left to the next program."""
 
     wanted: DrainReport

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import bisect
-import dataclasses
+
+import msgspec
 
 
-@dataclasses.dataclass(slots=True)
-class Histogram:
+class Histogram(msgspec.Struct):
     """Counts durations.
 
     Attributes:
@@ -17,7 +17,7 @@ class Histogram:
     """
 
     bounds: tuple[float, ...]
-    counts: list[int] = dataclasses.field(default_factory=list)
+    counts: list[int] = msgspec.field(default_factory=list)
     seconds: float = 0.0
 
     def __post_init__(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import time
 from typing import Any
 
+import msgspec
 from nats.aio.client import Client
 
 from choria_broker import __version__
@@ -56,8 +56,7 @@ from choria_broker.web.bundling import Bundling
 from choria_broker.web.roster import Roster
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True):
     """Deadlines and bounds; tests inject others.
 
     Attributes:
@@ -218,7 +217,7 @@ class BrokerParts:
 
     def _bundle_options(self) -> tuple[str, ...]:
         """Tell the options with which the command reads the configuration as this broker does."""
-        chosen = dataclasses.asdict(self._overrides)
+        chosen = msgspec.structs.asdict(self._overrides)
         flags = {each: f"--{each.replace('_', '-')}" for each in chosen} | {"lenient": "--lenient-config"}
         return ("--config", str(self._settings().source), *(flags[each] for each, wanted in chosen.items() if wanted))
 

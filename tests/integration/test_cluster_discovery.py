@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 from choria_broker.broker import NetworkBroker
 from choria_broker.config.load import Loaded, load
 from choria_broker.config.surroundings.discovery import Discovery, lookup_srv
+from choria_broker.values import replace
 from support.nameserver import NameServer, name_server
 from support.own_machine import NAME_SERVER, on_own_machine, possible
 from support.testbed import Authority, client
@@ -89,7 +89,7 @@ async def running_on_own_machine(config: Path, hosts: str) -> AsyncIterator[None
 
 def member(folder: Path, authority: Authority, node: Node, **settings: Setting) -> Path:
     """Write the configuration of a member whose certificate has its own name only, and the address for clients."""
-    node = dataclasses.replace(node, names=("127.0.0.1",))
+    node = replace(node, names=("127.0.0.1",))
     usual: dict[str, Setting] = {"network__peer_port": node.peer, "logfile": folder / f"{node.identity}.log"}
     return configure(folder, authority, node, **(usual | settings))
 
@@ -119,7 +119,7 @@ async def test_programs_find_each_other_by_name_in_dns(tmp_path: Path, authority
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_resolver")
 async def test_a_silent_name_server_holds_a_program_up_for_a_bounded_time(tmp_path: Path, authority: Authority) -> None:
-    members = tuple(dataclasses.replace(node, host=node.identity) for node in nodes(2, site=DOMAIN))
+    members = tuple(replace(node, host=node.identity) for node in nodes(2, site=DOMAIN))
     hosts = "".join(f"127.0.0.1 {node.identity}\n" for node in members)
     with name_server({}, silent=True, address=NAME_SERVER, port=53) as server:
         begin = time.monotonic()

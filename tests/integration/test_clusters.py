@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from choria_broker.broker import NetworkBroker
+from choria_broker.values import replace
 from support.command import Program, started
 from support.tap_relay import tapped
 from support.testbed import Authority, client, free_port
@@ -58,7 +58,7 @@ async def test_members_form_a_cluster_and_carry_messages(tmp_path: Path, authori
 @pytest.mark.parametrize("host", ["LocalHost.", "[::ffff:127.0.0.1]"])
 async def test_spellings_of_hosts_do_not_keep_members_apart(tmp_path: Path, authority: Authority, host: str) -> None:
     """Without a login, names of certificates are compared with the peers."""
-    members = tuple(dataclasses.replace(node, host=host) for node in nodes(3))
+    members = tuple(replace(node, host=host) for node in nodes(3))
     settings = peers(*members)
     settings["network__peers"] = f"{settings['network__peers']}, bro ker:5222, [fe80::1%lo]:5222, localhost.:0"
     brokers = [broker(tmp_path, authority, member, **settings) for member in members]
@@ -78,8 +78,8 @@ async def on_the_wire(folder: Path, authority: Authority, **settings: Setting) -
     """Send a message through a cluster of two; return all their routes carried, and first bytes of connections."""
     one, two = nodes(2)
     async with tapped(one.peer) as to_one, tapped(two.peer) as to_two:
-        first = broker(folder, authority, one, **peers(one, dataclasses.replace(two, peer=to_two.port)), **settings)
-        second = broker(folder, authority, two, **peers(dataclasses.replace(one, peer=to_one.port), two), **settings)
+        first = broker(folder, authority, one, **peers(one, replace(two, peer=to_two.port)), **settings)
+        second = broker(folder, authority, two, **peers(replace(one, peer=to_one.port), two), **settings)
         bob = authority.context(authority.issue("bob.mcollective"))
         async with first, second, client(first, bob) as here, client(second, bob) as there:
             await formed(one, two)
@@ -211,7 +211,7 @@ async def test_a_member_that_cannot_know_itself_meets_itself_and_the_cluster_for
 ) -> None:
     one, two = nodes(2)
     async with tapped(one.peer) as itself:
-        seen_from_outside = dataclasses.replace(one, peer=itself.port)
+        seen_from_outside = replace(one, peer=itself.port)
         first = broker(tmp_path, authority, one, **peers(seen_from_outside, two))
         assert len(first.settings.network.cluster.routes) == 2
         async with first, broker(tmp_path, authority, two, **peers(one, two)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from choria_broker.broker import NetworkBroker
 from choria_broker.config.load import load
 from choria_broker.errors import ConfigurationError
 from choria_broker.settings.finding_codes import Severity
+from choria_broker.values import replace
 from support.tap_relay import Wiretap, tapped
 from support.testbed import Authority, client
 from support.topology import (
@@ -71,8 +71,8 @@ async def on_the_wire(folder: Path, authority: Authority, **settings: Setting) -
     one, two = Node("b1.tokyo.example"), Node("b1.london.example")
     async with tapped(one.gateway) as to_one, tapped(two.gateway) as to_two:
         one_seen, two_seen = (
-            dataclasses.replace(one, gateway=to_one.port),
-            dataclasses.replace(two, gateway=to_two.port),
+            replace(one, gateway=to_one.port),
+            replace(two, gateway=to_two.port),
         )
         first = broker(folder, authority, one, **gateways(one, "Tokyo", London=[two_seen]), **settings)
         second = broker(folder, authority, two, **gateways(two, "London", Tokyo=[one_seen]), **settings)
@@ -161,8 +161,8 @@ async def test_tls_to_one_remote_can_be_off(tmp_path: Path, authority: Authority
     }
     async with tapped(old.gateway) as clear, tapped(third.gateway) as secured:
         seen = {
-            "London": [dataclasses.replace(old, gateway=clear.port)],
-            "Paris": [dataclasses.replace(third, gateway=secured.port)],
+            "London": [replace(old, gateway=clear.port)],
+            "Paris": [replace(third, gateway=secured.port)],
         }
         brokers = [
             broker(

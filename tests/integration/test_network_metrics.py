@@ -23,6 +23,7 @@ from choria_broker.config.load import load
 from choria_broker.config.surroundings.discovery import Discovery, lookup_srv
 from choria_broker.errors import EngineDiedError
 from choria_broker.stats.poller import Poller
+from choria_broker.values import replace
 from choria_broker.web.serving import serve
 from support.leaflinks import hub, remote, spoke
 from support.nameserver import name_server
@@ -265,7 +266,7 @@ async def test_a_dead_engine_leaves_no_samples(tmp_path: Path, authority: Author
     """The application is mounted elsewhere, so that it outlives the broker."""
     made = polled(NetworkBroker.from_file(configuration(tmp_path, authority)), SELDOM)
     app = made.http_app()
-    node = dataclasses.replace(Node(IDENTITY), statistics=free_port())
+    node = replace(Node(IDENTITY), statistics=free_port())
 
     async def run() -> None:
         with pytest.raises(EngineDiedError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import signal
 import time
@@ -23,6 +22,7 @@ from choria_broker.errors import ConfigurationError, NotReadyError, ReloadError
 from choria_broker.reload.desired import Desired, desire
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.status.lines import lines as status_text
+from choria_broker.values import replace
 from support.command import started
 from support.leaflinks import ears, meet, say
 from support.nats_server import plain, stock, tls_block
@@ -308,8 +308,8 @@ async def test_what_the_engine_refuses_is_taken_back(
 
         def broken(*args: Any, **more: Any) -> Desired:
             found = desire(*args, **more)
-            engine = dataclasses.replace(found.engine, text=found.engine.text + "resolver_preload: { X: no }\n")
-            return dataclasses.replace(found, engine=engine)
+            engine = replace(found.engine, text=found.engine.text + "resolver_preload: { X: no }\n")
+            return replace(found, engine=engine)
 
         monkeypatch.setattr("choria_broker.reload.in_force.desire", broken)
         with pytest.raises(ReloadError, match="nothing has changed"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from nats.aio.msg import Msg
 
+from choria_broker.values import replace
 from support.testbed import Authority, client, settled
 from support.topology import DEADLINE, Node, Setting, broker, carried, formed, page, peers
 
@@ -82,7 +83,7 @@ async def test_a_slow_route_stays_and_loses_nothing(
     one, two = Node("b1.example.net"), Node("b2.example.net")
     bob = authority.context(authority.issue("bob.mcollective"))
     async with relayed(two.peer) as relay:
-        seen = dataclasses.replace(two, peer=relay.port)
+        seen = replace(two, peer=relay.port)
         quick: dict[str, Setting] = {"network__write_deadline": "200ms"}
         first = broker(tmp_path, authority, one, **peers(one, seen), **quick)
         second = broker(tmp_path, authority, two, **peers(two), **quick)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from choria_broker.cli import main
 from choria_broker.client_end import let_go
 from choria_broker.errors import ConfigurationError
 from choria_broker.streams.api import NOT_FOUND
+from choria_broker.values import replace
 from support.minting import ORGANIZATION, hex_of
 from support.streaming import SOON, ask, contents, info, kept, kept_of, made, member, speaking, store_of, stores, until
 from support.testbed import Authority
@@ -157,7 +157,7 @@ async def deleted(connection: Client, stream: str) -> None:
 async def test_what_the_cluster_does_not_know_is_kept_and_what_was_deleted_meanwhile_is_not(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
-    members, soon = nodes(3), dataclasses.replace(SOON, answer=0.5)
+    members, soon = nodes(3), replace(SOON, answer=0.5)
     store = store_of(tmp_path, members[0])
     brokers = [member(tmp_path, authority, each, *members, timers=soon) for each in members]
     async with running(brokers), speaking(brokers[0]) as connection:

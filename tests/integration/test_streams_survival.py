@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import os
 import shutil
@@ -26,6 +25,7 @@ from choria_broker.errors import ConfigurationError, EngineDiedError
 from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.links import Cluster
 from choria_broker.streams.trouble import TroubleKind
+from choria_broker.values import replace
 from support.command import started
 from support.streaming import NAMES, ask, info, kept, mounted, use_up
 from support.testbed import Authority, configuration, free_port
@@ -148,8 +148,8 @@ async def test_streams_that_the_engine_cannot_start_end_the_broker_with_the_engi
 ) -> None:
     settings = broker(tmp_path, authority).settings
     alone = Cluster(peers=(Endpoint("nats", "broker.example.net", 5222),), port=free_port(), tls=False)
-    network = dataclasses.replace(settings.network, cluster=alone)
-    one = NetworkBroker(dataclasses.replace(settings, network=network))
+    network = replace(settings.network, cluster=alone)
+    one = NetworkBroker(replace(settings, network=network))
     with pytest.raises(EngineDiedError) as caught:
         async with asyncio.timeout(DEADLINE):
             await one.run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import msgspec
@@ -14,6 +13,7 @@ from choria_broker.settings.broker import Settings
 from choria_broker.settings.findings import Origin
 from choria_broker.status.document import Status
 from choria_broker.ui.page import Asked
+from choria_broker.values import replace
 from support.ready_settings import settings as ready_settings
 from support.statuses import STATUS
 
@@ -78,7 +78,7 @@ def settings_of(**places: int) -> Settings:
     """Make settings some of which stand in lines of a file; ``__`` stands for ``.`` in their names."""
     keys = {name.replace("__", "."): line for name, line in places.items()}
     origins = {key: Origin("/etc/choria/broker.conf", line) for key, line in keys.items()}
-    return dataclasses.replace(ready_settings(), raw=dict.fromkeys(keys, "x"), origins=origins)
+    return replace(ready_settings(), raw=dict.fromkeys(keys, "x"), origins=origins)
 
 
 def asked(**values: str) -> Asked:

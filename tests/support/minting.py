@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from choria_broker.security.chain import CHAIN_PREFIX, assigned_text, vouched_te
 from choria_broker.security.ksuid import RANDOM_BYTES, build
 from choria_broker.security.tokens_claims import ClientClaims
 from choria_broker.security.tokens_encoding import encode_base64url
+from choria_broker.values import replace
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -126,7 +126,7 @@ def chain_issued(
 ) -> str:
     """Make a token as the holder of a chain issuer's token does."""
     assert issuer.expires is not None
-    birth = dataclasses.replace(birth, expires=min(birth.expires, issuer.expires))
+    birth = replace(birth, expires=min(birth.expires, issuer.expires))
     origin = _origin(birth.token_id, issuer.token_id, issuer.trust_chain, issuer.expires, key)
     return signing.sign_token(issuing.claims(grant, birth, origin), key)
 

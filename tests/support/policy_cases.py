@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from choria_broker.settings.network import SystemUser
 from choria_broker.settings.revocation import Authority as RevokedAuthority
 from choria_broker.settings.revocation import Crl, CrlExpired, Entry, Revocation, Subject
 from choria_broker.settings.secret import Secret
+from choria_broker.values import replace
 from support.minting import (
     CHAIN_ISSUER,
     HOLDER,
@@ -39,12 +39,12 @@ from support.minting import (
 
 ACCOUNTS = frozenset({"system", "choria", "provisioning", "EDGE", "ACME"})
 PLAIN = Policy(is_tls=True, accounts=ACCOUNTS)
-SIGNED = dataclasses.replace(
+SIGNED = replace(
     PLAIN,
     client_signers=(Unusable("/gone", "the file could not be read"), Signer("s", ORGANIZATION.public_key())),
     server_signers=(Signer("r", RSA.public_key()), Signer("s", ORGANIZATION.public_key())),
 )
-ISSUERS = dataclasses.replace(
+ISSUERS = replace(
     PLAIN,
     issuers={
         "choria": Organization("choria", ORGANIZATION.public_key(), "choria"),
@@ -56,15 +56,15 @@ INSIDE = ClientHosts.of([ipaddress.ip_network("192.0.2.0/24")])
 PASSWORD = {"user": "provisioner", "password": "prov"}
 SYSTEM = {"user": "sys", "password": "sesame"}
 ANON = ConnectRequest(kind=ConnectionKind.CLIENT, tls=TlsState.ANON, address="192.0.2.10", nonce=NONCE)
-CERTIFIED = dataclasses.replace(ANON, tls=TlsState.MTLS, certificate=Certificate("node"))
-CLEAR = dataclasses.replace(ANON, tls=TlsState.NONE)
-LEAF = dataclasses.replace(CERTIFIED, kind=ConnectionKind.LEAFNODE)
-SELF = dataclasses.replace(CLEAR, kind=ConnectionKind.IN_PROCESS, address="")
+CERTIFIED = replace(ANON, tls=TlsState.MTLS, certificate=Certificate("node"))
+CLEAR = replace(ANON, tls=TlsState.NONE)
+LEAF = replace(CERTIFIED, kind=ConnectionKind.LEAFNODE)
+SELF = replace(CLEAR, kind=ConnectionKind.IN_PROCESS, address="")
 
 
 def policy(base: Policy, **changes: Any) -> Policy:
     """Change a policy."""
-    return dataclasses.replace(base, **changes)
+    return replace(base, **changes)
 
 
 def provisioned(base: Policy, **changes: Any) -> Policy:
@@ -81,13 +81,13 @@ def with_system(base: Policy, *, password: str | None = None, **changes: Any) ->
 
 def ask(base: ConnectRequest, **changes: Any) -> ConnectRequest:
     """Change a question."""
-    return dataclasses.replace(base, **changes)
+    return replace(base, **changes)
 
 
 def presenting(base: ConnectRequest, claims: dict[str, Any], key: Any = ORGANIZATION, **changes: Any) -> ConnectRequest:
     """Present a token and prove that it is held."""
     token = mint(claims, key)
-    return dataclasses.replace(base, **{"token": token, "jwt": token, "signature": proof(), **changes})
+    return replace(base, **{"token": token, "jwt": token, "signature": proof(), **changes})
 
 
 def of_acme(base: ConnectRequest, claims: dict[str, Any], **changes: Any) -> ConnectRequest:
@@ -333,7 +333,7 @@ UNVERIFIED: list[Any] = [
 
 PLACE = Origin("/etc/choria/revoked", 3)
 REVOKED_CERTIFICATE = Certificate("node", "4f", "CN=CA", "leaf", 0, (), Authority("CN=CA", "ca", "key"))
-_VERIFIED = dataclasses.replace(CERTIFIED, certificate=REVOKED_CERTIFICATE)
+_VERIFIED = replace(CERTIFIED, certificate=REVOKED_CERTIFICATE)
 _ISSUED = chained(client())
 
 

@@ -24,6 +24,7 @@ from choria_broker.host.facts import FileFact
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.findings import Finding
+from choria_broker.values import replace
 from support.nats_server import Operator
 
 NOW = dt.datetime.now(dt.UTC)
@@ -93,7 +94,7 @@ class Result:
     def reloaded(self, **facts: object) -> Result:
         """Resolve the same text for a broker that serves what came of it, with other facts."""
         collector = Collector()
-        changed = dataclasses.replace(self.facts, **facts)  # type: ignore[arg-type] # fields by name
+        changed = replace(self.facts, **facts)  # type: ignore[arg-type] # fields by name
         settings = resolve(self.values, changed, Overrides(), collector, self.ok)
         return Result(settings, collector.findings(), self.values, changed)
 
@@ -151,11 +152,11 @@ def scenario(
     )
     identity = values.text("identity") or IDENTITY
     known = Facts(SOURCE, NOW, identity=IDENTITY, domain=known_domain(values, identity))
-    known = dataclasses.replace(known, **(facts or {}))  # type: ignore[arg-type] # fields by name
+    known = replace(known, **(facts or {}))  # type: ignore[arg-type] # fields by name
     wanted = named_files(values, chosen_files(values, known.ssldir, identity, known.certname).files, known.ssldir)
     content = {path: content_for(path, identity) for group in wanted for path in group.files}
     content |= {Path(path): fact for path, fact in (files or {}).items()}
-    known = dataclasses.replace(known, files=content, groups=wanted)
+    known = replace(known, files=content, groups=wanted)
     settings = resolve(values, known, overrides, collector)
     return Result(settings, collector.findings(), values, known)
 

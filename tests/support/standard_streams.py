@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from choria_broker.settings.streams import STANDARD_STREAMS, StandardStream
+from choria_broker.values import replace
 
 HOUR = 3_600_000_000_000
 
@@ -66,7 +65,7 @@ def standard(**chosen: tuple[float, int]) -> tuple[StandardStream, ...]:
     """Return the table of standard streams with other retention and replicas, by the key of their settings."""
     assert chosen.keys() <= {each.key for each in STANDARD_STREAMS}
     return tuple(
-        dataclasses.replace(each, retention=retention, replicas=replicas)
+        replace(each, retention=retention, replicas=replicas)
         for each in STANDARD_STREAMS
         for retention, replicas in [chosen.get(each.key, (each.retention, each.replicas))]
     )

@@ -17,6 +17,7 @@ from choria_broker.settings.network import Network, Provisioning, SystemUser
 from choria_broker.settings.secret import Secret
 from choria_broker.settings.security import Issuer, Security
 from choria_broker.settings.tls import Tls
+from choria_broker.values import replace
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -40,7 +41,7 @@ class VectorCase:
 def with_files(settings: Settings) -> Settings:
     """Read the signer files some settings name."""
     files = {name: path.read_bytes() if (path := Path(name)).exists() else None for name in signer_file_names(settings)}
-    return dataclasses.replace(settings, signer_files=files)
+    return replace(settings, signer_files=files)
 
 
 def settings_of(broker: dict[str, Any]) -> Settings:

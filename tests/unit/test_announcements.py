@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import logging
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from choria_broker.settings.secret import Secret
 from choria_broker.settings.security import Issuer, Security
 from choria_broker.settings.streams import Streams
 from choria_broker.settings.tls import RemoteTls, Tls, TlsFiles
+from choria_broker.values import replace
 
 FILES = TlsFiles(certificate=Path("/c"), key=Path("/k"), ca=Path("/ca"))
 SECURE = Tls(enabled=True, everywhere=True, verify_clients=True, files=FILES)
@@ -143,7 +143,7 @@ def test_clear_text_routes_are_a_warning_that_names_the_key() -> None:
     [
         (PLAIN, "Skipping broker TLS set up"),
         (
-            dataclasses.replace(SECURE, verify_clients=False),
+            replace(SECURE, verify_clients=False),
             "Disabling client certificate verification due to configuration or CLI override",
         ),
     ],
@@ -211,7 +211,7 @@ def test_clear_text_gateways_are_a_warning_that_names_the_key() -> None:
     assert not any("SIN" in each.text and "TLS" in each.text for each in told)
     key = "Gateway traffic is not encrypted because plugin.choria.network.gateway_tls is false"
     assert warning(key) in told
-    assert warning(key) not in said(Network(gateway=dataclasses.replace(clear, tls=True)))
+    assert warning(key) not in said(Network(gateway=replace(clear, tls=True)))
 
 
 def test_pages_of_any_site_are_a_warning() -> None:

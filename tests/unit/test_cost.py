@@ -7,7 +7,6 @@ machine does not matter: of several runs the quickest counts.
 from __future__ import annotations
 
 import base64
-import dataclasses
 import gc
 import json
 import logging
@@ -26,6 +25,7 @@ from choria_broker.access.request import ConnectionKind, ConnectRequest, TlsStat
 from choria_broker.audit.trail import Audit
 from choria_broker.engine.gate import frames
 from choria_broker.security.signature_memory import SignatureMemory
+from choria_broker.values import replace
 from support.minting import (
     CHAIN_ISSUER,
     NOW,
@@ -258,7 +258,7 @@ def test_no_question_costs_more_than_five_ordinary_ones(name: str) -> None:
     audit = Audit()
     policy = POLICIES[name]
     # Known people are remembered, and so come cheaper.
-    remembering = dataclasses.replace(policy, signed_by=SignatureMemory(time.monotonic).signed_by)
+    remembering = replace(policy, signed_by=SignatureMemory(time.monotonic).signed_by)
     ordinary = asked(remembering, presenting(ANON, client()), audit)
     assert decide(presenting(ANON, client()), policy, NOW).allowed
     slow: list[str] = []
@@ -301,7 +301,7 @@ def strange_questions(count: int) -> Iterator[ConnectRequest]:
 def test_strangers_leave_nothing_behind() -> None:
     audit = Audit()
     memory = SignatureMemory(time.monotonic)
-    policy = dataclasses.replace(POLICIES["issuers"], signed_by=memory.signed_by)
+    policy = replace(POLICIES["issuers"], signed_by=memory.signed_by)
     questions = [asked(policy, request, audit) for request in strange_questions(1200)]
     permissions.forget()
     gc.collect()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +14,7 @@ from choria_broker.access.ways import Ways
 from choria_broker.audit.trail import Audit
 from choria_broker.engine.running import EngineHandlers
 from choria_broker.engine_handlers import handlers
+from choria_broker.values import replace
 from support.minting import NOW, client
 from support.policy_cases import ANON, CERTIFIED, ISSUERS, PLAIN, presenting
 
@@ -43,7 +43,7 @@ class World:
 
 
 def question(number: int, **changes: Any) -> Any:
-    return dataclasses.replace(presenting(ANON, client(exp=EXPIRES)), connection_id=number, **changes)
+    return replace(presenting(ANON, client(exp=EXPIRES)), connection_id=number, **changes)
 
 
 def test_a_token_counts_when_the_engine_says_that_its_connection_is_in() -> None:
@@ -70,14 +70,14 @@ def test_what_is_not_met_is_decided_to_the_end() -> None:
 
 def test_a_decision_that_leaves_nothing_open_counts_at_once() -> None:
     world = World(PLAIN)
-    assert world.told.decide(dataclasses.replace(CERTIFIED, connection_id=5)).is_final
+    assert world.told.decide(replace(CERTIFIED, connection_id=5)).is_final
     assert world.recorded == [(5, "mtls")]
     assert [number for number, _ in world.enforced] == [5]
 
 
 def test_whoever_is_let_in_by_a_verdict_about_another_is_recorded_too() -> None:
     world = World(PLAIN)
-    verdict = world.told.decide(dataclasses.replace(CERTIFIED, connection_id=5))
+    verdict = world.told.decide(replace(CERTIFIED, connection_id=5))
     assert verdict.reach is not None
     holder = Holder(identity="two", method="mtls", rule="mtls", expires=99)
     world.told.admitted([], [Again(connection=6, by=5, holder=holder)])

@@ -6,8 +6,9 @@ that does not tell counts as unchanged: nobody is said to get something else who
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
 
 from choria_broker.access import rules
 from choria_broker.access.policy import Policy
@@ -23,8 +24,7 @@ _Given = tuple[Rule, str]
 """The rule that lets a connection in, and the account where it is placed."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Logins:
+class Logins(msgspec.Struct, frozen=True):
     """The logins with passwords that a policy had.
 
     Attributes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hmac
 from collections.abc import Sequence
 from typing import TypeVar
+
+import msgspec
 
 from choria_broker.access import trust
 from choria_broker.access.policy import Policy
@@ -28,6 +29,7 @@ from choria_broker.security.tokens import (
 )
 from choria_broker.security.tokens_claims import Claims, stated_holder
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
+from choria_broker.values import replace
 
 _C = TypeVar("_C", bound=Claims)
 
@@ -37,8 +39,7 @@ BY_TOKEN = "token"  # noqa: S105 - a word
 _UNREAD = Rejection(Fault.MALFORMED, "this kind of connection cannot use a token")
 
 
-@dataclasses.dataclass(slots=True)
-class Case:
+class Case(msgspec.Struct):
     """A decision in progress.
 
     Attributes:
@@ -119,7 +120,7 @@ class Case:
         if isinstance(claims, Rejection) and claims.reason.endswith(BY_NO_TRUSTED_KEY):
             issuer = self.policy.issuers.get(str(envelope.payload.get("ou")))
             note = trust.issuer_note(issuer) if issuer else trust.trusted_note(signers) + trust.unusable_note(signers)
-            return dataclasses.replace(claims, reason=claims.reason + note)
+            return replace(claims, reason=claims.reason + note)
         return claims
 
     @property

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Self
+
+import msgspec
 
 from choria_broker.settings import hostnames
 from choria_broker.settings.network import IPNetwork
@@ -20,15 +21,14 @@ def _normalize_network(network: IPNetwork) -> IPNetwork:
     return network
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ClientHosts:
+class ClientHosts(msgspec.Struct, frozen=True):
     """The allow-list, arranged so that looking up an address costs the same for long lists.
 
     Attributes:
         prefixes: for every IP version and number of host bits in the list, the network parts it has.
     """
 
-    prefixes: Mapping[tuple[int, int], frozenset[int]] = dataclasses.field(default_factory=dict)
+    prefixes: Mapping[tuple[int, int], frozenset[int]] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, networks: Iterable[IPNetwork]) -> Self:

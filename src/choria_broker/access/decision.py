@@ -6,8 +6,7 @@ asks for, and every way ends in a verdict that names its rule.
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 from msgspec import structs
 
 from choria_broker.access import permissions, rules
@@ -36,8 +35,7 @@ _LEFT_OUT_SHOWN = 5
 _SUBSCRIPTIONS_OF_PROVISIONEES = 1000
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Decider:
+class Decider(msgspec.Struct, frozen=True):
     """Decides by one policy.
 
     Attributes:

@@ -5,9 +5,10 @@ No part of the running broker imports this module.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from choria_broker.access.case import Case
 from choria_broker.access.decision import conclude
@@ -18,6 +19,7 @@ from choria_broker.access.rules import TOKEN_NONCE, Rule
 from choria_broker.access.subjects import covers, overlap
 from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
 from choria_broker.security import keys
+from choria_broker.values import replace
 
 
 def decide_for_holder(request: ConnectRequest, policy: Policy, now: float) -> Verdict:
@@ -35,8 +37,6 @@ def decide_for_holder(request: ConnectRequest, policy: Policy, now: float) -> Ve
 
 class _HolderCase(Case):
     """A case without a peer that could sign anything."""
-
-    __slots__ = ()
 
     def holder_fault(self, public_key: str) -> str | None:
         if not keys.is_hex_key(public_key):
@@ -85,8 +85,7 @@ class Ground(enum.StrEnum):
     """There is an allow list, and nothing in it takes the subject in."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SubjectAnswer:
+class SubjectAnswer(msgspec.Struct, frozen=True):
     """Whether a connection may use a subject, and why.
 
     Attributes:
@@ -144,7 +143,7 @@ def about_subscribe(permissions: Permissions | None, subscription: str) -> Subje
     if not answer.allowed:
         return answer
     subject = subscription.partition(" ")[0]
-    return dataclasses.replace(answer, withheld=tuple(entry for entry in rules.deny if overlap(subject, entry)))
+    return replace(answer, withheld=tuple(entry for entry in rules.deny if overlap(subject, entry)))
 
 
 def _about(direction: Direction, rules: SubjectRules, text: str) -> SubjectAnswer:

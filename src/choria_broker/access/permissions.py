@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import sys
 from collections.abc import Callable, Iterable
+
+import msgspec
 
 from choria_broker.access.remembered import Remembered
 from choria_broker.access.subjects import is_literal, is_subject, is_subscription
@@ -226,8 +227,7 @@ def worked_out_server(claims: ServerClaims, *, own_account: bool) -> Permissions
     return Permissions(publish, _only((*subscribe, *granted.subscribe)))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _OfServers:
+class _OfServers(msgspec.Struct, frozen=True):
     """What all servers have that are in some collectives and have some flags.
 
     Attributes:

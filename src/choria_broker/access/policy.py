@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+
+import msgspec
 
 from choria_broker.access.client_hosts import ClientHosts
 from choria_broker.access.revoked import NOBODY, Revocations
@@ -16,8 +17,7 @@ OWN_ACCOUNT = "account/"
 """The broker's own connections join another account than ``choria`` by a user of this and the account's name."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Everything decisions depend on, prepared once.
 
     Attributes:
@@ -42,7 +42,7 @@ class Policy:
 
     is_tls: bool
     accounts: frozenset[str]
-    issuers: Mapping[str, Organization] = dataclasses.field(default_factory=dict)
+    issuers: Mapping[str, Organization] = msgspec.field(default_factory=dict)
     client_signers: tuple[SignerEntry, ...] = ()
     server_signers: tuple[SignerEntry, ...] = ()
     provisioning_signer: SignerEntry | None = None
@@ -50,7 +50,7 @@ class Policy:
     provisioner_without_token: bool = False
     system_user: SystemUser | None = None
     choria_ca: bool = False
-    client_hosts: ClientHosts = dataclasses.field(default_factory=ClientHosts)
+    client_hosts: ClientHosts = msgspec.field(default_factory=ClientHosts)
     deny_server_connections: bool = False
     client_tokens_only: bool = False
     unverified_account: str = ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from choria_broker.access import permissions, rules, trust
 from choria_broker.access.case import Case, same_secret
 from choria_broker.access.quoted import name_sent, quoted
@@ -13,6 +11,7 @@ from choria_broker.security.token_permissions import ClientPermission
 from choria_broker.security.tokens import BY_NO_TRUSTED_KEY, EDDSA, Rejection, verify
 from choria_broker.security.tokens_claims import ClientClaims, ProvisioningClaims, stated_holder
 from choria_broker.settings.accounts import PROVISIONING_ACCOUNT
+from choria_broker.values import replace
 
 PROVISIONER_USER = "provisioner"
 """The user name that asks to be the provisioner."""
@@ -122,5 +121,5 @@ def _provisioning_claims(case: Case) -> ProvisioningClaims | Rejection:
     case.keys = keys
     claims = verify(envelope, ProvisioningClaims, keys, case.now, case.policy.signed_by)
     if isinstance(claims, Rejection) and claims.reason == BY_NO_TRUSTED_KEY:
-        return dataclasses.replace(claims, reason=claims.reason + trust.trusted_note(signers))
+        return replace(claims, reason=claims.reason + trust.trusted_note(signers))
     return claims

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 
+import msgspec
+
 from choria_broker.settings.secret import MASK
 
 
@@ -26,8 +28,7 @@ class TlsState(enum.StrEnum):
     """TLS with at least one verified client certificate chain."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Intermediate:
+class Intermediate(msgspec.Struct, frozen=True):
     """A certificate between a leaf and its CA; its texts are as those of :class:`Certificate`.
 
     Attributes:
@@ -40,8 +41,7 @@ class Intermediate:
     key: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(msgspec.Struct, frozen=True):
     """A certificate of the broker's CA file in which a chain ends.
 
     Attributes:
@@ -55,8 +55,7 @@ class Authority:
     key: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(msgspec.Struct, frozen=True):
     """Facts of the leaf certificate a client presented; no decision looks at its names.
 
     Attributes:

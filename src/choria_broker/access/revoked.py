@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
 
 from choria_broker.access import rules
 from choria_broker.access.quoted import quoted
@@ -25,8 +26,7 @@ _RULES = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """Why a connection is revoked.
 
     Attributes:
@@ -45,8 +45,7 @@ class Found:
         return f"See {self.place}. {self.rule.remedy}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Link:
+class _Link(msgspec.Struct, frozen=True):
     """A certificate of a chain, as far as it is known."""
 
     serial: str

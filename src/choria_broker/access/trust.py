@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from choria_broker.access.quoted import quoted
@@ -13,8 +13,7 @@ from choria_broker.security.tokens import Fault, Rejection
 from choria_broker.security.tokens_claims import ClaimError, Payload, stated_organization
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Organization:
+class Organization(msgspec.Struct, frozen=True):
     """An organization issuer.
 
     Attributes:
@@ -28,8 +27,7 @@ class Organization:
     account: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(msgspec.Struct, frozen=True):
     """A trusted signer.
 
     Attributes:
@@ -41,8 +39,7 @@ class Signer:
     key: VerificationKey
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Unusable:
+class Unusable(msgspec.Struct, frozen=True):
     """An entry in a list of signers that gives no key; the others are tried all the same.
 
     Attributes:

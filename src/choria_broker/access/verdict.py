@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from choria_broker.security.conditions import Condition
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SubjectRules:
+class SubjectRules(msgspec.Struct, frozen=True):
     """Subjects of one direction.
 
     Attributes:
@@ -31,8 +29,7 @@ class SubjectRules:
             raise ValueError("an allow list is either None or has entries")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Permissions:
+class Permissions(msgspec.Struct, frozen=True):
     """What a connection may publish and subscribe to."""
 
     publish: SubjectRules = SubjectRules()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
+
+import msgspec
 
 from choria_broker.access import rules
 from choria_broker.access.session import Session
+from choria_broker.values import replace
 
 PATIENCE = 300.0
 """Seconds that nodes may wait without a provisioner before that is trouble."""
@@ -15,8 +17,7 @@ ASK_AFTER = 60.0
 """Seconds after which other brokers are asked for a provisioner, and between two such questions."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """Who waits, and for whom.
 
     Attributes:
@@ -65,7 +66,7 @@ class Waiting:
             found: a provisioner is connected to one of them.
             silent: not all of them could be asked.
         """
-        return dataclasses.replace(
+        return replace(
             self,
             elsewhere=found,
             silent=silent and not found,
@@ -91,7 +92,7 @@ def waiting(sessions: Iterable[Session], before: Waiting, now: float) -> Waiting
             provisioners += 1
     if not nodes:
         before = Waiting(served=before.served)
-    return dataclasses.replace(
+    return replace(
         before,
         nodes=nodes,
         oldest=oldest,

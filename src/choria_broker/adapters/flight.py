@@ -8,7 +8,6 @@ one to which nobody listens: so at the beginning that is a reason to wait a whil
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 
 import msgspec
@@ -45,8 +44,7 @@ class End(enum.Enum):
     """It was sent again and again, and nobody took it."""
 
 
-@dataclasses.dataclass(slots=True)
-class Parcel:
+class Parcel(msgspec.Struct):
     """A document on its way.
 
     Attributes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,8 +20,7 @@ class UnwrapError(Exception):
     """It is no message of the Choria protocol, or not of the kind that was meant; the text says why."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Unwrapped:
+class Unwrapped(msgspec.Struct, frozen=True):
     """What is inside.
 
     Attributes:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import dataclasses
 import secrets
 import time
 from collections.abc import Callable
+
+import msgspec
 
 from choria_broker.adapters.document import Target, document
 from choria_broker.adapters.flight import End, Flight, Parcel
@@ -31,8 +32,7 @@ _MOST_BYTES = 64 * 1024 * 1024
 _BYTES_EACH = 4096
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Worker:
+class _Worker(msgspec.Struct, frozen=True):
     """What one worker counts."""
 
     received: Count

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import time
 from collections.abc import Callable, Mapping
+
+import msgspec
 
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
@@ -18,8 +19,7 @@ _log = component("audit")
 _LEFT = "acts"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ActReport:
+class ActReport(msgspec.Struct, frozen=True):
     """Something that an operator did.
 
     Attributes:
@@ -34,7 +34,7 @@ class ActReport:
     act: str
     by: str
     outcome: str
-    facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    facts: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class ActBook:

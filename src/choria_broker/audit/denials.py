@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import re
 from collections.abc import Iterable
 
+import msgspec
+
 from choria_broker.audit.engine_lines import unescaped
+from choria_broker.values import replace
 
 _VIOLATION = re.compile(
     r'(?P<direction>Publish|Subscription) Violation - .*?Subject (?P<subject>"(?:[^"\\]|\\.)*")'
@@ -21,8 +23,7 @@ _MOST = 1024
 """How many of each are told apart; the oldest are forgotten first."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(msgspec.Struct, frozen=True):
     """A subject that a connection asked for in vain.
 
     Attributes:
@@ -36,8 +37,7 @@ class Violation:
     queue: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Slow:
+class Slow(msgspec.Struct, frozen=True):
     """A connection that did not take its messages in time.
 
     Attributes:
@@ -51,8 +51,7 @@ class Slow:
     subject: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(msgspec.Struct, frozen=True):
     """Something that happened to somebody.
 
     Attributes:
@@ -126,7 +125,7 @@ class Denials:
         """
         key = _key(now)
         before = self._known.pop(key, None)
-        noted = dataclasses.replace(now, times=before.times + 1 if before else 1)
+        noted = replace(now, times=before.times + 1 if before else 1)
         self._known[key] = noted
         if len(self._known) > _MOST:
             self._known.popitem(last=False)

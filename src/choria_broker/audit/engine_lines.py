@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
+import msgspec
+
+from choria_broker.values import replace
 from choria_broker.wording import without_credentials
 
 _CONNECTION = re.compile(
@@ -30,8 +32,7 @@ _FIRST_WORDS = re.compile(r"[A-Za-z][A-Za-z ]{0,39}")
 _AUTHENTICATION = "authentication error"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class EngineLine:
+class EngineLine(msgspec.Struct, frozen=True):
     """What a line says.
 
     Attributes:
@@ -69,10 +70,10 @@ def read(text: str, *, asked: bool) -> EngineLine:
     if match["kind"] in _LINKS:
         return line
     if not asked and _AUTHENTICATION in told:
-        return dataclasses.replace(line, refusal="authentication")
+        return replace(line, refusal="authentication")
     if told.removeprefix("read error: ").startswith(_AUTHENTICATION):
-        return dataclasses.replace(line, decided=True)
-    return dataclasses.replace(line, refusal=_failed_handshake(told))
+        return replace(line, decided=True)
+    return replace(line, refusal=_failed_handshake(told))
 
 
 def _user(told: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import ipaddress
 from collections.abc import Callable, Mapping
+
+import msgspec
 
 from choria_broker.settings import hostnames
 
@@ -15,8 +16,7 @@ OTHERS = "others"
 _SITE_BITS = 64
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """How much is kept and logged.
 
     Attributes:
@@ -36,8 +36,7 @@ class Bounds:
     summaries: int = 20
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True):
     """The refusals of a window that were not logged on their own.
 
     Attributes:
@@ -53,8 +52,7 @@ class Summary:
     addresses: int = 1
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """An address that was refused.
 
     Attributes:
@@ -70,8 +68,7 @@ class Refused:
     rules: Mapping[str, int]
 
 
-@dataclasses.dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """Refusals of one address, either in a window or since it is known.
 
     Attributes:
@@ -80,7 +77,7 @@ class Tally:
         last: when the last one was, Unix seconds.
     """
 
-    rules: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    rules: collections.Counter[str] = msgspec.field(default_factory=collections.Counter)
     left_out: int = 0
     last: float = 0.0
 
@@ -90,8 +87,7 @@ class Tally:
         return self.rules.total()
 
 
-@dataclasses.dataclass(slots=True)
-class Counted:
+class Counted(msgspec.Struct):
     """Everything that a throttle has counted.
 
     Attributes:
@@ -102,11 +98,11 @@ class Counted:
         ended: what of earlier windows is to be told.
     """
 
-    known: dict[str, Tally] = dataclasses.field(default_factory=dict)
-    window: dict[str, Tally] = dataclasses.field(default_factory=dict)
+    known: dict[str, Tally] = msgspec.field(default_factory=dict)
+    window: dict[str, Tally] = msgspec.field(default_factory=dict)
     begun: float = 0.0
     in_full: int = 0
-    ended: list[Summary] = dataclasses.field(default_factory=list)
+    ended: list[Summary] = msgspec.field(default_factory=list)
 
 
 class RefusalThrottle:

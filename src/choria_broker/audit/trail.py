@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import dataclasses
 import logging
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+
+import msgspec
 
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.rules import INTERNAL_ERROR
@@ -25,6 +26,7 @@ from choria_broker.background import beside
 from choria_broker.histogram import Histogram
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
+from choria_broker.values import replace
 
 RECENT = 1024
 """How many decisions are kept in memory."""
@@ -62,8 +64,7 @@ def _engine_refusals() -> collections.Counter[str]:
     return collections.Counter(dict.fromkeys(_TOO_SLOW, 0))
 
 
-@dataclasses.dataclass(slots=True)
-class AuditCounts:
+class AuditCounts(msgspec.Struct):
     """Decisions and refusals since the start.
 
     Attributes:
@@ -74,23 +75,22 @@ class AuditCounts:
         latency: time that decisions took.
     """
 
-    decisions: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=_decisions)
-    engine_refusals: collections.Counter[str] = dataclasses.field(default_factory=_engine_refusals)
-    denied: collections.Counter[str] = dataclasses.field(default_factory=_denied)
+    decisions: collections.Counter[tuple[str, str]] = msgspec.field(default_factory=_decisions)
+    engine_refusals: collections.Counter[str] = msgspec.field(default_factory=_engine_refusals)
+    denied: collections.Counter[str] = msgspec.field(default_factory=_denied)
     unlogged: int = 0
-    latency: Histogram = dataclasses.field(default_factory=lambda: Histogram(_BUCKETS))
+    latency: Histogram = msgspec.field(default_factory=lambda: Histogram(_BUCKETS))
 
 
-@dataclasses.dataclass(slots=True)
-class _Left:
+class _Left(msgspec.Struct):
     """What is left to the next program."""
 
     counts: AuditCounts
-    recent: list[Decision] = dataclasses.field(default_factory=list)
-    throttled: list[Counted] = dataclasses.field(default_factory=list)
-    denied: list[Noted] = dataclasses.field(default_factory=list)
-    awaited: list[tuple[Decision, bool]] = dataclasses.field(default_factory=list)
-    lasting: list[Decision] = dataclasses.field(default_factory=list)
+    recent: list[Decision] = msgspec.field(default_factory=list)
+    throttled: list[Counted] = msgspec.field(default_factory=list)
+    denied: list[Noted] = msgspec.field(default_factory=list)
+    awaited: list[tuple[Decision, bool]] = msgspec.field(default_factory=list)
+    lasting: list[Decision] = msgspec.field(default_factory=list)
 
 
 _LEFT = "audit"
@@ -129,7 +129,7 @@ class Audit:
         self._complaints = RefusalThrottle(bounds)
         self._unassigned = RefusalThrottle(bounds, place=_wording)
         usual = self._refusals.bounds
-        self._events = RefusalThrottle(dataclasses.replace(usual, in_full=usual.in_full * _LINK_LINES))
+        self._events = RefusalThrottle(replace(usual, in_full=usual.in_full * _LINK_LINES))
         self.counts = AuditCounts()
         self.recent: collections.deque[Decision] = collections.deque()
         self.denied = Denied(self._complaints, self.counts.denied, clock)
@@ -156,7 +156,7 @@ class Audit:
         left = succession.told(_LEFT, _Left)
         if left is None:
             return
-        for name in AuditCounts.__dataclass_fields__:
+        for name in AuditCounts.__struct_fields__:
             setattr(self.counts, name, getattr(left.counts, name))
         for decision in left.recent:
             self._keep(decision, room_of(decision))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """What a trial found; times in seconds of CPU, all logins together.
 
     Attributes:
@@ -22,8 +21,7 @@ class Sample:
     python: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Capacity:
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """What a machine takes while it does nothing else.
 
     Attributes:

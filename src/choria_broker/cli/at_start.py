@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+import msgspec
 
 from choria_broker.control.client import ControlError, NotRunningError, ask_status
 from choria_broker.control.place import place, place_findings
@@ -22,8 +23,7 @@ _STREAMS = frozenset({"stdout", "stderr", "discard"})
 _CONTROL = "the place of the control socket, which that broker has"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class AtStart:
+class AtStart(msgspec.Struct, frozen=True):
     """What a start would meet now.
 
     Attributes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
+import msgspec
 
 from choria_broker.cli import at_start
 from choria_broker.cli.answers import print_json
@@ -30,8 +30,7 @@ _ENGINE_CONFIG = "engine.conf"
 _COLOURS = {Severity.REFUSE: "red", Severity.SKIP: "magenta", Severity.WARN: "yellow", Severity.INFO: "cyan"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What a check found.
 
     Attributes:

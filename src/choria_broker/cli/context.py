@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from choria_broker.cli.answers import fail, show
 from choria_broker.cli.options import as_json, configuration
@@ -27,8 +27,7 @@ _TRY = {SYSTEM: "server list", CHORIA: "stream report"}
 _NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(msgspec.Struct, frozen=True):
     """What was asked for.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,8 +72,7 @@ def revoke(
     raise SystemExit(1 if result.report.problem else 0)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Result:
+class _Result(msgspec.Struct, frozen=True):
     """What came of it.
 
     Attributes:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import random
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
+
+import msgspec
 
 from choria_broker.client_end import let_go
 from choria_broker.companions.client import Heard, LeanClient
@@ -57,8 +58,7 @@ class Dials(Protocol):
         ...
 
 
-@dataclasses.dataclass(slots=True)
-class _Subscription:
+class _Subscription(msgspec.Struct):
     subject: str
     queue: str
     heard: Heard

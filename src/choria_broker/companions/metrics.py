@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+
+import msgspec
 
 from choria_broker.companions.spec import ADAPTER, Key
 from choria_broker.companions.tally import Labels
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One metric that companion processes count.
 
     Attributes:

@@ -17,8 +17,7 @@ ADAPTER, FEDERATION = "adapter", "federation"
 _T = TypeVar("_T")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """Which companion it is.
 
     Attributes:
@@ -62,8 +61,7 @@ class Spec:
         return msgspec.msgpack.decode(self.detail, type=kind)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True):
     """The part of the work of one process.
 
     Attributes:

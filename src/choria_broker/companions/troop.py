@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+
+import msgspec
 
 from choria_broker.companions.channel import Report
 from choria_broker.companions.metrics import GAUGES, totals
@@ -218,8 +219,7 @@ class Companion:
         return State.RUNNING, f"{words} runs"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Left:
+class _Left(msgspec.Struct, frozen=True):
     """What is left of a companion to the next program."""
 
     key: Key

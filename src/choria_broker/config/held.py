@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from choria_broker.config.table.rows import SETTINGS
 from choria_broker.config.table.schema import Apply
 from choria_broker.config.text.syntax import Document, Entry
 from choria_broker.settings.broker import Settings
+from choria_broker.values import replace
 
 _IDENTITY = "identity"
 
@@ -45,8 +44,8 @@ def in_its_cluster(settings: Settings, served: Settings) -> Settings:
     """Leave a running broker in its cluster, or on its own, whatever DNS has for peers by now."""
     if not alone_or_not(settings, served):
         return settings
-    network = dataclasses.replace(settings.network, cluster=served.network.cluster)
-    return dataclasses.replace(settings, network=network)
+    network = replace(settings.network, cluster=served.network.cluster)
+    return replace(settings, network=network)
 
 
 def _is_of(key: str, apply: Apply) -> bool:

@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from choria_broker.config.held import alone_or_not, hold, in_its_cluster
 from choria_broker.config.resolve.listeners import listen_addresses
 from choria_broker.config.resolve.peers import PEERS, peer_hosts
@@ -39,6 +41,7 @@ from choria_broker.host.files import read_file, read_named, read_store, words
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import Finding, Origin
+from choria_broker.values import replace
 
 __all__ = ["Discovery", "Loaded", "Overrides", "load"]
 
@@ -125,7 +128,7 @@ def load(
     collector = Collector(lenient=overrides.lenient)
     basis, settings = reading.resolved(held, collector, served)
     settings = in_its_cluster(settings, served) if settings else None
-    return dataclasses.replace(
+    return replace(
         loaded, settings=settings, findings=collector.findings(), srv_lookups=reading.srv_lookups, basis=basis
     )
 
@@ -143,12 +146,12 @@ def load_files(basis: Basis, paths: Iterable[Path], served: Settings, *, now: dt
         Settings and findings, as ``load`` does.
     """
     files = dict(basis.facts.files) | {path: read_named(path) for path in paths}
-    facts = dataclasses.replace(basis.facts, files=files, now=now or basis.facts.now)
+    facts = replace(basis.facts, files=files, now=now or basis.facts.now)
     collector = Collector(lenient=basis.overrides.lenient)
     values = read(basis.document, basis.environ, basis.environ.get("HOME", ""), collector)
     settings = resolve(values, facts, basis.overrides, collector, served)
     settings = in_its_cluster(settings, served) if settings else None
-    fresh = dataclasses.replace(basis, facts=facts)
+    fresh = replace(basis, facts=facts)
     return Loaded(settings, collector.findings(), (), wanted=settings, basis=fresh)
 
 
@@ -156,8 +159,7 @@ def _texts(document: Document) -> dict[str, str]:
     return {entry.key: entry.value for entry in document.entries}
 
 
-@dataclasses.dataclass(slots=True)
-class _Reading:
+class _Reading(msgspec.Struct):
     """One look at a configuration and at what it depends on."""
 
     source: Path
@@ -172,7 +174,7 @@ class _Reading:
     ) -> tuple[Basis, Settings | None]:
         values = read(document, self.environ, self.environ.get("HOME", ""), collector)
         facts = _gather(self.source, values, self.environ, self.search)
-        facts = dataclasses.replace(facts, now=self.now or facts.now)
+        facts = replace(facts, now=self.now or facts.now)
         self.srv_lookups += int(facts.srv is not None)
         settings = resolve(values, facts, self.overrides, collector, served)
         return Basis(document, facts, self.environ, self.overrides), settings

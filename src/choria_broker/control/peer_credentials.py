@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pwd
 import socket
 import struct
 from typing import Protocol
+
+import msgspec
 
 _CREDENTIALS = struct.Struct("3i")
 _ROOT = 0
@@ -17,8 +18,7 @@ class _Socket(Protocol):
     def getsockopt(self, level: int, optname: int, buflen: int, /) -> bytes: ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True):
     """Who asks.
 
     Attributes:

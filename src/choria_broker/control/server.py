@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import socket
 import sys
@@ -50,8 +49,7 @@ _FAREWELL = 1.0
 _GONE = (OSError, TimeoutError, asyncio.IncompleteReadError)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """Limits of the control socket; tests inject others.
 
     Attributes:
@@ -70,8 +68,7 @@ Act = Callable[[Any, Who], Awaitable[object]]
 """Does what a request asks for, and returns the result."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """Where answers come from.
 
     Attributes:
@@ -83,7 +80,7 @@ class Sources:
 
     status: Callable[[], Status]
     find: Callable[[int], Decision | None]
-    acts: Mapping[type, Act] = dataclasses.field(default_factory=dict)
+    acts: Mapping[type, Act] = msgspec.field(default_factory=dict)
 
 
 class ActError(BrokerError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 import hashlib
 import json
+
+import msgspec
 
 from choria_broker.access.subjects import is_literal
 from choria_broker.demo.people import COLLECTIVE
@@ -18,8 +19,7 @@ _LONGEST = 64
 _VERSION = "0.28.0"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A request that somebody answers.
 
     Attributes:

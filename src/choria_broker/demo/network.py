@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import errno
 import os
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from choria_broker.demo.people import BROKER, CALLERS, CLIENT, COLLECTIVE, MEASUREMENTS, caller_id
@@ -22,8 +22,7 @@ LIFETIME = dt.timedelta(days=30)
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Demo:
+class Demo(msgspec.Struct, frozen=True):
     """Where the parts of a demonstration network lie.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from choria_broker.access.revoked import Found
 from choria_broker.access.session import Session
@@ -14,8 +15,7 @@ EXPIRED = "expired"
 _MOST_REASONS = 50
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """Sessions that end for one reason.
 
     Attributes:

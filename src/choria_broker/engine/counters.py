@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.engine.events import Moving, Queue, Signings
 from choria_broker.histogram import Histogram
@@ -14,8 +14,7 @@ LISTENERS = ("client", "websocket", "leafnode", "cluster", "gateway")
 """The listeners that the engine opens to everybody."""
 
 
-@dataclasses.dataclass(slots=True)
-class GateCounters:
+class GateCounters(msgspec.Struct):
     """What happened at the gate since the start.
 
     Attributes:
@@ -35,12 +34,12 @@ class GateCounters:
     answered: int = 0
     expired: int = 0
     oversized: int = 0
-    refused: dict[str, int] = dataclasses.field(default_factory=dict)
-    dropped: dict[str, int] = dataclasses.field(
+    refused: dict[str, int] = msgspec.field(default_factory=dict)
+    dropped: dict[str, int] = msgspec.field(
         default_factory=lambda: dict.fromkeys(("questions", "reports", "engine_log_lines"), 0)
     )
-    turned_away: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(LISTENERS, 0))
-    signings: Signings = dataclasses.field(default_factory=Signings)
-    queue: Queue = dataclasses.field(default_factory=Queue)
-    moving: Moving = dataclasses.field(default_factory=Moving)
-    latency: Histogram = dataclasses.field(default_factory=lambda: Histogram(BOUNDS))
+    turned_away: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(LISTENERS, 0))
+    signings: Signings = msgspec.field(default_factory=Signings)
+    queue: Queue = msgspec.field(default_factory=Queue)
+    moving: Moving = msgspec.field(default_factory=Moving)
+    latency: Histogram = msgspec.field(default_factory=lambda: Histogram(BOUNDS))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
+
+import msgspec
 
 EVERY = 60.0
 """Seconds between two notices about one listener."""
@@ -14,8 +15,7 @@ REMEDY = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """A line for the log.
 
     Attributes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import types
 from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
 
 from choria_broker.access.session import Again
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(msgspec.Struct, frozen=True):
     """What an engine says of itself.
 
     Attributes:
@@ -44,8 +44,7 @@ class Ports(types.SimpleNamespace):
         return bool(self.client)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(msgspec.Struct, frozen=True):
     """What comes of clients that wait until this machine has time for their login; the last three since the start.
 
     Attributes:
@@ -68,8 +67,7 @@ class Queue:
         return self.left + self.dropped
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """The engine refused a connection by its own decision.
 
     Attributes:
@@ -83,8 +81,7 @@ class Refusal:
     address: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Signings:
+class Signings(msgspec.Struct, frozen=True):
     """What came of the signatures that an engine asked key processes for, since its start.
 
     Attributes:
@@ -102,8 +99,7 @@ class Signings:
     again: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class KeyProcessCounts:
+class KeyProcessCounts(msgspec.Struct, frozen=True):
     """How many processes hold private keys for an engine.
 
     Attributes:
@@ -119,8 +115,7 @@ class KeyProcessCounts:
     restarts: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Moving:
+class Moving(msgspec.Struct, frozen=True):
     """How far a drain of the engine is.
 
     Attributes:
@@ -140,8 +135,7 @@ class Moving:
     handed_over: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """Who is told what an engine says besides its questions.
 
     Attributes:

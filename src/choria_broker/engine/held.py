@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from choria_broker.engine.counters import GateCounters
 
 ENGINE = "engine"
@@ -39,8 +41,7 @@ class LeftEngine:
     protocol: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class HeldGate:
+class HeldGate(msgspec.Struct, frozen=True, kw_only=True):
     """What has to be known to go on with a gate that was stopped between two frames, besides its socket.
 
     Attributes:
@@ -56,5 +57,5 @@ class HeldGate:
     answer_within_ms: int
     calls: Mapping[str, int]
     ports: Mapping[str, int]
-    counters: GateCounters = dataclasses.field(default_factory=GateCounters)
+    counters: GateCounters = msgspec.field(default_factory=GateCounters)
     unread: bytes = b""

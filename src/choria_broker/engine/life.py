@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import os
 import secrets
@@ -40,6 +39,7 @@ from choria_broker.host.succession import Succession, SuccessionError, unnamed
 from choria_broker.settings import durations
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.operator import Operator
+from choria_broker.values import replace
 
 _REVOKED = "revoked"
 _BRIDGE, _PAGES = "bridge", "pages"
@@ -364,7 +364,7 @@ class EngineLife:
             write = functools.partial(directory.write, "engine.conf")
             listeners = self._listeners(directory)
             keys = () if left else settings.tls.outside
-            told = dataclasses.replace(handlers, greeted=greeted)
+            told = replace(handlers, greeted=greeted)
             try:
                 async with (
                     self.keys.running(keys) as names,

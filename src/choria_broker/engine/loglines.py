@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import re
+
+import msgspec
 
 from choria_broker.engine.tls_causes import plain_cause
 
@@ -112,8 +113,7 @@ _ONLY_LOOPBACK = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(msgspec.Struct, frozen=True):
     """One line of the engine: a level of the standard ``logging`` module and the text without its prefix.
 
     The text of a TLS connection that failed says in addition why, in plain words; that of a failed route, gateway or

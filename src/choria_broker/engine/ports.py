@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import psutil
 
 from choria_broker.host.listening import bindable, free, words
@@ -35,8 +35,7 @@ def listens(port: int, processes: frozenset[int]) -> bool:
     return any(connection.pid in processes for connection in _listening(port))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Problem:
+class _Problem(msgspec.Struct, frozen=True):
     """Why a listener cannot be had, what to do, and whether its address is to blame and not its port."""
 
     what: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import dataclasses
 import logging
 import os
 import signal
@@ -13,6 +12,8 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
+
+import msgspec
 
 from choria_broker.engine.loglines import parse
 from choria_broker.host.children import Child
@@ -30,8 +31,7 @@ def _everything(_level: int, text: str) -> str:
     return text
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Output:
+class Output(msgspec.Struct, frozen=True):
     """The error output of an engine.
 
     Attributes:

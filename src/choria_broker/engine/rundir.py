@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import shutil
 import socket
@@ -11,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+import msgspec
 import psutil
 
 from choria_broker.host.private_file import replace_file
@@ -19,8 +19,7 @@ _PREFIX = "choria-broker-run-"
 _BACKLOG = 256
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Private:
+class Private(msgspec.Struct, frozen=True):
     """A listening socket to which only the broker's user gets.
 
     Attributes:

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from choria_broker.access.session import Again, Busy, BusySession, Departed, Session
 from choria_broker.background import beside
 from choria_broker.engine.authorities import Count
@@ -30,8 +32,7 @@ _FIRST_GENERATION = 1
 _COUNTED_WITHIN = 2.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """Deadlines and bounds of a running engine; tests inject others.
 
     Attributes:
@@ -113,8 +114,7 @@ class LaunchSpec:
     listeners: Mapping[str, socket.socket]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class EngineHandlers:
+class EngineHandlers(msgspec.Struct, frozen=True):
     """Who is told what the engine has to say.
 
     Attributes:
@@ -136,8 +136,7 @@ class EngineHandlers:
     killing: Callable[[], None]
 
 
-@dataclasses.dataclass(slots=True)
-class RunningEngine:
+class RunningEngine(msgspec.Struct):
     """An engine that was started; see ``running``.
 
     Attributes:
@@ -223,8 +222,7 @@ class RunningEngine:
         return self.gate.ready.result() if self.gate.ready in done else Ports()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(msgspec.Struct, frozen=True):
     """An engine that the program before has left.
 
     Attributes:

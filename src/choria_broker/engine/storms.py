@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+
+import msgspec
 
 from choria_broker.engine.events import Queue
 
@@ -16,8 +17,7 @@ REMEDY = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """A line for the log.
 
     Attributes:

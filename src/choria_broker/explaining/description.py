@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
@@ -54,8 +55,7 @@ class Description:
     proven: bool = True
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """How the parts of a description are called where they are asked for; they stand in sentences.
 
     Attributes:

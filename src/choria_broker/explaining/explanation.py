@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Mapping
+
+import msgspec
 
 from choria_broker.access.explain import HANDSHAKE, Direction, SubjectAnswer, about_publish, about_subscribe
 from choria_broker.access.needed import needed
@@ -13,6 +14,7 @@ from choria_broker.access.verdict import Verdict
 from choria_broker.audit.decided import Decision
 from choria_broker.audit.denials import Noted
 from choria_broker.documentation import Kind, help_for
+from choria_broker.values import replace
 
 SENTENCES: Mapping[str, str] = {HANDSHAKE.name: HANDSHAKE.sentence} | {
     name: rule.sentence for name, rule in RULES.items()
@@ -20,8 +22,7 @@ SENTENCES: Mapping[str, str] = {HANDSHAKE.name: HANDSHAKE.sentence} | {
 """What each rule says, by its name; the one that comes before all is among them."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Subjects:
+class Subjects(msgspec.Struct, frozen=True):
     """Subjects an operator asks about.
 
     Attributes:
@@ -46,11 +47,10 @@ class Subjects:
 def _with_needs(answer: SubjectAnswer, verdict: Verdict) -> SubjectAnswer:
     publish, subject = answer.direction is Direction.PUBLISH, answer.subject.partition(" ")[0]
     wanted = needed(verdict.rule, verdict.username, subject, publish=publish, granted=verdict.permissions)
-    return dataclasses.replace(answer, needs=wanted)
+    return replace(answer, needs=wanted)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """A decision and all that is said about it.
 
     Attributes:
@@ -91,10 +91,10 @@ def document(explanation: Explanation) -> dict[str, object]:
             "method": verdict.method,
             "account": verdict.account,
             "username": verdict.username,
-            "permissions": dataclasses.asdict(verdict.permissions) if verdict.permissions else None,
+            "permissions": msgspec.to_builtins(verdict.permissions),
         },
-        "subjects": [dataclasses.asdict(answer) for answer in explanation.subjects],
-        "denied": [dataclasses.asdict(each) for each in explanation.denied],
+        "subjects": msgspec.to_builtins(explanation.subjects),
+        "denied": msgspec.to_builtins(explanation.denied),
         "allowed": explanation.allowed,
     }
 

@@ -6,9 +6,10 @@ where they are threads.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterable
+
+import msgspec
 
 from choria_broker.companions import metrics
 from choria_broker.companions.tally import Count, Tally, Timed
@@ -25,8 +26,7 @@ _LABELS = {INGEST: "nats_ingest", EGEST: "nats_egest"}
 _UNCONNECTED = "unconnected"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One of the two ways through a federation broker.
 
     Attributes:
@@ -71,8 +71,7 @@ def routes(cluster: str) -> tuple[Route, Route]:
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(msgspec.Struct, frozen=True):
     """What one worker of one stage has done.
 
     Attributes:
@@ -86,8 +85,7 @@ class Worker:
     time: Timed
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Passing:
+class Passing(msgspec.Struct, frozen=True):
     """A message on its way.
 
     Attributes:

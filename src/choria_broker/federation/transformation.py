@@ -6,8 +6,6 @@ A reply loses its federation object, and goes to the subject that was kept there
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
 from msgspec.structs import replace
 
@@ -29,8 +27,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     refused: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Subjects:
+class Subjects(msgspec.Struct, frozen=True):
     """The subjects of a federation broker's own.
 
     Attributes:

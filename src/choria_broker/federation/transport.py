@@ -5,7 +5,6 @@ What was signed, ``data``, is looked at but never changed, and neither is a fiel
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import re
 from collections.abc import Callable, Mapping
@@ -37,8 +36,7 @@ class Cause(enum.StrEnum):
     BAD_TARGETS = "nothing may be published to any of its targets"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """How a version of the protocol names the fields of the headers.
 
     Attributes:

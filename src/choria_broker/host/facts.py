@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Mark:
+
+class Mark(msgspec.Struct, frozen=True):
     """What a change of a file shows by, whether it is written over, replaced, or a symbolic link leads elsewhere.
 
     Attributes:
@@ -46,8 +47,7 @@ class FileFact:
         return f"FileFact({self.problem or f'{len(self.content)} bytes'})"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ProcessUse:
+class ProcessUse(msgspec.Struct, frozen=True):
     """What one process uses.
 
     Attributes:
@@ -59,8 +59,7 @@ class ProcessUse:
     memory: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class HostUse:
+class HostUse(msgspec.Struct, frozen=True):
     """What the processes of a broker use of what the host gives them.
 
     Attributes:
@@ -82,8 +81,7 @@ class HostUse:
         return self.broker.memory + self.engine.memory
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class StoreFact:
+class StoreFact(msgspec.Struct, frozen=True):
     """The store of an operator: its files, or why there is none.
 
     Attributes:
@@ -98,14 +96,13 @@ class StoreFact:
 
     directory: Path
     operator: FileFact = FileFact()
-    accounts: Mapping[str, FileFact] = dataclasses.field(default_factory=dict)
-    credentials: Mapping[str, Mapping[Path, FileFact]] = dataclasses.field(default_factory=dict)
-    modes: Mapping[Path, int] = dataclasses.field(default_factory=dict)
+    accounts: Mapping[str, FileFact] = msgspec.field(default_factory=dict)
+    credentials: Mapping[str, Mapping[Path, FileFact]] = msgspec.field(default_factory=dict)
+    modes: Mapping[Path, int] = msgspec.field(default_factory=dict)
     problem: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Bindable:
+class Bindable(msgspec.Struct, frozen=True):
     """What of a listen address this host can bind.
 
     Attributes:
@@ -119,8 +116,7 @@ class Bindable:
     problem: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class HostLimits:
+class HostLimits(msgspec.Struct, frozen=True):
     """Limits of this host, None where one is not known or there is none.
 
     Attributes:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 from collections.abc import Hashable
+
+import msgspec
 
 _MOST_KINDS = 256
 
 
-@dataclasses.dataclass(slots=True)
-class _Window:
+class _Window(msgspec.Struct):
     """What came of one kind since a moment."""
 
     since: float
@@ -18,8 +18,7 @@ class _Window:
     held_back: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """Whether a line may come.
 
     Attributes:

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from choria_broker.access.build import policy_from
 from choria_broker.access.policy import Policy
 from choria_broker.config.load import Basis
@@ -55,8 +57,7 @@ class Desired:
         return self.basis.facts.groups if self.basis else ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True):
     """What a state depends on besides the configuration, for as long as the broker lives.
 
     Attributes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from choria_broker.config.load import Loaded, load, load_files
 from choria_broker.config.surroundings.facts import Overrides
@@ -23,6 +24,7 @@ from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.findings import Finding, blocking
 from choria_broker.streams.store import found_while_running
+from choria_broker.values import replace
 
 
 class Changeable(Protocol):
@@ -45,8 +47,7 @@ class Changeable(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """What comes next.
 
     Attributes:
@@ -144,7 +145,7 @@ class InForce:
 
     def add(self, findings: tuple[Finding, ...]) -> None:
         """Enter what was found after everything was read."""
-        self.enter(dataclasses.replace(self.state, findings=self.state.findings + findings))
+        self.enter(replace(self.state, findings=self.state.findings + findings))
 
     async def prepare(self) -> Step:
         """Read everything again, and tell what comes next.
@@ -174,8 +175,8 @@ class InForce:
         now = dt.datetime.now(dt.UTC) if engine else None
         basis, served = self.state.basis, self.state.settings
         loaded = await apart(lambda: _with_store(load_files(basis, paths, served, now=now)))
-        step = self._step(dataclasses.replace(loaded, wanted=self.state.wanted), keeps=True)
-        return dataclasses.replace(step, engine=engine)
+        step = self._step(replace(loaded, wanted=self.state.wanted), keeps=True)
+        return replace(step, engine=engine)
 
     def _step(self, loaded: Loaded, *, keeps: bool) -> Step:
         self.looked_at = loaded.basis.facts.files if loaded.basis else {}
@@ -227,4 +228,4 @@ def _with_store(loaded: Loaded) -> Loaded:
     """Add what lies in the store, as a start does."""
     if loaded.settings is None:
         return loaded
-    return dataclasses.replace(loaded, findings=loaded.findings + found_while_running(loaded.settings))
+    return replace(loaded, findings=loaded.findings + found_while_running(loaded.settings))

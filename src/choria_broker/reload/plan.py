@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import msgspec
 
 from choria_broker.config.resolve.peers import PEERS
 from choria_broker.config.table.rows import SETTINGS
@@ -16,6 +17,7 @@ from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code, Severity
 from choria_broker.settings.findings import DOES_NOT_START, Finding, Origin
 from choria_broker.status.reloads import APPLIED, PARTIAL, UNCHANGED, ChangedSetting, PendingRestart
+from choria_broker.values import replace
 
 _DAMAGE = (Code.TLS_BAD_PEM, Code.TLS_LEAF_IN_CA)
 """Of a CA file that is cut or mistaken for another, something may be left that can be used."""
@@ -25,8 +27,7 @@ _WOULD_NOT_START = "nothing is changed, and the broker would not start"
 _FILES = (Code.REMOTE_FILE_MISSING, Code.REMOTE_HALF_IDENTITY)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """One setting that changed.
 
     Attributes:
@@ -43,8 +44,7 @@ class Difference:
     origin: Origin
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What is to be done. The engine reads its file at each reload: files that it names can be others by now.
 
     Attributes:
@@ -90,7 +90,7 @@ def pending(state: Desired) -> tuple[Difference, ...]:
     The first peer of a broker opens its cluster listener and the last one closes it, which takes a restart, also where
     it is DNS that names them.
     """
-    found = tuple(dataclasses.replace(each, apply=Apply.RESTART) for each in _differences(state.settings, state.wanted))
+    found = tuple(replace(each, apply=Apply.RESTART) for each in _differences(state.settings, state.wanted))
     served, wanted = state.settings.network.cluster, state.wanted.network.cluster
     if served.joined == wanted.joined or any(each.key == PEERS for each in found):
         return found
@@ -120,7 +120,7 @@ def setbacks(
     """
     told = {(each.code, each.key, each.problem) for each in known}
     return tuple(
-        dataclasses.replace(each, severity=Severity.REFUSE, effect="nothing is changed")
+        replace(each, severity=Severity.REFUSE, effect="nothing is changed")
         for each in found
         if _takes_away(each)
         and (each.code, each.key, each.problem) not in told
@@ -131,7 +131,7 @@ def setbacks(
 def while_running(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Say of what would keep a broker from starting what it does to one that runs."""
     return tuple(
-        dataclasses.replace(each, effect=each.effect.replace(DOES_NOT_START, _WOULD_NOT_START))
+        replace(each, effect=each.effect.replace(DOES_NOT_START, _WOULD_NOT_START))
         if each.severity is Severity.REFUSE
         else each
         for each in findings

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from msgspec.structs import replace
+import msgspec
 
 from choria_broker.audit.acts import ActBook
 from choria_broker.background import beside
@@ -26,6 +25,7 @@ from choria_broker.reload.restoring import AGAIN, Restoring
 from choria_broker.reload.settling import settled
 from choria_broker.settings.findings import Finding
 from choria_broker.status.reloads import REFUSED, RESULTS, UNCHANGED, FileProblem, ReloadReport, Trigger, reported
+from choria_broker.values import replace
 from choria_broker.wording import sentence
 
 SETTLING = 2.0
@@ -34,8 +34,7 @@ SETTLING = 2.0
 _log = component("broker")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What came of a reload.
 
     Attributes:
@@ -49,8 +48,7 @@ class Outcome:
     error: Exception | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(msgspec.Struct, frozen=True):
     """A reload to come.
 
     Attributes:
@@ -63,8 +61,8 @@ class _Job:
         recorded: it is an act of its own; who asks writes down another one.
     """
 
-    triggers: list[Trigger] = dataclasses.field(default_factory=list)
-    waiting: list[asyncio.Future[Outcome]] = dataclasses.field(default_factory=list)
+    triggers: list[Trigger] = msgspec.field(default_factory=list)
+    waiting: list[asyncio.Future[Outcome]] = msgspec.field(default_factory=list)
     dry_run: bool = False
     files: tuple[Path, ...] | None = None
     engine: bool = True
@@ -82,14 +80,13 @@ class _Job:
                 each.set_exception(NotReadyError(why))
 
 
-@dataclasses.dataclass(slots=True)
-class _Left:
+class _Left(msgspec.Struct):
     """What is left to the next program."""
 
-    outcomes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    outcomes: collections.Counter[str] = msgspec.field(default_factory=collections.Counter)
     latest: ReloadReport | None = None
     last_success: float = 0.0
-    given_up: list[Trigger] = dataclasses.field(default_factory=list)
+    given_up: list[Trigger] = msgspec.field(default_factory=list)
 
 
 _LEFT = "reloads"
@@ -335,7 +332,7 @@ class Reloads:
                     step = await self._in_force.prepare_files(job.files, engine=job.engine)
                 if not job.dry_run:
                     await self._in_force.take(step, self._engine)
-                    step = dataclasses.replace(step, ended=await self._after())
+                    step = replace(step, ended=await self._after())
             except (ConfigurationError, ReloadError):
                 # Files that are watched have their own, longer patience.
                 if job.files is not None or not await settled(self._in_force.looked_at, until):

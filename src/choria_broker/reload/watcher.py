@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+
+import msgspec
 
 from choria_broker.background import beside
 from choria_broker.config.surroundings.facts import FileGroup
@@ -21,8 +22,7 @@ from choria_broker.status.reloads import FileProblem
 _log = component("broker")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True):
     """How often files are looked at; tests inject others.
 
     Attributes:

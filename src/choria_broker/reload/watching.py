@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from choria_broker.host.facts import Mark
+from choria_broker.values import replace
 
 Marks = Mapping[Path, Mark | None]
 """Files as a look found them; None for one that is not there."""
@@ -26,8 +28,7 @@ class Decision(enum.Enum):
     """The files that are in use are back; what was said about the others no longer counts."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(msgspec.Struct, frozen=True):
     """What is known of files that are watched together, such as a certificate and its key.
 
     Attributes:
@@ -61,7 +62,7 @@ class Watch:
         if self.closed and found == self.tried:
             return self, Decision.WAIT
         begins = self.closed or self.seen is None
-        after = dataclasses.replace(self, seen=found, since=now if begins else self.since, closed=False)
+        after = replace(self, seen=found, since=now if begins else self.since, closed=False)
         if not begins and now - after.since >= patience:
             return after, Decision.READ_AT_LAST
         agreed = not begins and found == self.seen
@@ -70,5 +71,5 @@ class Watch:
     def refused(self, decision: Decision) -> Watch:
         """Take into account that what the last look found was read, to no avail."""
         if decision is Decision.READ_AT_LAST:
-            return dataclasses.replace(self, tried=self.seen, told=True, closed=True)
-        return dataclasses.replace(self, tried=self.seen)
+            return replace(self, tried=self.seen, told=True, closed=True)
+        return replace(self, tried=self.seen)

@@ -7,8 +7,7 @@ further level.
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from choria_broker.security import keys, ksuid
@@ -24,8 +23,7 @@ class ChainError(ValueError):
     """The claims do not describe a chain; the message says which part is wrong."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """What a token says about the chain issuer that made it.
 
     Attributes:

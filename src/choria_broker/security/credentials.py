@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
+
+import msgspec
 
 from choria_broker.security.nats_tokens import (
     NatsToken,
@@ -19,8 +20,7 @@ from choria_broker.security.nats_tokens import (
 _AGAIN = "write the file again with nsc, or get it again from its source"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CredentialsProblem:
+class CredentialsProblem(msgspec.Struct, frozen=True):
     """What is wrong with a credentials file.
 
     Attributes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
@@ -24,8 +24,7 @@ _CERTIFICATE_ISSUER = bytes.fromhex("0603551d1d")
 _UNDERSTOOD = {ExtensionOID.ISSUING_DISTRIBUTION_POINT}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CrlProblem:
+class CrlProblem(msgspec.Struct, frozen=True):
     """Why a list cannot be used.
 
     Attributes:
@@ -39,8 +38,7 @@ class CrlProblem:
     remedy: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CrlFile:
+class CrlFile(msgspec.Struct, frozen=True):
     """What is in a file.
 
     Attributes:

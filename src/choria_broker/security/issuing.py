@@ -10,6 +10,7 @@ import enum
 from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from choria_broker.security import chain, keys, ksuid
@@ -28,8 +29,7 @@ class IssuingError(ValueError):
     """A token cannot be made as asked; the message says why and repeats nothing secret."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Birth:
+class Birth(msgspec.Struct, frozen=True):
     """When a token is made and how long it lasts.
 
     Attributes:
@@ -48,8 +48,7 @@ class Birth:
         return ksuid.build(self.issued_at, self.random)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ClientGrant:
+class ClientGrant(msgspec.Struct, frozen=True, kw_only=True):
     """What a client token says.
 
     Attributes:
@@ -72,7 +71,7 @@ class ClientGrant:
     permissions: Collection[ClientPermission] = ()
     agents: Sequence[str] = ()
     opa_policy: str = ""
-    user_properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    user_properties: Mapping[str, str] = msgspec.field(default_factory=dict)
     publish_subjects: Sequence[str] = ()
     subscribe_subjects: Sequence[str] = ()
 
@@ -97,8 +96,7 @@ class ClientGrant:
         }
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ServerGrant:
+class ServerGrant(msgspec.Struct, frozen=True, kw_only=True):
     """What a server token says.
 
     Attributes:

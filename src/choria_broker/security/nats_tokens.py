@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 import enum
 import re
 from typing import Any
@@ -43,8 +42,7 @@ class Role(enum.IntEnum):
     USER = 20 << 3
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class NatsToken:
+class NatsToken(msgspec.Struct, frozen=True):
     """A token whose signature is that of the key it names.
 
     Attributes:

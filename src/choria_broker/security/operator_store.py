@@ -6,8 +6,9 @@ of an account that somebody else signed until its users are refused. So all of i
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
+
+import msgspec
 
 from choria_broker.security.credentials import CredentialsProblem, inspect_credentials
 from choria_broker.security.nats_tokens import (
@@ -38,8 +39,7 @@ class StoreError(ValueError):
         self.expired = expired
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class StoredOperator:
+class StoredOperator(msgspec.Struct, frozen=True):
     """An operator whose token is whole and valid.
 
     Attributes:
@@ -57,8 +57,7 @@ class StoredOperator:
     system_account: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class StoredAccount:
+class StoredAccount(msgspec.Struct, frozen=True):
     """An account that the operator vouches for.
 
     Attributes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import re
+
+import msgspec
 
 from choria_broker.security.distinguished_names import parts_of
 from choria_broker.security.keys import is_hex_key
@@ -23,8 +24,7 @@ class EntryError(ValueError):
     """A line is no entry; the message says why, without its full stop."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(msgspec.Struct, frozen=True):
     """A line that is no entry.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
+
+import msgspec
 
 from choria_broker.settings.finding_codes import Code
 
@@ -19,8 +20,7 @@ class Part(enum.StrEnum):
     CA = "ca"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class TlsProblem:
+class TlsProblem(msgspec.Struct, frozen=True):
     """One thing that is wrong with TLS files.
 
     Attributes:

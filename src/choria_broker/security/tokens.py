@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Never, TypeVar, cast
 
+import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -70,8 +71,7 @@ class Fault(enum.StrEnum):
     PURPOSE = "token-purpose"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(msgspec.Struct, frozen=True):
     """A token that is not believed.
 
     Attributes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -60,8 +60,7 @@ class Cause(enum.Enum):
     NAMES = "names that a CA does not permit"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """Why a certificate is not verified.
 
     Attributes:
@@ -118,15 +117,14 @@ def _unknown_issuer(chain: Sequence[x509.Certificate]) -> str:
     return f"it was not issued by a CA in the CA file; its issuer is {last.issuer.rfc4514_string() or 'unnamed'}"
 
 
-@dataclasses.dataclass(slots=True)
-class _Search:
+class _Search(msgspec.Struct):
     """A search for a way from a certificate to one that is trusted."""
 
     sent: Sequence[x509.Certificate]
     trusted: Sequence[x509.Certificate]
     now: dt.datetime
     use: Use
-    faults: list[Fault] = dataclasses.field(default_factory=list)
+    faults: list[Fault] = msgspec.field(default_factory=list)
     checks: int = 0
 
     def leads_to_trust(self, path: list[x509.Certificate]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
+
+import msgspec
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.config.load import load
@@ -18,8 +19,7 @@ from choria_broker.upgrade.served import Served, recall
 _SERVICE = "service"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class Left(msgspec.Struct, frozen=True, kw_only=True):
     """What the service leaves.
 
     Attributes:

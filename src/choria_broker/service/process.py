@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import faulthandler
 import gc
 from collections.abc import Callable, Sequence
@@ -41,6 +40,7 @@ from choria_broker.service.upgrading import Upgrades, become
 from choria_broker.settings.broker import LogLevel
 from choria_broker.status.reloads import Trigger
 from choria_broker.upgrade.program import this_program
+from choria_broker.values import replace
 
 _log = component("broker")
 
@@ -122,7 +122,7 @@ def go_on(succession: Succession, problem: str = "") -> int:
         configure(broker.settings.logfile, LogLevel.DEBUG if left.overrides.debug else broker.settings.loglevel)
     except (BrokerError, SuccessionError, EngineMissingError, OSError) as error:
         return failed(f"Could not go on after an upgrade: {error}")
-    return _live(lambda: broker, dataclasses.replace(left, problem=problem), signals)
+    return _live(lambda: broker, replace(left, problem=problem), signals)
 
 
 def _live(make: Callable[[], NetworkBroker], left: Left, signals: Signals) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
+
+import msgspec
 
 from choria_broker.log.structured import component
 
@@ -25,8 +26,7 @@ FAREWELL = 2.0
 _log = component("broker")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Message:
+class _Message(msgspec.Struct, frozen=True):
     """What the manager is told.
 
     Attributes:

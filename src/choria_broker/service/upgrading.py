@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import sys
 import time
 from collections.abc import Callable
+
+import msgspec
 
 from choria_broker import __version__
 from choria_broker.broker import NetworkBroker
@@ -32,6 +33,7 @@ from choria_broker.upgrade import VARIABLE
 from choria_broker.upgrade.program import Program
 from choria_broker.upgrade.relief import CHANNEL
 from choria_broker.upgrade.trial import StandIn, ended
+from choria_broker.values import replace
 
 REFUSED = "refused, nothing has changed"
 """Outcome of an upgrade after which the version before goes on."""
@@ -42,8 +44,7 @@ _HOLD = 5.0
 _log = component("broker")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """Somebody wants an upgrade.
 
     Attributes:
@@ -149,7 +150,7 @@ class Upgrades:
             raise UpgradeError(
                 "there are no connections to keep, for no network broker runs in this process: restart it"
             )
-        left = dataclasses.replace(self._left, by=by, version=__version__, begun=time.time())
+        left = replace(self._left, by=by, version=__version__, begun=time.time())
         async with contextlib.AsyncExitStack() as undone:
             await undone.enter_async_context(broker.reloads.unchanged())
             stand_in = StandIn(self._program)

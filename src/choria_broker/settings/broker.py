@@ -7,6 +7,8 @@ import enum
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from choria_broker.settings.accounts import CHORIA_ACCOUNT, account_names
 from choria_broker.settings.companions import Adapter, Federation
 from choria_broker.settings.findings import DEFAULT, Origin
@@ -26,8 +28,7 @@ class LogLevel(enum.StrEnum):
     FATAL = "fatal"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """Statistics listener.
 
     Attributes:

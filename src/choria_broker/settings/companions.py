@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.settings.secret import Secret
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SideTls:
+class SideTls(msgspec.Struct, frozen=True, kw_only=True):
     """TLS of a companion's connections; paths as text, since they go to another process.
 
     Attributes:
@@ -23,8 +22,7 @@ class SideTls:
     verify: bool = True
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class Side(msgspec.Struct, frozen=True, kw_only=True):
     """A network that a companion connects to, and how it logs in there.
 
     Attributes:
@@ -54,8 +52,7 @@ class Side:
     inbox: str = "_INBOX"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Adapter:
+class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     """An adapter: it takes messages of the Choria protocol from one subject, and publishes what is in them to another.
 
     Attributes:
@@ -79,8 +76,7 @@ class Adapter:
     output: Side
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Federation:
+class Federation(msgspec.Struct, frozen=True, kw_only=True):
     """The federation broker of one cluster.
 
     Attributes:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.settings.hostnames import authority, url_authority
 from choria_broker.settings.secret import Secret
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """A place to connect to: ``scheme://host:port`` with optional login.
 
     Attributes:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
+from msgspec.structs import force_setattr
 
 from choria_broker.settings.finding_codes import Code, Severity
+from choria_broker.values import replace
 from choria_broker.wording import configured_key, plain, sentence
 
 DOES_NOT_START = "the broker does not start"
 """Effect of refusals."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where a value came from.
 
     Attributes:
@@ -32,8 +33,7 @@ DEFAULT = Origin("default")
 """The origin of values nobody set."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One problem: where it is, what is wrong, what that does, and how to mend it.
 
     Attributes:
@@ -64,15 +64,15 @@ class Finding:
 
     def __post_init__(self) -> None:
         """Make the texts fit to be shown, wherever they come from."""
-        object.__setattr__(self, "remedy", self.remedy or self.code.remedy)
+        force_setattr(self, "remedy", self.remedy or self.code.remedy)
         if self.severity is Severity.REFUSE and not self.effect:
-            object.__setattr__(self, "effect", DOES_NOT_START)
+            force_setattr(self, "effect", DOES_NOT_START)
         for name in ("problem", "effect", "remedy"):
-            object.__setattr__(self, name, sentence(getattr(self, name)))
-        object.__setattr__(self, "key", configured_key(self.key))
-        object.__setattr__(self, "value", plain(self.value))
+            force_setattr(self, name, sentence(getattr(self, name)))
+        force_setattr(self, "key", configured_key(self.key))
+        force_setattr(self, "value", plain(self.value))
         if not self.origin.file.isprintable():
-            object.__setattr__(self, "origin", dataclasses.replace(self.origin, file=plain(self.origin.file)))
+            force_setattr(self, "origin", replace(self.origin, file=plain(self.origin.file)))
 
     def __str__(self) -> str:
         """Write the one-line text form: ``FILE:LINE: KEY = VALUE: problem; effect. Remedy: ...``."""

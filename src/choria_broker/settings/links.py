@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
+
+import msgspec
 
 from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.hostnames import is_address
@@ -14,8 +15,7 @@ DEFAULT_PEER_PORT = 5222
 """Port of the cluster listener when there are peers and no port is set."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayRemote:
+class GatewayRemote(msgspec.Struct, frozen=True, kw_only=True):
     """Another cluster this one reaches through gateways."""
 
     name: str
@@ -23,8 +23,7 @@ class GatewayRemote:
     tls: RemoteTls
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class LeafnodeRemote:
+class LeafnodeRemote(msgspec.Struct, frozen=True, kw_only=True):
     """A broker this one joins as a leafnode.
 
     Attributes:
@@ -42,8 +41,7 @@ class LeafnodeRemote:
     tls: RemoteTls
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
+class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     """Cluster of peers.
 
     Attributes:
@@ -109,8 +107,7 @@ class Cluster:
         return (*(route.host for route in self.routes), *filter(None, self.left_out))
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Gateway:
+class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     """Gateways between clusters; ``name`` is the cluster's name with or without them."""
 
     name: str = "CHORIA"
@@ -147,16 +144,14 @@ class Gateway:
         return bool(self.urls) and not any(is_address(url.host) for url in self.urls)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Leafnodes:
+class Leafnodes(msgspec.Struct, frozen=True, kw_only=True):
     """Leafnode listener (port 0: none) and remotes."""
 
     port: int = 0
     remotes: tuple[LeafnodeRemote, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Websocket:
+class Websocket(msgspec.Struct, frozen=True, kw_only=True):
     """Websocket listener.
 
     Attributes:
@@ -170,8 +165,7 @@ class Websocket:
     origins: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SubjectMapping:
+class SubjectMapping(msgspec.Struct, frozen=True, kw_only=True):
     """One subject mapping in account ``choria``."""
 
     name: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
+
+import msgspec
 
 from choria_broker.settings.hostnames import authority
 from choria_broker.settings.network import Network
@@ -11,8 +12,7 @@ from choria_broker.settings.network import Network
 _NETWORK = "plugin.choria.network."
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class EngineListener:
+class EngineListener(msgspec.Struct, frozen=True, kw_only=True):
     """A listener that the engine can have.
 
     Attributes:
@@ -55,8 +55,7 @@ ENGINE_LISTENERS = (
 """All of them. Whoever must know where the broker listens asks here."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class Listener(msgspec.Struct, frozen=True, kw_only=True):
     """A place where the broker listens.
 
     Attributes:

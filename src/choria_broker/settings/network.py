@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import ipaddress
 from pathlib import Path
+
+import msgspec
 
 from choria_broker.settings.links import Cluster, Gateway, Leafnodes, SubjectMapping, Websocket
 from choria_broker.settings.operator import Operator
@@ -22,8 +23,7 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 """An address or network of the client allow-list; single addresses are /32 or /128."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Provisioning:
+class Provisioning(msgspec.Struct, frozen=True, kw_only=True):
     """Provisioning of new nodes.
 
     Attributes:
@@ -42,8 +42,7 @@ class Provisioning:
         return bool(self.client_password)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SystemUser:
+class SystemUser(msgspec.Struct, frozen=True, kw_only=True):
     """Login of the ``system`` account."""
 
     user: str
@@ -59,8 +58,7 @@ class ReloadSessions(enum.StrEnum):
     """They are ended, spread over ten seconds."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
+class Network(msgspec.Struct, frozen=True, kw_only=True):
     """The network broker.
 
     Attributes:

@@ -6,6 +6,8 @@ import dataclasses
 import enum
 from pathlib import Path
 
+import msgspec
+
 from choria_broker.settings.findings import Origin
 
 
@@ -38,8 +40,7 @@ class CrlExpired(enum.StrEnum):
     """Nothing: no certificate of that issuer gets in."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One line of the revocation file.
 
     Attributes:
@@ -104,8 +105,7 @@ class Crl:
         return self.updated < other.updated
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(msgspec.Struct, frozen=True):
     """A certificate in the CA file.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
+
+import msgspec
 
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
 
@@ -18,8 +19,7 @@ class Provider(enum.StrEnum):
     PKCS11 = "pkcs11"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Issuer:
+class Issuer(msgspec.Struct, frozen=True, kw_only=True):
     """An organization issuer.
 
     Attributes:
@@ -33,8 +33,7 @@ class Issuer:
     account: str = CHORIA_ACCOUNT
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Security:
+class Security(msgspec.Struct, frozen=True, kw_only=True):
     """Who is trusted.
 
     Attributes:

@@ -5,8 +5,9 @@ A stream more is a row more: its settings, their place in the reference, and the
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
+
+import msgspec
 
 ADVISORIES = "CHORIA_STREAM_ADVISORIES"
 EVENTS = "CHORIA_EVENTS"
@@ -16,8 +17,7 @@ BROKER_EVENTS = "choria.broker.event.>"
 _EXECUTOR_INPUT = "choria.submission.in.choria.executor.>"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class StandardStream:
+class StandardStream(msgspec.Struct, frozen=True, kw_only=True):
     """One standard stream; in the table with its defaults, in settings with what the operator chose.
 
     Attributes:
@@ -87,8 +87,7 @@ STANDARD_STREAMS = (
 # fmt: on
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Streams:
+class Streams(msgspec.Struct, frozen=True, kw_only=True):
     """Choria Streams; ``store`` None means off.
 
     Attributes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from pathlib import Path
 
+import msgspec
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TlsFiles:
+
+class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
     """Files that make up one TLS identity.
 
     Attributes:
@@ -33,8 +33,7 @@ class KeyProcesses(enum.StrEnum):
     """None."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
     """How listeners and outgoing links use TLS.
 
     Attributes:
@@ -61,8 +60,7 @@ class Tls:
     outside: frozenset[Path] = frozenset()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteTls:
+class RemoteTls(msgspec.Struct, frozen=True, kw_only=True):
     """TLS of one gateway or leafnode remote where it differs from the broker's.
 
     Attributes:

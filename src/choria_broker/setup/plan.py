@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from choria_broker.security import issuing, ksuid, signing
@@ -23,8 +24,7 @@ _ISSUER = "issuer"
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(msgspec.Struct, frozen=True):
     """Files that the broker shows its peers.
 
     Attributes:
@@ -38,8 +38,7 @@ class Tls:
     key: Path
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for.
 
     Attributes:
@@ -82,8 +81,7 @@ class NewFile:
     of_broker: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A set-up.
 
     Attributes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from choria_broker.engine.authorities import Count
@@ -18,8 +18,7 @@ from choria_broker.stats.certificates import Role, Source
 _ROLES = (Role.CA, Role.GATEWAY_CA, Role.LEAFNODE_CA)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(msgspec.Struct, frozen=True):
     """One CA certificate.
 
     Attributes:
@@ -35,8 +34,7 @@ class Authority:
     files: tuple[Path, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Use:
+class Use(msgspec.Struct, frozen=True):
     """A CA, and what hangs on it.
 
     Attributes:
@@ -48,8 +46,7 @@ class Use:
     connections: Mapping[str, int]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Uses:
+class Uses(msgspec.Struct, frozen=True):
     """All CAs, and what hangs on them.
 
     Attributes:
@@ -60,8 +57,8 @@ class Uses:
     """
 
     authorities: tuple[Use, ...] = ()
-    without_certificate: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    clear_text: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    without_certificate: Mapping[str, int] = msgspec.field(default_factory=dict)
+    clear_text: Mapping[str, int] = msgspec.field(default_factory=dict)
     time: float = 0.0
 
 

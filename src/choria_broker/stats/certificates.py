@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from choria_broker.security import pem
@@ -28,16 +28,14 @@ class Role(enum.StrEnum):
     LEAFNODE_CA = "leafnode-ca"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """A file with certificates, and what they are for."""
 
     role: Role
     file: Path
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(msgspec.Struct, frozen=True):
     """One certificate.
 
     Attributes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
+
+import msgspec
 
 from choria_broker.histogram import Histogram
 
@@ -32,8 +33,7 @@ class MetricType(enum.StrEnum):
     SUMMARY = "summary"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """One line of a family.
 
     Attributes:
@@ -43,12 +43,11 @@ class Sample:
     """
 
     value: float
-    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     suffix: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Family:
+class Family(msgspec.Struct, frozen=True):
     """A metric with all its samples; its name is shown as it is, whatever the type.
 
     Attributes:
@@ -63,8 +62,7 @@ class Family:
     samples: tuple[Sample, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Metric(Generic[_T]):
+class Metric(msgspec.Struct, Generic[_T], frozen=True):
     """What one metric is.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+
+import msgspec
 
 from choria_broker.host.facts import HostUse
 from choria_broker.settings.network import Network
@@ -20,8 +21,7 @@ _REMEDIES = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Headroom:
+class Headroom(msgspec.Struct, frozen=True):
     """One thing that is limited.
 
     Attributes:

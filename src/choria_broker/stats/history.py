@@ -7,10 +7,11 @@ and a count that begins anew, as after a restart of the engine, leaves a gap and
 from __future__ import annotations
 
 import array
-import dataclasses
 import enum
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
 
 STEPS = 360
 """Steps that are kept: an hour at ten seconds each."""
@@ -64,8 +65,7 @@ class Unit(enum.StrEnum):
     MILLISECONDS = "ms"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Series:
+class Series(msgspec.Struct, frozen=True):
     """One line of a graph.
 
     Attributes:
@@ -79,8 +79,7 @@ class Series:
     unit: Unit
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(msgspec.Struct, frozen=True):
     """The hour as lines.
 
     Attributes:
@@ -103,8 +102,7 @@ class Drawn:
         return next((values for series, values in self.values.items() if series.name == name), ())
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Left:
+class Left(msgspec.Struct, frozen=True):
     """A history as it is left to the next program.
 
     Attributes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from choria_broker.settings.hostnames import comparable
 from choria_broker.stats.link_troubles import LinkTrouble
 from choria_broker.stats.links import Link, LinkKind
+from choria_broker.values import replace
 
 BEFORE = 30.0
 """Seconds before an end was noticed in which its reason may have been told."""
@@ -23,8 +25,7 @@ _STAGES = (
 """Causes by how far a link has come; others have ended one that stood."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """What is remembered of a link.
 
     Attributes:
@@ -109,7 +110,7 @@ def _followed(link: Link, before: Entry | None, now: float) -> Entry:
     connected, name = bool(link.connected), _name(link, before)
     address = _host(link.address) or (before.address if before else "")
     if before and before.connected == connected:
-        return dataclasses.replace(before, name=name, places=link.places, address=address)
+        return replace(before, name=name, places=link.places, address=address)
     after = max(now - BEFORE, before.since if before else 0.0)
     return Entry(link.kind.value, name, link.places, connected, now, after, address)
 
@@ -121,9 +122,9 @@ def _name(link: Link, entry: Entry | None) -> str:
 
 def _told(link: Link, entry: Entry | None) -> Link:
     if entry is None or entry.connected != link.connected:
-        return dataclasses.replace(link, name=_name(link, entry))
+        return replace(link, name=_name(link, entry))
     trouble = entry.trouble
-    return dataclasses.replace(
+    return replace(
         link,
         name=_name(link, entry),
         since=entry.since,
@@ -152,7 +153,7 @@ def _explained(
     ]
     if not found and not any(ports & _ports(each) for each in down if each is not entry and each.kind == entry.kind):
         found = [each for each in lately if _port(each.place) in ports]
-    return dataclasses.replace(entry, trouble=_steady(entry.trouble, found)) if found else entry
+    return replace(entry, trouble=_steady(entry.trouble, found)) if found else entry
 
 
 def _ports(entry: Entry) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import re
 from collections.abc import Collection
 
@@ -89,8 +88,7 @@ class LinkTrouble(msgspec.Struct, frozen=True):
     last: float = 0.0
 
 
-@dataclasses.dataclass(slots=True)
-class LinkTroubles:
+class LinkTroubles(msgspec.Struct):
     """The latest troubles of each place.
 
     Attributes:
@@ -98,7 +96,7 @@ class LinkTroubles:
     """
 
     ports: Collection[int] = ()
-    _noted: collections.OrderedDict[tuple[str, str, str], LinkTrouble] = dataclasses.field(
+    _noted: collections.OrderedDict[tuple[str, str, str], LinkTrouble] = msgspec.field(
         default_factory=collections.OrderedDict
     )
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from choria_broker.settings.hostnames import authority, comparable
 from choria_broker.settings.links import GatewayRemote, LeafnodeRemote
 from choria_broker.settings.network import Network
 from choria_broker.stats.membership import Member, Membership
 from choria_broker.stats.readings import Leafnode, Readings
+from choria_broker.values import replace
 
 
 class LinkKind(enum.StrEnum):
@@ -21,8 +23,7 @@ class LinkKind(enum.StrEnum):
     LEAFNODE = "leafnode"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """A link to another broker, or what several connections to one make together.
 
     Attributes:
@@ -98,8 +99,8 @@ def _gateway(remote: GatewayRemote, readings: Readings | None) -> Link:
     link = Link(LinkKind.GATEWAY, remote.name, places=tuple(url.authority for url in remote.urls))
     found = readings.gateways.get(remote.name) if readings else None
     if found is None:
-        return dataclasses.replace(link, connected=False if readings else None)
-    return dataclasses.replace(
+        return replace(link, connected=False if readings else None)
+    return replace(
         link,
         connected=True,
         rtt_ms=found.rtt_ms,
@@ -113,8 +114,8 @@ def _gateway(remote: GatewayRemote, readings: Readings | None) -> Link:
 def _leafnode(remote: LeafnodeRemote, connection: Leafnode | None, known: bool) -> Link:
     link = Link(LinkKind.LEAFNODE, remote.name, places=tuple(url.authority for url in remote.urls))
     if connection is None:
-        return dataclasses.replace(link, connected=False if known else None)
-    return dataclasses.replace(
+        return replace(link, connected=False if known else None)
+    return replace(
         link,
         connected=True,
         rtt_ms=connection.rtt_ms,

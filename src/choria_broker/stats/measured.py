@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
 
 from choria_broker import __version__
 from choria_broker.access.waiting import Waiting
@@ -27,8 +28,7 @@ from choria_broker.stats.tallies import Tallies
 from choria_broker.streams.ledger import StreamCounts
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is shown as metrics, at one moment.
 
     Attributes:
@@ -66,13 +66,13 @@ class Measured:
     identity: str
     version: str = __version__
     sha: str = UNKNOWN
-    audit: AuditCounts = dataclasses.field(default_factory=AuditCounts)
-    gate: GateCounters = dataclasses.field(default_factory=GateCounters)
-    streams: StreamCounts = dataclasses.field(default_factory=StreamCounts)
-    tallies: Tallies = dataclasses.field(default_factory=Tallies)
+    audit: AuditCounts = msgspec.field(default_factory=AuditCounts)
+    gate: GateCounters = msgspec.field(default_factory=GateCounters)
+    streams: StreamCounts = msgspec.field(default_factory=StreamCounts)
+    tallies: Tallies = msgspec.field(default_factory=Tallies)
     key_processes: KeyProcessCounts = KeyProcessCounts()
     log_lines_dropped: int = 0
-    reloads: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    reloads: Mapping[str, int] = msgspec.field(default_factory=dict)
     reload_success: float = 0.0
     reload_failed: bool = False
     watched_files: int = 0
@@ -80,22 +80,22 @@ class Measured:
     pending_restart: Sequence[str] = ()
     revoked: Revoked = NOTHING
     provisioning: Waiting | None = None
-    expiring_tokens: Mapping[tuple[str, str], int] = dataclasses.field(default_factory=dict)
+    expiring_tokens: Mapping[tuple[str, str], int] = msgspec.field(default_factory=dict)
     headroom: Sequence[Headroom] = ()
     health: enum.StrEnum | None = None
     health_since: float = 0.0
-    health_changes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    health_changes: Mapping[str, int] = msgspec.field(default_factory=dict)
     findings: Sequence[Finding] = ()
     unverified_account: bool = False
     certificates: Sequence[Certificate] = ()
     authorities: Uses | None = None
-    membership: Membership = dataclasses.field(default_factory=Membership)
+    membership: Membership = msgspec.field(default_factory=Membership)
     links: Sequence[Link] = ()
     readings: Readings | None = None
     store: str = ""
     store_free: int | None = None
     companions: Sequence[CompanionReport] = ()
-    companion_counts: Counts = dataclasses.field(default_factory=dict)
+    companion_counts: Counts = msgspec.field(default_factory=dict)
 
 
 Take = Callable[[Measured], Values]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import socket
 import ssl
 from collections.abc import Iterable
@@ -29,8 +28,7 @@ class _Info(msgspec.Struct):
     server_name: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came of asking at a place.
 
     Attributes:

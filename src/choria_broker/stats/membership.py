@@ -10,21 +10,22 @@ Members count, not entries: of several at which one member answers only one coun
 from __future__ import annotations
 
 import collections
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
+
+import msgspec
 
 from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.hostnames import comparable
 from choria_broker.settings.links import Cluster
 from choria_broker.stats.readings import Route
+from choria_broker.values import replace
 
 _LEFT_OUT = "unusable entry"
 _LEFT_OUT_END = f" ({_LEFT_OUT})"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Learnt:
+class Learnt(msgspec.Struct, frozen=True):
     """What the cluster has taught about the entries of the peers.
 
     Attributes:
@@ -37,7 +38,7 @@ class Learnt:
 
     itself: frozenset[Endpoint] = frozenset()
     others: frozenset[Endpoint] = frozenset()
-    names: Mapping[Endpoint, str] = dataclasses.field(default_factory=dict)
+    names: Mapping[Endpoint, str] = msgspec.field(default_factory=dict)
     nowhere: frozenset[Endpoint] = frozenset()
     complete: bool = False
 
@@ -47,7 +48,7 @@ class Learnt:
         names = _with(self.names, _names(cluster, routes))
         entries = len(_once(cluster.routes, names)) + len(cluster.left_out)
         complete = self.complete or (not self.itself and len(members(routes)) >= entries)
-        return dataclasses.replace(self, others=others, names=names, complete=complete)
+        return replace(self, others=others, names=names, complete=complete)
 
     def met(self, entry: Endpoint, *, itself: bool, name: str = "") -> Self:
         """Learn who answered at an entry, and by what name."""
@@ -55,19 +56,18 @@ class Learnt:
         if itself:
             names = {place: known for place, known in self.names.items() if place != entry}
             own, others = self.itself | {entry}, self.others - {entry}
-            return dataclasses.replace(self, itself=own, others=others, names=names, nowhere=nowhere, complete=False)
+            return replace(self, itself=own, others=others, names=names, nowhere=nowhere, complete=False)
         names = _with(self.names, {entry: comparable(name)} if name else {})
-        return dataclasses.replace(self, others=self.others | {entry}, names=names, nowhere=nowhere)
+        return replace(self, others=self.others | {entry}, names=names, nowhere=nowhere)
 
     def missed(self, entry: Endpoint, *, nowhere: bool | None) -> Self:
         """Learn that nobody answered at an entry, and whether its host is known: None changes nothing."""
         if nowhere is None:
             return self
-        return dataclasses.replace(self, nowhere=self.nowhere | {entry} if nowhere else self.nowhere - {entry})
+        return replace(self, nowhere=self.nowhere | {entry} if nowhere else self.nowhere - {entry})
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """Another member.
 
     Attributes:
@@ -81,8 +81,7 @@ class Member:
     connected: bool | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(msgspec.Struct, frozen=True):
     """The other members.
 
     Attributes:
@@ -150,7 +149,7 @@ def _each(listed: Sequence[tuple[str, str]], connected: Sequence[str], missing: 
     unplaced = list(there.values())
     away = missing - sum(not each.connected for each in known)
     if away < 0:  # Somebody answers to another name by now.
-        known = [each if each.connected else dataclasses.replace(each, connected=None) for each in known]
+        known = [each if each.connected else replace(each, connected=None) for each in known]
     if len(nameless) == len(unplaced) == 1 and away <= 0:
         known.append(Member(unplaced.pop(), nameless.pop(), connected=True))
     if away > 0:

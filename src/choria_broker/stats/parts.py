@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Callable, Mapping
 from typing import Protocol
+
+import msgspec
 
 from choria_broker.access.waiting import Waiting
 from choria_broker.audit.trail import AuditCounts
@@ -83,8 +84,7 @@ class Sessions(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What the parts of a broker tell of themselves.
 
     Attributes:
@@ -107,4 +107,4 @@ class Parts:
     companions: Companions
     health: Callable[[], enum.StrEnum]
     health_changes: Callable[[], HealthChanges]
-    ended: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    ended: Mapping[str, int] = msgspec.field(default_factory=dict)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +16,7 @@ from choria_broker.engine.pages import asking
 from choria_broker.log.structured import component
 from choria_broker.stats.readings import Readings, Server, Streams, read_gateways, read_leafnodes, read_routes
 from choria_broker.stats.standings import Standings
+from choria_broker.values import replace
 
 INTERVAL = 10.0
 """Seconds between two polls."""
@@ -126,18 +126,18 @@ class Poller:
             self._log.error("Could not read the engine's statistics", why=str(error) or type(error).__name__)
             return
         server = Server.read(varz)
-        read = dataclasses.replace(self._last, server=server) if self._last else Readings(server)
+        read = replace(self._last, server=server) if self._last else Readings(server)
         with contextlib.suppress(*_UNREADABLE):
-            read = dataclasses.replace(read, leafnodes=read_leafnodes(await self._page(session, "/leafz")))
+            read = replace(read, leafnodes=read_leafnodes(await self._page(session, "/leafz")))
         with contextlib.suppress(*_UNREADABLE):
             page = await self._page(session, _STREAMS)
             standings = Standings.read(page, server.name, read.standings, self._steady())
-            read = dataclasses.replace(read, streams=Streams.read(page), standings=standings)
+            read = replace(read, streams=Streams.read(page), standings=standings)
         with contextlib.suppress(*_UNREADABLE):
-            read = dataclasses.replace(read, routes=read_routes(await self._page(session, "/routez")))
+            read = replace(read, routes=read_routes(await self._page(session, "/routez")))
         with contextlib.suppress(*_UNREADABLE):
-            read = dataclasses.replace(read, gateways=read_gateways(await self._page(session, "/gatewayz")))
-        self._last, self._read_at = dataclasses.replace(read, time=self._clock()), self._steady()
+            read = replace(read, gateways=read_gateways(await self._page(session, "/gatewayz")))
+        self._last, self._read_at = replace(read, time=self._clock()), self._steady()
         self._heard(self._last)
 
     async def _page(self, session: aiohttp.ClientSession, path: str) -> object:

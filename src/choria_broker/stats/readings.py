@@ -6,17 +6,17 @@ expected counts as 0, empty or absent, so that an engine of another version neve
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Self
+
+import msgspec
 
 from choria_broker.settings.durations import milliseconds
 from choria_broker.stats.pages import mapping, number, sequence, text
 from choria_broker.stats.standings import Standings
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Server:
+class Server(msgspec.Struct, frozen=True):
     """What ``/varz`` tells of the engine itself, never of its cluster.
 
     Attributes:
@@ -55,16 +55,13 @@ class Server:
     def read(cls, varz: object) -> Self:
         """Read ``/varz``."""
         page = mapping(varz)
-        names = [
-            field.name for field in dataclasses.fields(cls) if field.name not in ("id", "version", "memory", "name")
-        ]
+        names = [name for name in cls.__struct_fields__ if name not in ("id", "version", "memory", "name")]
         numbers = {name: number(page, name) for name in names}
         of_itself = {"memory": number(page, "mem")} | numbers
         return cls(text(page, "server_id"), text(page, "version"), name=text(page, "server_name"), **of_itself)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One connection to a member of the cluster, of ``/routez``.
 
     Attributes:
@@ -99,8 +96,7 @@ class Route:
         )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Gateway:
+class Gateway(msgspec.Struct, frozen=True):
     """The outgoing connection to another cluster, of ``/gatewayz``.
 
     Attributes:
@@ -131,8 +127,7 @@ class Gateway:
         )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Leafnode:
+class Leafnode(msgspec.Struct, frozen=True):
     """One leafnode connection of ``/leafz``.
 
     Attributes:
@@ -181,8 +176,7 @@ class Leafnode:
         )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Streams:
+class Streams(msgspec.Struct, frozen=True):
     """What ``/jsz`` with its configuration tells of Choria Streams on this broker; all 0 while they are off.
 
     Attributes:
@@ -222,8 +216,7 @@ class Streams:
         )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Readings:
+class Readings(msgspec.Struct, frozen=True):
     """Everything one poll read.
 
     Attributes:
@@ -240,7 +233,7 @@ class Readings:
     leafnodes: tuple[Leafnode, ...] | None = None
     streams: Streams | None = None
     routes: tuple[Route, ...] = ()
-    gateways: Mapping[str, Gateway] = dataclasses.field(default_factory=dict)
+    gateways: Mapping[str, Gateway] = msgspec.field(default_factory=dict)
     standings: Standings | None = None
     time: float = 0.0
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 from collections.abc import Mapping
+
+import msgspec
 
 from choria_broker.settings.revocation import NOTHING_REVOKED, Crl, Revocation, Subject
 from choria_broker.stats.families import Values
@@ -13,8 +14,7 @@ LISTED = "listed_certificate"
 """The kind of what lists of revoked certificates have, beside the kinds of entries of the revocation file."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Revoked:
+class Revoked(msgspec.Struct, frozen=True):
     """What is revoked at one moment.
 
     Attributes:
@@ -25,7 +25,7 @@ class Revoked:
 
     revocation: Revocation = NOTHING_REVOKED
     now: float = 0.0
-    ended: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    ended: Mapping[str, int] = msgspec.field(default_factory=dict)
 
     @property
     def counts(self) -> Values:

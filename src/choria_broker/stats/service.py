@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from choria_broker.access.waiting import Waiting
@@ -46,11 +46,11 @@ from choria_broker.stats.readings import Readings
 from choria_broker.stats.revoked import Revoked
 from choria_broker.stats.seen import of_counts, of_readings
 from choria_broker.stats.tallies import Tallies
+from choria_broker.values import replace
 from choria_broker.wording import without_credentials
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Left:
+class _Left(msgspec.Struct, frozen=True):
     """What is left to the next program."""
 
     tallies: Tallies
@@ -185,7 +185,7 @@ class BrokerStatistics:
     def remember(self, succession: Succession) -> None:
         """Tell the next program what was counted and learnt."""
         learnt = self.acquaintance.learnt
-        nameless = dataclasses.replace(learnt, names={})
+        nameless = replace(learnt, names={})
         names = tuple(learnt.names.items())
         dropped, history = Outlet.dropped_by_all, self.history.left
         succession.tell(_LEFT, _Left(self.tallies, nameless, names, dropped, self._book.entries, history))
@@ -194,10 +194,8 @@ class BrokerStatistics:
         """Go on with what the program before has counted and learnt."""
         left = succession.told(_LEFT, _Left)
         if left:
-            self.tallies = dataclasses.replace(
-                left.tallies, srv_lookups=left.tallies.srv_lookups + self.tallies.srv_lookups
-            )
-            self.acquaintance.learnt = dataclasses.replace(left.learnt, names=dict(left.names))
+            self.tallies = replace(left.tallies, srv_lookups=left.tallies.srv_lookups + self.tallies.srv_lookups)
+            self.acquaintance.learnt = replace(left.learnt, names=dict(left.names))
             Outlet.dropped_by_all += left.log_lines_dropped
             self._book.entries = left.links
             if left.history:

@@ -6,12 +6,14 @@ whether it hears of the leader. So each broker tells what it sees, and the leade
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Iterable, Mapping
 from typing import Self
 
+import msgspec
+
 from choria_broker.stats.pages import mapping, number, sequence, text
+from choria_broker.values import replace
 from choria_broker.wording import short
 
 SILENT = 5.0
@@ -31,8 +33,7 @@ class CopyState(enum.StrEnum):
     SILENT = "silent"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(msgspec.Struct, frozen=True):
     """One copy on another member.
 
     Attributes:
@@ -62,8 +63,7 @@ class Copy:
         return CopyState.IN_STEP if self.current and not self.lag else CopyState.BEHIND
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True):
     """What a stream holds.
 
     Attributes:
@@ -76,8 +76,7 @@ class Holding:
     consumers: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """A group of copies: of a stream, or of what the cluster knows of streams.
 
     Attributes:
@@ -154,8 +153,7 @@ class Standing:
         return found
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Standings:
+class Standings(msgspec.Struct, frozen=True):
     """All groups that this broker has a part in.
 
     Attributes:
@@ -193,15 +191,12 @@ class Standings:
             ),
             key=_key,
         )
-        cluster = dataclasses.replace(_standing(meta, own), grouped=True) if meta else None
+        cluster = replace(_standing(meta, own), grouped=True) if meta else None
         earlier = {_key(each): each for each in (before.meta, *before.streams) if each} if before else {}
         passed = now - before.time if before else 0.0
         if cluster:
             lost = set(cluster.unheard)
-            found = [
-                dataclasses.replace(each, suspects=tuple(name for name in each.unheard if name in lost))
-                for each in found
-            ]
+            found = [replace(each, suspects=tuple(name for name in each.unheard if name in lost)) for each in found]
             cluster = _waiting(cluster, earlier, passed)
         return cls(cluster, tuple(_waiting(each, earlier, passed) for each in found), now)
 
@@ -215,12 +210,12 @@ def _waiting(standing: Standing, earlier: Mapping[tuple[str, str], Standing], pa
     before = earlier.get(_key(standing))
     if not standing.doubtful or before is None or not before.doubtful:
         return standing
-    return dataclasses.replace(standing, doubtful_for=before.doubtful_for + passed)
+    return replace(standing, doubtful_for=before.doubtful_for + passed)
 
 
 def _of_stream(account: str, detail: Mapping[str, object], own: str) -> Standing:
     state, config = mapping(detail.get("state")), mapping(detail.get("config"))
-    return dataclasses.replace(
+    return replace(
         _standing(mapping(detail.get("cluster")), own, account, text(detail, "name")),
         holds=Holding(number(state, "messages"), number(state, "bytes"), number(state, "consumer_count")),
         description=short(text(config, "description")),

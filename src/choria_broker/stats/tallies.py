@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.histogram import Histogram
 
@@ -10,8 +10,7 @@ PROTOCOL_VERSIONS = ("1", "2")
 """Versions of the Choria protocol."""
 
 
-@dataclasses.dataclass(slots=True)
-class ConnectorTally:
+class ConnectorTally(msgspec.Struct):
     """What became of the broker's own client connections to brokers, those for the streams left out.
 
     Attributes:
@@ -26,11 +25,10 @@ class ConnectorTally:
     reconnections: int = 0
     closed: int = 0
     errors: int = 0
-    latency: Histogram = dataclasses.field(default_factory=lambda: Histogram(()))
+    latency: Histogram = msgspec.field(default_factory=lambda: Histogram(()))
 
 
-@dataclasses.dataclass(slots=True)
-class ProtocolTally:
+class ProtocolTally(msgspec.Struct):
     """What became of messages of one version of the Choria protocol.
 
     Attributes:
@@ -45,8 +43,7 @@ class ProtocolTally:
     errors: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tallies:
+class Tallies(msgspec.Struct, frozen=True):
     """Everything that is counted.
 
     Attributes:
@@ -55,8 +52,8 @@ class Tallies:
         srv_lookups: SRV records asked for; nothing is cached, so each one is a question to the name servers.
     """
 
-    connector: ConnectorTally = dataclasses.field(default_factory=ConnectorTally)
-    protocol: dict[str, ProtocolTally] = dataclasses.field(
+    connector: ConnectorTally = msgspec.field(default_factory=ConnectorTally)
+    protocol: dict[str, ProtocolTally] = msgspec.field(
         default_factory=lambda: {version: ProtocolTally() for version in PROTOCOL_VERSIONS}
     )
     srv_lookups: int = 0

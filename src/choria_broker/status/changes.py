@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import re
 
 import msgspec
@@ -48,14 +47,13 @@ class HealthChange(msgspec.Struct, frozen=True):
         return f"{begin}: {told[0]}" if told and self.new != Condition.OK else begin
 
 
-@dataclasses.dataclass(slots=True)
-class Left:
+class Left(msgspec.Struct):
     """What is left to the next program."""
 
     health: HealthChange
     since: float
-    changes: list[HealthChange] = dataclasses.field(default_factory=list)
-    counts: dict[str, int] = dataclasses.field(default_factory=dict)
+    changes: list[HealthChange] = msgspec.field(default_factory=list)
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class HealthBook:

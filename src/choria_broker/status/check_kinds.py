@@ -5,8 +5,9 @@ What only a message to a stream would tell is not checked here: a kind says so, 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from choria_broker.settings import durations
 from choria_broker.stats.headroom import NEARLY, Headroom
@@ -17,14 +18,14 @@ from choria_broker.status.drains import OFF
 from choria_broker.status.health import Condition
 from choria_broker.status.streams_now import CopyReport, StandingReport, in_words
 from choria_broker.streams.report import State
+from choria_broker.values import replace
 
 _DAY = 86400.0
 _PERCENT = 100.0
 _CONDITIONS = {Condition.OK: Level.OK, Condition.DEGRADED: Level.WARNING, Condition.DRAINING: Level.WARNING}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """Where levels begin; None: they do not.
 
     Attributes:
@@ -59,8 +60,7 @@ class Limits:
         return self.warning is not None or self.critical is not None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ServerLimits:
+class ServerLimits(msgspec.Struct, frozen=True):
     """What is expected of a broker.
 
     Attributes:
@@ -81,8 +81,7 @@ class ServerLimits:
     streams: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CopyLimits:
+class CopyLimits(msgspec.Struct, frozen=True):
     """What is expected of copies on other members.
 
     Attributes:
@@ -308,7 +307,7 @@ def _stream(status: Status, name: str, account: str, limits: CopyLimits) -> Foun
         standing = next((each for each in now if (each.account, each.stream) == (report.account, name)), None)
         if standing:
             expected = limits.expected if limits.expected is not None else report.replicas or None
-            yield from _standing(standing, dataclasses.replace(limits, expected=expected), one=len(reports) == 1)
+            yield from _standing(standing, replace(limits, expected=expected), one=len(reports) == 1)
         elif report.state is State.NOT_MANAGED:
             yield Note(Level.OK, f"account {report.account}: not managed by the settings")
         elif not report.reason:

@@ -5,10 +5,11 @@ The four formats are those of ``nats server check``, field by field, so that wha
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import msgspec
 
 from choria_broker.wording import plain, table
 
@@ -33,8 +34,7 @@ class Level(enum.StrEnum):
         return tuple(Level).index(self)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """One thing that was found.
 
     Attributes:
@@ -46,8 +46,7 @@ class Note:
     words: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(msgspec.Struct, frozen=True):
     """One number.
 
     Attributes:
@@ -70,8 +69,7 @@ Found = Iterable[Note | Measure]
 """What a check tells, in the order in which it is shown."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """The whole of a check.
 
     Attributes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from choria_broker.status.reasons import Reason
 
@@ -28,8 +29,7 @@ class Condition(enum.StrEnum):
 _BEGINNINGS = {Condition.FAILING: "The broker is failing:", Condition.DRAINING: "The broker is draining:"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Health:
+class Health(msgspec.Struct, frozen=True):
     """What was found.
 
     Attributes:
@@ -59,8 +59,7 @@ class Health:
         return f"{begin} {self.reasons[0]}{f', and {more} more' if more else ''}."
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Validity:
+class Validity(msgspec.Struct, frozen=True):
     """How long a certificate is good.
 
     Attributes:
@@ -74,8 +73,7 @@ class Validity:
     vital: bool = True
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Symptoms:
+class Symptoms(msgspec.Struct, frozen=True):
     """What health is told by.
 
     Attributes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+
+import msgspec
 
 from choria_broker import __version__
 from choria_broker.access.waiting import Waiting
@@ -86,8 +87,7 @@ class Drained(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Acts:
+class Acts(msgspec.Struct, frozen=True):
     """What operators do to a broker.
 
     Attributes:

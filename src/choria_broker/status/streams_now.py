@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -85,8 +84,7 @@ class StreamsNow(msgspec.Struct, frozen=True):
     worst: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class StoreRoom:
+class StoreRoom(msgspec.Struct, frozen=True):
     """The store and its disk.
 
     Attributes:

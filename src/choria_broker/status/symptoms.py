@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from choria_broker.access.waiting import Waiting
 from choria_broker.companions.reports import CompanionReport, State
@@ -30,8 +31,7 @@ _NAMED = 3
 """Streams that a sentence names."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Observations:
+class Observations(msgspec.Struct, frozen=True):
     """What is known at one moment.
 
     Attributes:
@@ -56,7 +56,7 @@ class Observations:
 
     engine: bool
     readings: Readings | None = None
-    membership: Membership = dataclasses.field(default_factory=Membership)
+    membership: Membership = msgspec.field(default_factory=Membership)
     links: Sequence[Link] = ()
     certificates: Sequence[Certificate] = ()
     authorities: Uses | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 from typing import Any
@@ -93,8 +92,7 @@ class _Answer(msgspec.Struct):
     purged: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class StreamState:
+class StreamState(msgspec.Struct, frozen=True):
     """What is in a stream.
 
     Attributes:
@@ -116,8 +114,7 @@ class StreamState:
     subjects: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(msgspec.Struct, frozen=True):
     """An existing stream.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+
+import msgspec
 
 from choria_broker.settings import durations
 from choria_broker.settings.streams import BROKER_EVENTS
@@ -50,8 +51,7 @@ _DURATIONS = ("max_age", "duplicate_window")
 """Fields in nanoseconds."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One field of a stream that is not as the settings say."""
 
     field: str

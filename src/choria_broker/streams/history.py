@@ -7,11 +7,12 @@ store what it uses it as, and is not started on one that was used as something e
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import string
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import msgspec
 
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code, Severity
@@ -34,8 +35,7 @@ _MOVE = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """Files of a stream that the engine would have deleted or cut off, or of one of its consumers.
 
     Attributes:
@@ -52,8 +52,7 @@ class Kept:
         return self.path.name.endswith(DAMAGED_BLOCKS)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(msgspec.Struct, frozen=True):
     """What is in a store.
 
     Attributes:
@@ -66,7 +65,7 @@ class Contents:
     """
 
     streams: tuple[tuple[str, str], ...] = ()
-    records: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    records: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
     use: Use | None = None
     kept: tuple[Kept, ...] = ()
     single: tuple[tuple[str, str], ...] = ()

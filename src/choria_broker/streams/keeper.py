@@ -25,10 +25,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
 import nats.errors
 from nats.aio.client import Client
 
@@ -49,8 +49,7 @@ Connect = Callable[..., Awaitable[Client]]
 """Connects to an account, by its name and with options of the NATS client."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Timers:
+class Timers(msgspec.Struct, frozen=True):
     """Deadlines and chance; tests inject others.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import time
 from collections.abc import Callable
+
+import msgspec
 
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
@@ -13,6 +14,7 @@ from choria_broker.streams.recognition import mended, recognise
 from choria_broker.streams.report import Report, State
 from choria_broker.streams.standard import Plan
 from choria_broker.streams.trouble import Mended, Trouble, TroubleKind
+from choria_broker.values import replace
 
 _MOST_TROUBLES = 256
 """Different troubles that are remembered, and streams that they are counted by."""
@@ -24,8 +26,7 @@ _QUIET = 60.0
 _Key = tuple[TroubleKind, str, str, str, str]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(msgspec.Struct, frozen=True):
     """A trouble, how often it came up, and when last, in Unix seconds."""
 
     trouble: Trouble
@@ -33,8 +34,7 @@ class Noted:
     last: float
 
 
-@dataclasses.dataclass(slots=True)
-class StreamCounts:
+class StreamCounts(msgspec.Struct):
     """What metrics tell of streams, each by account and stream.
 
     Attributes:
@@ -44,22 +44,21 @@ class StreamCounts:
         troubles: how often there was trouble with the store, by its class too.
     """
 
-    reports: dict[tuple[str, str], Report] = dataclasses.field(default_factory=dict)
-    failures: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=collections.Counter)
-    last_failures: dict[tuple[str, str], float] = dataclasses.field(default_factory=dict)
-    troubles: collections.Counter[tuple[str, str, str]] = dataclasses.field(default_factory=collections.Counter)
+    reports: dict[tuple[str, str], Report] = msgspec.field(default_factory=dict)
+    failures: collections.Counter[tuple[str, str]] = msgspec.field(default_factory=collections.Counter)
+    last_failures: dict[tuple[str, str], float] = msgspec.field(default_factory=dict)
+    troubles: collections.Counter[tuple[str, str, str]] = msgspec.field(default_factory=collections.Counter)
 
 
-@dataclasses.dataclass(slots=True)
-class _Left:
+class _Left(msgspec.Struct):
     """What is left to the next program."""
 
-    reports: list[Report] = dataclasses.field(default_factory=list)
-    failures: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=collections.Counter)
-    last_failures: dict[tuple[str, str], float] = dataclasses.field(default_factory=dict)
-    troubles: collections.Counter[tuple[str, str, str]] = dataclasses.field(default_factory=collections.Counter)
+    reports: list[Report] = msgspec.field(default_factory=list)
+    failures: collections.Counter[tuple[str, str]] = msgspec.field(default_factory=collections.Counter)
+    last_failures: dict[tuple[str, str], float] = msgspec.field(default_factory=dict)
+    troubles: collections.Counter[tuple[str, str, str]] = msgspec.field(default_factory=collections.Counter)
     noted: tuple[Noted, ...] = ()
-    logged: list[tuple[_Key, float]] = dataclasses.field(default_factory=list)
+    logged: list[tuple[_Key, float]] = msgspec.field(default_factory=list)
 
 
 _LEFT = "streams"
@@ -195,7 +194,7 @@ class Ledger:
             return
         for report in concerned:
             if report and report.state is not State.NOT_MANAGED:
-                failed = dataclasses.replace(report, state=State.FAILED, outcome="", reason=trouble.words)
+                failed = replace(report, state=State.FAILED, outcome="", reason=trouble.words)
                 self.enter(failed)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
+
+import msgspec
 
 
 class State(enum.StrEnum):
@@ -21,8 +22,7 @@ class State(enum.StrEnum):
     """The settings say to leave it alone."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """One standard stream in one account.
 
     Attributes:

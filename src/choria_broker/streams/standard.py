@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.streams import StandardStream, Streams
 from choria_broker.streams.replicas import copies
+from choria_broker.values import replace
 
 _NANOSECONDS = 1_000_000_000
 
@@ -45,8 +46,7 @@ def document(stream: StandardStream) -> dict[str, object]:
     return written
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What is to become of the standard streams of an account.
 
     Attributes:
@@ -74,7 +74,7 @@ def plan(streams: Streams, peers: int, cluster: str = "") -> Plan:
     """
     managed = tuple(each for each in streams.standard if streams.manage and (each.retention > 0 or each.elects))
     return Plan(
-        managed=tuple(dataclasses.replace(each, replicas=copies(each.replicas, peers)) for each in managed),
+        managed=tuple(replace(each, replicas=copies(each.replicas, peers)) for each in managed),
         left_alone=tuple(each.name for each in streams.standard if each not in managed),
         wanted=tuple(each.replicas for each in managed),
         peers=peers,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import logging
+
+import msgspec
 
 
 class TroubleKind(enum.StrEnum):
@@ -26,8 +27,7 @@ class TroubleKind(enum.StrEnum):
     """The engine has turned Streams off."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(msgspec.Struct, frozen=True):
     """Something that is wrong with the store.
 
     Attributes:
@@ -62,8 +62,7 @@ class Trouble:
         }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Mended:
+class Mended(msgspec.Struct, frozen=True):
     """A damaged description that was written anew, of a stream, or of one of its consumers.
 
     Attributes:

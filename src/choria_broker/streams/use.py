@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import json
 from typing import Any
 
+import msgspec
+
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.endpoint import Endpoint
+from choria_broker.values import replace
 
 _SYSTEM = "system"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True):
     """Brokers elsewhere with which this one has its JetStream in common, if both have Streams.
 
     Attributes:
@@ -26,8 +27,7 @@ class Joined:
     hosts: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Use:
+class Use(msgspec.Struct, frozen=True):
     """What a broker uses a store as.
 
     Attributes:
@@ -59,7 +59,7 @@ class Use:
         names = {each.name for each in self.joined or ()}
         before = tuple(each for each in last.joined or () if each.name not in names)
         joined = last.joined if self.joined is None else (*self.joined, *before) if self.joined else ()
-        return dataclasses.replace(self, members=members, joined=joined)
+        return replace(self, members=members, joined=joined)
 
 
 def use_of(settings: Settings) -> Use:
@@ -96,7 +96,7 @@ def system_account(settings: Settings) -> str:
 def written(use: Use) -> str:
     """Write a use as the content of its file."""
     about = "Written by choria-broker at each start; says whose streams these are."
-    return json.dumps({"about": about} | dataclasses.asdict(use), indent=2) + "\n"
+    return json.dumps({"about": about} | msgspec.to_builtins(use), indent=2) + "\n"
 
 
 def read(text: str) -> Use | None:

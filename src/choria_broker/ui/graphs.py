@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
 
 from choria_broker.stats.history import SERIES, Drawn, Series, Unit
 from choria_broker.wording import in_bytes
@@ -26,8 +27,7 @@ _BINARY, _DECIMAL = 1024.0, 10.0
 _FEW, _MANY = 10.0, 1000.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One line of a graph.
 
     Attributes:
@@ -47,8 +47,7 @@ class Line:
     most: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(msgspec.Struct, frozen=True):
     """Some lines over the same time.
 
     Attributes:
@@ -74,8 +73,7 @@ class Graph:
         return f"{self.title}. {'. '.join(told)}."
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A few minutes in figures.
 
     Attributes:
@@ -87,8 +85,7 @@ class Row:
     figures: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Plot:
+class Plot(msgspec.Struct, frozen=True):
     """Which lines stand in one graph.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from choria_broker.stats.links import Link, LinkKind
 from choria_broker.wording import plain
@@ -21,8 +22,7 @@ _MOST = 24
 _LONGEST = 23
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Box:
+class Box(msgspec.Struct, frozen=True):
     """A broker on the map.
 
     Attributes:
@@ -43,16 +43,14 @@ class Box:
     line: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(msgspec.Struct, frozen=True):
     """The name of a column of the map."""
 
     x: int
     text: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class LinkMap:
+class LinkMap(msgspec.Struct, frozen=True):
     """The map.
 
     Attributes:

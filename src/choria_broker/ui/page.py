@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
+
+import msgspec
 
 from choria_broker.access.session import Departed, Session
 from choria_broker.audit.acts import ActReport
@@ -21,8 +22,7 @@ F = TypeVar("F")
 V = TypeVar("V")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """Who is connected, and who was a little earlier.
 
     Attributes:
@@ -34,12 +34,11 @@ class Look:
 
     time: float
     sessions: tuple[Session, ...]
-    before: Mapping[int, Session] = dataclasses.field(default_factory=dict)
+    before: Mapping[int, Session] = msgspec.field(default_factory=dict)
     seconds: float = 0.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
+class Knowledge(msgspec.Struct, frozen=True, kw_only=True):
     """What the broker knows, for pages to ask.
 
     Attributes:
@@ -79,8 +78,7 @@ class Knowledge:
     bundle: Callable[[], Awaitable[bytes]]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What a reader wants to see.
 
     Attributes:
@@ -90,7 +88,7 @@ class Asked:
     """
 
     now: float
-    values: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    values: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     posted: bool = False
 
     def text(self, name: str, otherwise: str = "") -> str:
@@ -129,8 +127,7 @@ class BadInputError(Exception):
         self.problem, self.remedy, self.status = problem, remedy, status
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[F, V]):
+class Page(msgspec.Struct, Generic[F, V], frozen=True, kw_only=True):
     """A page of the dashboard; its template has its name.
 
     Attributes:

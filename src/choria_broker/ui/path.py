@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
+
+import msgspec
 
 from choria_broker.access.behind import BEHIND
 from choria_broker.access.verdict import Step
@@ -11,8 +12,7 @@ from choria_broker.explaining.explanation import SENTENCES
 from choria_broker.settings.broker import Settings
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Behind:
+class Behind(msgspec.Struct, frozen=True):
     """A setting behind a rule.
 
     Attributes:
@@ -24,8 +24,7 @@ class Behind:
     place: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """One rule on the way.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import functools
 import hashlib
@@ -26,8 +25,7 @@ from choria_broker.wording import in_bytes, plain
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Asset:
+class Asset(msgspec.Struct, frozen=True):
     """A file that pages refer to.
 
     Attributes:
@@ -41,8 +39,7 @@ class Asset:
     tag: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Shell:
+class Shell(msgspec.Struct, frozen=True):
     """What every page shows of the broker.
 
     Attributes:
@@ -153,8 +150,7 @@ def _environment() -> jinja2.Environment:
     return made
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Group:
+class _Group(msgspec.Struct, frozen=True):
     """Pages under one heading of the menu."""
 
     name: str

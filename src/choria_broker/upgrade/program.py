@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 _SCRIPT = b"#!"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Program:
+class Program(msgspec.Struct, frozen=True):
     """How to start the installed program in the way in which this one was started.
 
     Paths stay as they were given: what a link leads to by now is what is meant.

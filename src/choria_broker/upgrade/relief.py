@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import os
 import signal
 import socket
@@ -29,8 +28,7 @@ _WORK = "work"
 _log = component("broker")
 
 
-@dataclasses.dataclass(slots=True)
-class Work:
+class Work(msgspec.Struct):
     """What a stand-in did.
 
     Attributes:
@@ -42,11 +40,11 @@ class Work:
     """
 
     held: HeldGate
-    decisions: list[Decision] = dataclasses.field(default_factory=list)
-    counted: collections.Counter[tuple[bool, str]] = dataclasses.field(default_factory=collections.Counter)
-    refusals: list[Refusal] = dataclasses.field(default_factory=list)
-    admitted: list[int] = dataclasses.field(default_factory=list)
-    again: list[Again] = dataclasses.field(default_factory=list)
+    decisions: list[Decision] = msgspec.field(default_factory=list)
+    counted: collections.Counter[tuple[bool, str]] = msgspec.field(default_factory=collections.Counter)
+    refusals: list[Refusal] = msgspec.field(default_factory=list)
+    admitted: list[int] = msgspec.field(default_factory=list)
+    again: list[Again] = msgspec.field(default_factory=list)
 
 
 def packed(work: Work) -> bytes:

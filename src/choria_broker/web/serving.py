@@ -23,11 +23,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import cast
 
+import msgspec
 from aiohttp import web
 
 from choria_broker.host.listening import bindable, bound
@@ -44,8 +44,7 @@ _END_OF_HEADER = b"\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """Limits of the port.
 
     Attributes:

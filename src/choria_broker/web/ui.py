@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import re
 import time
 import urllib.parse
@@ -161,8 +160,7 @@ def _of_the_dashboard(request: web.Request) -> None:
         raise BadInputError("This was asked by a page of another site.", "Use the page Bundle.", 403)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(msgspec.Struct, frozen=True):
     """In which form an answer is wanted: as JSON, or as HTML; the whole page, or what may have changed of it."""
 
     json: bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import time
 from typing import Any
@@ -21,6 +20,7 @@ from choria_broker.access.session import Holder, Session
 from choria_broker.access.trust import Organization, Signer
 from choria_broker.settings.network import SystemUser
 from choria_broker.settings.secret import Secret
+from choria_broker.values import replace
 from support.fuzzing import examples
 from support.minting import ORGANIZATION, STRANGER
 from support.sessions import session
@@ -52,48 +52,48 @@ def other(key: object) -> Any:
 
 
 def organizations(policy: Policy, **changes: Any) -> dict[str, Organization]:
-    return {name: dataclasses.replace(issuer, **changes) for name, issuer in policy.issuers.items()}
+    return {name: replace(issuer, **changes) for name, issuer in policy.issuers.items()}
 
 
 CHANGES: dict[str, Any] = {
     "nothing": lambda policy: policy,
-    "client_hosts": lambda policy: dataclasses.replace(
+    "client_hosts": lambda policy: replace(
         policy, client_hosts=ClientHosts.of([ipaddress.ip_network("203.0.113.0/24")])
     ),
-    "no client_hosts": lambda policy: dataclasses.replace(policy, client_hosts=ClientHosts()),
-    "deny": lambda policy: dataclasses.replace(policy, deny_server_connections=True),
-    "no deny": lambda policy: dataclasses.replace(policy, deny_server_connections=False),
-    "tokens only": lambda policy: dataclasses.replace(policy, client_tokens_only=True),
-    "no client signers": lambda policy: dataclasses.replace(policy, client_signers=()),
-    "no server signers": lambda policy: dataclasses.replace(policy, server_signers=()),
-    "no provisioning signer": lambda policy: dataclasses.replace(policy, provisioning_signer=None),
-    "further signers": lambda policy: dataclasses.replace(
+    "no client_hosts": lambda policy: replace(policy, client_hosts=ClientHosts()),
+    "deny": lambda policy: replace(policy, deny_server_connections=True),
+    "no deny": lambda policy: replace(policy, deny_server_connections=False),
+    "tokens only": lambda policy: replace(policy, client_tokens_only=True),
+    "no client signers": lambda policy: replace(policy, client_signers=()),
+    "no server signers": lambda policy: replace(policy, server_signers=()),
+    "no provisioning signer": lambda policy: replace(policy, provisioning_signer=None),
+    "further signers": lambda policy: replace(
         policy,
         client_signers=(Signer("new", other(STRANGER)), *policy.client_signers),
         server_signers=(*policy.server_signers, Signer("new", other(STRANGER))),
     ),
-    "other signers": lambda policy: dataclasses.replace(
+    "other signers": lambda policy: replace(
         policy,
         client_signers=(Signer("new", other(STRANGER)),),
         server_signers=(Signer("new", other(STRANGER)),),
         provisioning_signer=Signer("new", other(STRANGER)),
     ),
-    "no issuers": lambda policy: dataclasses.replace(policy, issuers={}),
-    "other issuer key": lambda policy: dataclasses.replace(policy, issuers=organizations(policy, key=other(STRANGER))),
-    "other issuer account": lambda policy: dataclasses.replace(
+    "no issuers": lambda policy: replace(policy, issuers={}),
+    "other issuer key": lambda policy: replace(policy, issuers=organizations(policy, key=other(STRANGER))),
+    "other issuer account": lambda policy: replace(
         policy, issuers=organizations(policy, account="apart"), accounts=policy.accounts | {"apart"}
     ),
-    "an issuer": lambda policy: dataclasses.replace(
+    "an issuer": lambda policy: replace(
         policy, issuers={"choria": Organization("choria", other(ORGANIZATION), "choria")}
     ),
-    "choria CA": lambda policy: dataclasses.replace(policy, choria_ca=True),
-    "no choria CA": lambda policy: dataclasses.replace(policy, choria_ca=False),
-    "unverified": lambda policy: dataclasses.replace(policy, unverified_account="choria"),
-    "no provisioner": lambda policy: dataclasses.replace(policy, provisioner_password=None),
-    "provisioner without token": lambda policy: dataclasses.replace(policy, provisioner_without_token=True),
-    "provisioner with token": lambda policy: dataclasses.replace(policy, provisioner_without_token=False),
-    "no system user": lambda policy: dataclasses.replace(policy, system_user=None),
-    "no provisioning": lambda policy: dataclasses.replace(policy, accounts=policy.accounts - {"provisioning"}),
+    "choria CA": lambda policy: replace(policy, choria_ca=True),
+    "no choria CA": lambda policy: replace(policy, choria_ca=False),
+    "unverified": lambda policy: replace(policy, unverified_account="choria"),
+    "no provisioner": lambda policy: replace(policy, provisioner_password=None),
+    "provisioner without token": lambda policy: replace(policy, provisioner_without_token=True),
+    "provisioner with token": lambda policy: replace(policy, provisioner_without_token=False),
+    "no system user": lambda policy: replace(policy, system_user=None),
+    "no provisioning": lambda policy: replace(policy, accounts=policy.accounts - {"provisioning"}),
 }
 
 
@@ -147,7 +147,7 @@ def test_a_changed_password_is_told_by_what_was_in_force_then() -> None:
 
 def test_a_provisioner_with_an_older_password_is_told_too() -> None:
     policy = Policy(is_tls=True, accounts=frozenset({"choria", "provisioning"}), provisioner_password=Secret("second"))
-    older = dataclasses.replace(policy, provisioner_password=Secret("first"))
+    older = replace(policy, provisioner_password=Secret("first"))
     session = msgspec.structs.replace(
         SYSTEM, account="provisioning", username="provisioner", holder=Holder(method="provisioner", rule="provisioner")
     )
@@ -179,17 +179,15 @@ def test_clients_that_presented_nothing(name: str) -> None:
     policies = {
         "unverified": Policy(is_tls=True, accounts=frozenset({"open", "other"}), unverified_account="open"),
     }
-    policies["unverified-outside-client-hosts"] = dataclasses.replace(policies["unverified"], client_hosts=hosts)
-    policies["unverified-denied"] = dataclasses.replace(
-        policies["unverified-outside-client-hosts"], deny_server_connections=True
-    )
+    policies["unverified-outside-client-hosts"] = replace(policies["unverified"], client_hosts=hosts)
+    policies["unverified-denied"] = replace(policies["unverified-outside-client-hosts"], deny_server_connections=True)
     request = ConnectRequest(ConnectionKind.CLIENT, TlsState.NONE, address="192.0.2.1")
     session = admitted(request, policies[name])
     assert session is not None
     assert session.holder.rule == name
     assert {other for other, policy in policies.items() if differs(session, policy)} == set(policies) - {name}
     for account in ("", "other"):
-        assert differs(session, dataclasses.replace(policies[name], unverified_account=account))
+        assert differs(session, replace(policies[name], unverified_account=account))
 
 
 def test_ten_thousand_are_judged_in_no_time() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from choria_broker.access.trust import Signer, Unusable
 from choria_broker.security.signer_files import signer_file_names
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.security import Issuer, Security
+from choria_broker.values import replace
 from support.minting import HOLDER, ORGANIZATION, hex_of
 from support.vector_cases import VECTORS, settings_of
 
@@ -38,7 +38,7 @@ FILES: dict[str, bytes | None] = {
 
 
 def with_files(settings: Settings) -> Settings:
-    return dataclasses.replace(settings, signer_files=FILES)
+    return replace(settings, signer_files=FILES)
 
 
 def test_files_to_read() -> None:
@@ -90,8 +90,8 @@ def test_accounts(broker: dict[str, Any], accounts: set[str]) -> None:
 
 def with_issuer(issuer: Issuer, *accounts: str) -> Settings:
     settings = settings_of({"tls": True})
-    network = dataclasses.replace(settings.network, accounts=accounts)
-    return dataclasses.replace(settings, network=network, security=Security(issuers=(issuer,)))
+    network = replace(settings.network, accounts=accounts)
+    return replace(settings, network=network, security=Security(issuers=(issuer,)))
 
 
 def test_accounts_of_organizations_and_further_ones() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from choria_broker.security.conditions import Condition
 from choria_broker.security.keys import ed25519_verifies
 from choria_broker.security.nonce import proof_fault
 from choria_broker.security.signature_memory import SignatureMemory
+from choria_broker.values import replace
 from support.fuzzing import examples
 from support.minting import CHAIN_ISSUER, HOLDER, NOW, RSA, STRANGER, chained, client, provisioning, server
 from support.policy_cases import (
@@ -107,9 +107,9 @@ def presented(draw: st.DrawFn) -> tuple[ConnectRequest, Policy]:
     request = presenting(ANON, claims, *(() if signer == "right" else (signer,)), **changes)
     if draw(st.booleans()):
         token, place = request.token, draw(st.integers(0, len(request.token) - 1))
-        request = dataclasses.replace(request, token=token[:place] + draw(st.sampled_from("Ax._")) + token[place + 1 :])
+        request = replace(request, token=token[:place] + draw(st.sampled_from("Ax._")) + token[place + 1 :])
     memory = SignatureMemory(lambda: 0.0)
-    return request, dataclasses.replace(rules, signed_by=memory.signed_by)
+    return request, replace(rules, signed_by=memory.signed_by)
 
 
 @settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])

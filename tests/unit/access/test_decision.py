@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from choria_broker.access.rules import RULES
 from choria_broker.access.trust import Signer
 from choria_broker.access.verdict import Permissions, Verdict
 from choria_broker.security.nonce import REMEDIES
+from choria_broker.values import replace
 from support.minting import (
     HOLDER,
     NOW,
@@ -106,7 +106,7 @@ def test_certificates_and_the_broker_itself_stay_in_choria() -> None:
 
 def test_organizations_that_share_an_account_of_their_own_are_kept_out_too() -> None:
     rules = with_system(provisioned(ISSUERS))
-    shared = {name: dataclasses.replace(issuer, account="ACME") for name, issuer in ISSUERS.issuers.items()}
+    shared = {name: replace(issuer, account="ACME") for name, issuer in ISSUERS.issuers.items()}
     for request in (
         presenting(ANON, flags("system_user"), **SYSTEM),
         presenting(ANON, flags("provisioner"), **PASSWORD),
@@ -244,7 +244,7 @@ def test_secrets_are_nowhere_in_a_verdict() -> None:
 
 @pytest.mark.parametrize("broken", [{"token": 1}, {"user": None, "tls": None}, {"kind": None}, {"address": 5}])
 def test_what_cannot_happen_is_a_refusal(broken: dict[str, Any]) -> None:
-    request = dataclasses.replace(presenting(CERTIFIED, client()), **broken)
+    request = replace(presenting(CERTIFIED, client()), **broken)
     verdict = decide(request, policy(SIGNED, client_hosts=OUTSIDE), NOW)
 
     assert not verdict.allowed
@@ -288,7 +288,7 @@ def test_holder_key_is_what_counts() -> None:
     ],
 )
 def test_a_token_sent_as_user_name_is_not_shown(user: str) -> None:
-    verdict = decide(dataclasses.replace(CERTIFIED, user=user), PLAIN, NOW)
+    verdict = decide(replace(CERTIFIED, user=user), PLAIN, NOW)
     assert (verdict.allowed, verdict.username) == (True, "token")
     assert user.strip() not in repr(verdict)
 
@@ -297,7 +297,7 @@ def test_subscriptions_are_bounded_and_nodes_that_wait_have_few() -> None:
     certified = CERTIFIED
     waiting = presenting(ANON, provisioning())
     for most, of_certified, of_waiting in ((20_000, 20_000, 1000), (700, 700, 700), (1, 1, 1)):
-        rules = dataclasses.replace(provisioned(ISSUERS), max_subscriptions=most, choria_ca=True)
+        rules = replace(provisioned(ISSUERS), max_subscriptions=most, choria_ca=True)
         assert decide(certified, rules, NOW).max_subscriptions == of_certified
         verdict = decide(waiting, rules, NOW)
         assert (verdict.rule, verdict.max_subscriptions) == ("provisionee", of_waiting)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from choria_broker.access.explain import Ground, SubjectAnswer, about_publish, a
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.subjects import covers, overlap
 from choria_broker.access.verdict import Permissions, SubjectRules
+from choria_broker.values import replace
 from support.fuzzing import examples
 from support.minting import NOW as TOKEN_NOW
 from support.minting import client
@@ -32,7 +32,7 @@ WITHOUT_PROOF = {
 
 
 def unsigned(request: ConnectRequest) -> ConnectRequest:
-    return dataclasses.replace(request, nonce="", signature="")
+    return replace(request, nonce="", signature="")
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name not in WITHOUT_PROOF], ids=lambda case: case.name)

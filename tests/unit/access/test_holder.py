@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +8,7 @@ from choria_broker.access.holder import holder_of
 from choria_broker.access.request import Certificate, ConnectionKind, ConnectRequest, TlsState
 from choria_broker.access.session import Holder
 from choria_broker.security.tokens_claims import Claims, ClientClaims, ProvisioningClaims, ServerClaims
+from choria_broker.values import replace
 
 CERTIFICATE = Certificate("web1.example.net", "0a", "CN=ca", "ff", 2000)
 KEY = "CA" * 32
@@ -73,5 +72,5 @@ def test_provisioning_tokens_have_no_chain() -> None:
 def test_whatever_ends_first_ends_it(ends: list[int | None]) -> None:
     token, issuer, certificate = ends
     claims = ClientClaims.read({"callerid": "up=bob", "iss": f"C-a.{KEY}", "exp": token, "issexp": issuer})
-    asked = request(certificate=dataclasses.replace(CERTIFICATE, not_after=certificate or 0))
+    asked = request(certificate=replace(CERTIFICATE, not_after=certificate or 0))
     assert held(claims, asked).expires == min((end for end in ends if end), default=None)

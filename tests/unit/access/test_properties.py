@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import dataclasses
 import io
 import os
 import time
@@ -21,6 +20,7 @@ from choria_broker.access.subjects import is_subject, is_subscription
 from choria_broker.access.verdict import Verdict
 from choria_broker.settings.network import SystemUser
 from choria_broker.settings.secret import Secret
+from choria_broker.values import replace
 from support.fuzzing import examples
 from support.minting import CHAIN_ISSUER, ORGANIZATION, RSA, STRANGER, chained, client, mint, provisioning, server
 from support.vector_cases import ACCEPTED, CASES, NOW, VectorCase
@@ -83,7 +83,7 @@ REQUESTS = st.builds(
 def policies(draw: st.DrawFn) -> Policy:
     """Mix the policies of the vectors."""
     one, two, three = (draw(st.sampled_from(CASES)).policy for _ in range(3))
-    return dataclasses.replace(
+    return replace(
         one,
         is_tls=draw(st.booleans()),
         client_signers=two.client_signers,
@@ -173,7 +173,7 @@ def check_flip(case: VectorCase, position: int, bit: int) -> None:
     """Change one bit and expect a refusal."""
     token = case.request.token
     changed = token[:position] + chr(ord(token[position]) ^ 1 << bit) + token[position + 1 :]
-    verdict = decide(dataclasses.replace(case.request, token=changed), case.policy, NOW)
+    verdict = decide(replace(case.request, token=changed), case.policy, NOW)
 
     check(verdict, case.policy)
     assert not verdict.allowed, (position, bit)
@@ -185,13 +185,13 @@ def test_any_changed_bit_of_the_proof_refuses(case: VectorCase, position: int, b
     proof = case.request.signature
     changed = proof[:position] + chr(ord(proof[position]) ^ 1 << bit) + proof[position + 1 :]
 
-    assert not decide(dataclasses.replace(case.request, signature=changed), case.policy, NOW).allowed
+    assert not decide(replace(case.request, signature=changed), case.policy, NOW).allowed
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_order_of_issuers_does_not_matter(case: VectorCase) -> None:
     others = {name: case.policy.issuers[name] for name in reversed(list(case.policy.issuers))}
-    turned = dataclasses.replace(case.policy, issuers=others)
+    turned = replace(case.policy, issuers=others)
 
     assert decide(case.request, turned, NOW) == decide(case.request, case.policy, NOW)
 

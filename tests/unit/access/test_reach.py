@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from choria_broker.access.revoked import Revocations
 from choria_broker.access.verdict import Reach, Verdict
 from choria_broker.access.ways import Ways
 from choria_broker.settings.revocation import Crl, CrlExpired, Revocation
+from choria_broker.values import replace
 from support.fuzzing import examples
 from support.minting import HOLDER, NOW, client, proof, provisioning, server
 from support.policy_cases import (
@@ -71,7 +71,7 @@ def until(seconds: float) -> int:
         (LEAF, PLAIN),
         (CERTIFIED, policy(ISSUERS, choria_ca=True)),
         (CERTIFIED, policy(PLAIN, deny_server_connections=True)),
-        (dataclasses.replace(CERTIFIED, name="x", language="go", connection_id=9), PLAIN),
+        (replace(CERTIFIED, name="x", language="go", connection_id=9), PLAIN),
     ],
 )
 def test_certificates_without_more_are_a_class(request_: ConnectRequest, rules: Policy) -> None:
@@ -179,7 +179,7 @@ def another(draw: st.DrawFn, first: ConnectRequest, found: Reach) -> ConnectRequ
         changes["nonce"] = draw(TEXT)
     if found.of_class:
         changes |= {"address": draw(ADDRESSES), "certificate": draw(CERTIFICATES)}
-    return dataclasses.replace(first, **changes)
+    return replace(first, **changes)
 
 
 def told(verdict: Verdict) -> tuple[Any, ...]:
@@ -205,8 +205,8 @@ def test_a_verdict_never_reaches_to_whom_another_would_be_given(data: st.DataObj
             },
         )
     )
-    first = dataclasses.replace(first, **changes)
-    rules = dataclasses.replace(rules, client_hosts=data.draw(st.sampled_from([rules.client_hosts, INSIDE, OUTSIDE])))
+    first = replace(first, **changes)
+    rules = replace(rules, client_hosts=data.draw(st.sampled_from([rules.client_hosts, INSIDE, OUTSIDE])))
     now = data.draw(st.sampled_from([NOW, VECTOR_NOW]))
     verdict = asked(first, rules, now)
     found = verdict.reach

@@ -8,6 +8,7 @@ import pytest
 
 from choria_broker.access.reading import Watched, unwatched
 from choria_broker.access.request import ConnectRequest
+from choria_broker.values import replace
 from support.policy_cases import ANON
 
 
@@ -28,16 +29,16 @@ def test_each_field_is_noted(name: str) -> None:
 
 
 def test_what_is_worked_out_is_noted_as_what_it_is_made_of() -> None:
-    watched = Watched(dataclasses.replace(ANON, token="x"))
+    watched = Watched(replace(ANON, token="x"))
     assert watched.has_token
     assert watched.read == {"token_unread", "token"}
-    unread = Watched(dataclasses.replace(ANON, token_unread=True))
+    unread = Watched(replace(ANON, token_unread=True))
     assert unread.has_token
     assert unread.read == {"token_unread"}
 
 
 def test_it_is_shown_without_secrets() -> None:
-    assert "hunter2" not in repr(Watched(dataclasses.replace(ANON, password="hunter2")))
+    assert "hunter2" not in repr(Watched(replace(ANON, password="hunter2")))
 
 
 def test_there_is_nothing_else_to_read() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from choria_broker.access.revoked import NOBODY, Revocations
 from choria_broker.access.session import Holder
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.revocation import Authority, Crl, CrlExpired, Entry, Revocation, Subject
+from choria_broker.values import replace
 from support.revoked_people import CAS, CHILD, ENTRIES, PEOPLE, ROOT, crl_of, is_revoked, revocation
 from support.sessions import session
 
@@ -31,7 +31,7 @@ CERTIFICATE = Certificate(
     intermediates=(),
     authority=Anchor("CN=Child,O=Example", "f-child", "k-child"),
 )
-LONGER = dataclasses.replace(
+LONGER = replace(
     CERTIFICATE,
     intermediates=(Intermediate("2", "CN=Root", "f-child", "k-child"),),
     authority=Anchor("CN=Root", "f-root", "k-root"),
@@ -134,12 +134,12 @@ def test_lists_revoke_leaves_and_intermediates(certificate: Certificate) -> None
 
 def test_a_ca_that_was_renewed_has_signed_what_it_has_signed() -> None:
     """A client could send any certificate of its CA, one that is not in the CA file too."""
-    renewed = dataclasses.replace(LONGER, intermediates=(Intermediate("7", "CN=Root", "f-renewed", "k-child"),))
+    renewed = replace(LONGER, intermediates=(Intermediate("7", "CN=Root", "f-renewed", "k-child"),))
     assert look(crls=(crl_of(CHILD, "4f"),)).of(Holder(certificate=renewed), NOW)
 
 
 def test_a_ca_with_the_same_name_has_numbers_of_its_own() -> None:
-    namesake = dataclasses.replace(CERTIFICATE, authority=Anchor("CN=Child,O=Example", "f-namesake", "k-namesake"))
+    namesake = replace(CERTIFICATE, authority=Anchor("CN=Child,O=Example", "f-namesake", "k-namesake"))
     made = look(crls=(crl_of(CHILD, "4f"),))
     assert made.of(Holder(certificate=CERTIFICATE), NOW)
     assert made.of(Holder(certificate=namesake), NOW) is None
@@ -162,7 +162,7 @@ def test_lists_that_are_out_of_date() -> None:
 
 def test_very_long_names_of_issuers_are_cut() -> None:
     whole = f"CN={'x' * 300},O=Example"
-    cut = dataclasses.replace(CERTIFICATE, issuer=whole.encode()[:256].decode())
+    cut = replace(CERTIFICATE, issuer=whole.encode()[:256].decode())
     made = look(entry(Subject.CERTIFICATE, "4f", issuer=(f"cn={'x' * 300}", "o=example")))
     assert made.of(Holder(certificate=cut), NOW)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from choria_broker.access.revoked import Revocations
 from choria_broker.access.rules import RULES
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.revocation import Entry, Revocation, Subject
+from choria_broker.values import replace
 from support.minting import NOW, client
 from support.policy_cases import (
     ANON,
@@ -31,7 +31,7 @@ from support.policy_cases import (
 
 @pytest.mark.parametrize(("rules", "request_", "rule"), REVOKED)
 def test_the_revoked_are_refused(rules: Policy, request_: ConnectRequest, rule: str) -> None:
-    before = decide(request_, dataclasses.replace(rules, revocations=Revocations()), NOW)
+    before = decide(request_, replace(rules, revocations=Revocations()), NOW)
     verdict = decide(request_, rules, NOW)
     assert before.allowed, before
     assert (verdict.allowed, verdict.rule) == (False, rule)
@@ -56,7 +56,7 @@ def test_who_is_refused_anyway_is_told_why() -> None:
 
 def test_the_broker_itself_is_never_revoked() -> None:
     everything = tuple(Entry(each, "", Origin("/r", 1)) for each in Subject)
-    rules = dataclasses.replace(PLAIN, revocations=Revocations(Revocation(entries=everything)))
+    rules = replace(PLAIN, revocations=Revocations(Revocation(entries=everything)))
     assert decide(SELF, rules, NOW).allowed
 
 

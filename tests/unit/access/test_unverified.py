@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from choria_broker.access.decision import decide
 from choria_broker.access.request import Certificate, ConnectionKind, ConnectRequest
 from choria_broker.access.verdict import SubjectRules
 from choria_broker.settings.broker import Settings
+from choria_broker.values import replace
 from support.vector_cases import NOW, VECTORS, request_of, settings_of
 
 FILES = sorted((VECTORS / "unverified").glob("*.json"))
@@ -22,18 +22,18 @@ FILES = sorted((VECTORS / "unverified").glob("*.json"))
 def settings_for(broker: dict[str, Any]) -> Settings:
     """Turn the ``broker`` part into settings."""
     settings = settings_of(broker)
-    network = dataclasses.replace(
+    network = replace(
         settings.network,
         accounts=tuple(broker.get("accounts", ())),
         unverified_account=broker.get("unverified_account", ""),
     )
-    return dataclasses.replace(settings, network=network)
+    return replace(settings, network=network)
 
 
 def request_for(connection: dict[str, Any]) -> ConnectRequest:
     """Turn the ``connection`` part into a request."""
     request = request_of(connection)
-    return dataclasses.replace(
+    return replace(
         request,
         kind=ConnectionKind(connection.get("kind", request.kind)),
         nkey=connection["connect"].get("nkey", ""),

@@ -21,6 +21,7 @@ from choria_broker.companions.links import Links
 from choria_broker.companions.spec import ADAPTER, Key, Share, Spec, packed
 from choria_broker.companions.tally import Tally
 from choria_broker.settings.companions import Adapter, Side
+from choria_broker.values import replace
 from support.fake_links import FakeLink, FakeLinks
 from support.registrations import message
 
@@ -57,7 +58,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(**settings: Any) -> AsyncIterator[Running]:
-    adapter = dataclasses.replace(PLAIN, **settings)
+    adapter = replace(PLAIN, **settings)
     spec, tally, links = Spec(Key(ADAPTER, adapter.name), "b", packed(adapter)), Tally(), FakeLinks()
     work = AdapterWork(spec, Share(), tally)
     await work.open(cast("Links", links))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from choria_broker.audit.engine_lines import EngineLine, read
+from choria_broker.values import replace
 
 CLIENT = "192.0.2.1:4711 - cid:7"
 HERE = "192.0.2.1"
@@ -47,7 +46,7 @@ TLS_ERROR = "tls-handshake-error"
 )
 def test_lines(text: str, expected: EngineLine) -> None:
     found = read(text, asked=True)
-    assert found == dataclasses.replace(expected, connection=7 if "id:7" in text else 0)
+    assert found == replace(expected, connection=7 if "id:7" in text else 0)
 
 
 def test_an_engine_that_decides_tells_of_refusals() -> None:

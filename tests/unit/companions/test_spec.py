@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 
 from choria_broker.companions.spec import ADAPTER, FEDERATION, Key, Share, Spec, packed, specs
 from choria_broker.settings.companions import Adapter, Federation
+from choria_broker.values import replace
 from support.scenario import base
 
 ALL = """plugin.choria.adapters = x
@@ -44,7 +43,7 @@ def test_another_version_is_an_error() -> None:
 def test_only_settings_are_packed() -> None:
     (adapter,) = base(*ALL.splitlines()[:3]).ok.adapters
     with pytest.raises(TypeError):
-        packed(dataclasses.replace(adapter, name=object()))  # type: ignore[arg-type]
+        packed(replace(adapter, name=object()))  # type: ignore[arg-type]
 
 
 def test_names() -> None:

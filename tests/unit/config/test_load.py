@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from choria_broker.config.surroundings.facts import SrvAnswer
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.findings import Finding
+from choria_broker.values import replace
 from support.quiet_machine import QUIET
 from support.scenario import IDENTITY, NET, pems
 
@@ -117,7 +117,7 @@ def test_the_environment_wins_over_plugin_files(home: Path) -> None:
         asked.append(record)
         return SrvAnswer(record, problem="no such record")
 
-    ways = dataclasses.replace(QUIET, srv=srv)
+    ways = replace(QUIET, srv=srv)
     loaded(home, {"CHORIA_SRV_DOMAIN": "b.example"}, ways)
     assert asked == ["_mcollective-broker._tcp.b.example"]
 
@@ -222,7 +222,7 @@ def test_discovery_is_only_asked_for_what_is_missing(home: Path) -> None:
     def never(*_: object) -> NoReturn:
         raise AssertionError
 
-    ways = dataclasses.replace(QUIET, hostname=never, full_name=never, srv=never, run=never)
+    ways = replace(QUIET, hostname=never, full_name=never, srv=never, run=never)
     assert good(loaded(home, discovery=ways)).identity == IDENTITY
 
 
@@ -233,7 +233,7 @@ def test_puppet_is_asked_and_identity_is_found(home: Path) -> None:
         (ssl / place).mkdir(parents=True)
         (ssl / place / f"{IDENTITY}.pem").write_bytes((home / source).read_bytes())
     (ssl / "certs" / "ca.pem").write_bytes((home / "ca.pem").read_bytes())
-    ways = dataclasses.replace(QUIET, hostname=lambda: IDENTITY, puppet_directory=ssl)
+    ways = replace(QUIET, hostname=lambda: IDENTITY, puppet_directory=ssl)
     result = loaded(home, discovery=ways)
     assert good(result).identity == IDENTITY
     assert good(result).tls.files is not None
@@ -243,7 +243,7 @@ def test_puppet_is_asked_and_identity_is_found(home: Path) -> None:
 def test_peers_from_dns(home: Path) -> None:
     add(home, "plugin.choria.use_srv = true")
     targets = ((IDENTITY, 5222), ("me.example", 5222), ("other.example", 5222))
-    ways = dataclasses.replace(
+    ways = replace(
         QUIET,
         srv=lambda record, _: SrvAnswer(record, targets),
         addresses=lambda host: {"me.example": ("192.0.2.1",), "other.example": ("192.0.2.2",)}.get(host, ()),

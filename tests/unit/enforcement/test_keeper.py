@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Awaitable, Callable, Iterable
 
 import pytest
@@ -17,6 +16,7 @@ from choria_broker.enforcement.wheel import HORIZON, Wheel
 from choria_broker.errors import NotReadyError
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.revocation import NOTHING_REVOKED, Entry, Revocation, Subject
+from choria_broker.values import replace
 from support.fuzzing import examples
 from support.revoked_people import CAS, ENTRIES, PEOPLE, is_revoked, revocation
 from support.sessions import session
@@ -165,7 +165,7 @@ def test_nothing_is_listed_while_nobody_is_revoked() -> None:
 
 def test_an_entry_counts_again_when_the_clock_is_set_back() -> None:
     async def scenario(world: World) -> None:
-        ended = dataclasses.replace(REVOKED_BOB.entries[0], until=100.0)
+        ended = replace(REVOKED_BOB.entries[0], until=100.0)
         world.made = Revocation(entries=(ended,))
         world.now = 200.0
         await world.enforcement.enforce()
@@ -192,7 +192,7 @@ def test_an_engine_that_stands_still_is_asked_again() -> None:
 
 def test_sessions_end_when_their_token_does() -> None:
     async def scenario(world: World) -> None:
-        world.made = dataclasses.replace(NOTHING_REVOKED, enforce_expiry=True)
+        world.made = replace(NOTHING_REVOKED, enforce_expiry=True)
         world.connect(BOB)
         world.connect(EVE)
         await world.second()
@@ -234,7 +234,7 @@ def test_many_reasons_are_told_as_one() -> None:
 
 def test_a_session_that_is_over_before_it_has_begun() -> None:
     async def scenario(world: World) -> None:
-        world.made = dataclasses.replace(NOTHING_REVOKED, enforce_expiry=True)
+        world.made = replace(NOTHING_REVOKED, enforce_expiry=True)
         await world.second()
         world.enforcement.admitted(1, int(world.now))
         world.enforcement.admitted(2, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import os
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from choria_broker.engine.bridge import credentials_file, login_with
 from choria_broker.errors import NotReadyError
 from choria_broker.security.nats_tokens import LARGEST_TOKEN, Role, public_key, read_token
 from choria_broker.settings.operator import Operator, OperatorAccount
+from choria_broker.values import replace
 from support.stores import WRITTEN_BY_NSC
 
 STORE = Path("/store")
@@ -34,7 +34,7 @@ def test_accounts_by_role_name_and_key(account: str, file: str) -> None:
 
 
 def test_an_account_may_be_called_as_a_role() -> None:
-    operator = dataclasses.replace(OPERATOR, accounts=(CHORIA,), choria=None, system=None)
+    operator = replace(OPERATOR, accounts=(CHORIA,), choria=None, system=None)
     assert credentials_file(operator, "choria") == STORE / "choria.creds"
 
 
@@ -52,7 +52,7 @@ def test_accounts_without_a_login(account: str, told: str) -> None:
 
 @pytest.mark.parametrize(("account", "setting"), [("choria", "choria_account"), ("system", "system_account")])
 def test_roles_that_nobody_has(account: str, setting: str) -> None:
-    operator = dataclasses.replace(OPERATOR, choria=None, system=None)
+    operator = replace(OPERATOR, choria=None, system=None)
     with pytest.raises(NotReadyError, match=f"plugin.choria.network.{setting} is not set"):
         credentials_file(operator, account)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from choria_broker.engine.conf.render import render
 from choria_broker.host.files import read_store
 from choria_broker.settings.broker import Settings
+from choria_broker.values import replace
 from support.scenario import NET, base
 from support.stores import WRITTEN_BY_NSC
 
@@ -40,9 +39,9 @@ def test_people_are_shown_names_in_place_of_tokens() -> None:
 def test_without_a_system_account_the_file_names_none() -> None:
     made = settings()
     assert made.network.operator is not None
-    without = dataclasses.replace(made.network.operator, system=None)
-    network = dataclasses.replace(made.network, operator=without)
-    assert "system_account" not in render(dataclasses.replace(made, network=network)).text
+    without = replace(made.network.operator, system=None)
+    network = replace(made.network, operator=without)
+    assert "system_account" not in render(replace(made, network=network)).text
 
 
 def test_everything_else_is_as_without_an_operator() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import trustme
 
@@ -11,6 +9,7 @@ from choria_broker.access.request import ConnectionKind, TlsState
 from choria_broker.explaining.description import Description, DescriptionError, Judge, Names, subjects_of
 from choria_broker.explaining.explanation import Subjects
 from choria_broker.settings.tls import Tls
+from choria_broker.values import replace
 from support.ready_settings import settings
 from support.scenario import NOW
 
@@ -44,11 +43,11 @@ def test_a_certificate_of_the_authority_and_one_of_another() -> None:
     ("tls", "state", "says"),
     [
         (Tls(enabled=False, everywhere=False, verify_clients=False, files=None), TlsState.NONE, "no TLS"),
-        (dataclasses.replace(settings().tls, verify_clients=False), TlsState.ANON, "does not ask for certificates"),
+        (replace(settings().tls, verify_clients=False), TlsState.ANON, "does not ask for certificates"),
     ],
 )
 def test_a_certificate_that_is_never_sent(tls: Tls, state: TlsState, says: str) -> None:
-    judge = dataclasses.replace(JUDGE, settings=settings(tls=tls))
+    judge = replace(JUDGE, settings=settings(tls=tls))
     found = judge.explain(Description(certificate=certificate()), Subjects(), MOMENT)
     assert found.connection["tls"] == state
     assert any(says in each for each in found.assumptions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from choria_broker.reload.plan import (
 from choria_broker.security.keys import ed25519_verifies
 from choria_broker.settings.finding_codes import Code, Severity
 from choria_broker.settings.findings import DEFAULT, Finding
+from choria_broker.values import replace
 from support.scenario import NET, NOW, net
 
 CIRCUMSTANCES = Circumstances(ed25519_verifies)
@@ -117,18 +117,15 @@ def test_what_would_leave_out_more_than_before_is_refused() -> None:
 
 
 def test_a_file_that_is_damaged_in_part_is_refused() -> None:
-    found = [
-        dataclasses.replace(skipped("cut", Severity.WARN), code=code)
-        for code in (Code.TLS_BAD_PEM, Code.TLS_LEAF_IN_CA)
-    ]
+    found = [replace(skipped("cut", Severity.WARN), code=code) for code in (Code.TLS_BAD_PEM, Code.TLS_LEAF_IN_CA)]
     assert [each.severity for each in setbacks((), tuple(found))] == [Severity.REFUSE, Severity.REFUSE]
     assert setbacks(tuple(found), tuple(found)) == ()
     assert setbacks((), (skipped("expires", Severity.WARN),)) == ()
 
 
 def test_what_hangs_on_an_account_goes_with_it_and_files_do_not() -> None:
-    account = dataclasses.replace(skipped("bad"), code=Code.BAD_OPERATOR_ACCOUNT)
-    file, missing = skipped("cut"), dataclasses.replace(skipped("gone"), code=Code.REMOTE_FILE_MISSING)
+    account = replace(skipped("bad"), code=Code.BAD_OPERATOR_ACCOUNT)
+    file, missing = skipped("cut"), replace(skipped("gone"), code=Code.REMOTE_FILE_MISSING)
     refused = setbacks((), (account, file, missing), of_files_only=True)
     assert [each.problem for each in refused] == ["cut", "gone"]
 
@@ -147,9 +144,9 @@ def test_the_first_peer_waits_for_a_restart_also_when_dns_names_it() -> None:
     assert (found.key, found.apply, found.old, found.new) == (NET + "peers", Apply.RESTART, "", PEERS[0][8:])
     # The same lines in the file, and other records.
     before = state("peer_port = 5222")
-    named = dataclasses.replace(net(*PEERS).ok.network.cluster, source="_mcollective-broker._tcp.example.net")
-    network = dataclasses.replace(before.settings.network, cluster=named)
-    after = dataclasses.replace(before, wanted=dataclasses.replace(before.settings, network=network))
+    named = replace(net(*PEERS).ok.network.cluster, source="_mcollective-broker._tcp.example.net")
+    network = replace(before.settings.network, cluster=named)
+    after = replace(before, wanted=replace(before.settings, network=network))
     (found,) = pending(after)
     assert (found.key, found.apply, found.old, found.new) == (NET + "peers", Apply.RESTART, "", PEERS[0][8:])
     assert str(found.origin) == "SRV record _mcollective-broker._tcp.example.net"
@@ -161,17 +158,17 @@ def test_files_and_stores_that_differ_are_told_although_no_setting_does(tmp_path
     assert before.groups == ()
     facts = Facts(tmp_path, NOW, files={Path("/a"): FileFact(b"1"), Path("/b"): FileFact(b"2")})
     basis = Basis(Document(), facts, {}, Overrides())
-    old = dataclasses.replace(before, basis=basis)
+    old = replace(before, basis=basis)
     files = {Path("/a"): FileFact(b"1", mark=Mark(1, 2, 3, 4, 5)), Path("/b"): FileFact(b"3"), Path("/c"): FileFact()}
-    basis = dataclasses.replace(basis, facts=dataclasses.replace(facts, files=files))
-    new = dataclasses.replace(before, basis=basis)
+    basis = replace(basis, facts=replace(facts, files=files))
+    new = replace(before, basis=basis)
     found = plan(old, new)
     assert (found.files, found.result) == ((Path("/b"),), "applied")
     assert plan(new, new).result == "unchanged"
-    cluster = dataclasses.replace(before.settings.network.cluster, source="x")
-    network = dataclasses.replace(before.settings.network, cluster=cluster)
-    other = dataclasses.replace(before, settings=dataclasses.replace(before.settings, network=network))
-    assert plan(before, dataclasses.replace(other, wanted=other.settings)).others == ("the peers' addresses",)
+    cluster = replace(before.settings.network.cluster, source="x")
+    network = replace(before.settings.network, cluster=cluster)
+    other = replace(before, settings=replace(before.settings, network=network))
+    assert plan(before, replace(other, wanted=other.settings)).others == ("the peers' addresses",)
 
 
 def test_changes_are_told_with_their_class() -> None:
@@ -185,7 +182,7 @@ def test_keys_that_are_not_the_brokers_are_never_pending() -> None:
 
 def test_what_would_keep_a_broker_from_starting_is_said_of_one_that_runs() -> None:
     refusal = Finding(severity=Severity.REFUSE, code=Code.BAD_VALUE, problem="wrong", remedy="right")
-    warning = dataclasses.replace(refusal, severity=Severity.WARN)
+    warning = replace(refusal, severity=Severity.WARN)
     found = while_running((refusal, warning))
     assert [each.effect for each in found] == [
         "nothing is changed, and the broker would not start",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +28,7 @@ from choria_broker.security.signing import SigningKey
 from choria_broker.security.token_permissions import ClientPermission, ServerPermission
 from choria_broker.security.tokens import Envelope, Fault, Rejection, open_envelope, verify
 from choria_broker.security.tokens_claims import Claims, ClientClaims, claims_of
+from choria_broker.values import replace
 from support.minting import CHAIN_ISSUER, HOLDER, NOW, ORGANIZATION, RSA, STRANGER, VECTORS, chain_issued, hex_of
 
 CLI = json.loads((VECTORS / "cli-tokens.json").read_text())
@@ -54,7 +54,7 @@ def believed(token: str, now: float = NOW, key: SigningKey = ORGANIZATION) -> Cl
 
 def chain_issuer(expires: int = NOW + 3600) -> ClientClaims:
     grant = ClientGrant(caller="login", public_key=hex_of(CHAIN_ISSUER))
-    claims = believed(issue_chain_issuer(grant, ORGANIZATION, dataclasses.replace(BIRTH, expires=expires)))
+    claims = believed(issue_chain_issuer(grant, ORGANIZATION, replace(BIRTH, expires=expires)))
     assert isinstance(claims, ClientClaims)
     return claims
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from choria_broker.access.decision import decide
 from choria_broker.security.keys import ed25519_verifies
 from choria_broker.security.signature_memory import SignatureMemory
+from choria_broker.values import replace
 from support.minting import CHAIN_ISSUER, HOLDER, ORGANIZATION, STRANGER, chained, client, mint, proof
 from support.policy_cases import ANON, ISSUERS, presenting
 from support.vector_cases import CASES, NOW, VectorCase
@@ -139,7 +140,7 @@ def test_its_answers_are_those_of_checking(asked: list[tuple[Ed25519PublicKey, i
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_no_decision_changes_with_it(case: VectorCase) -> None:
-    policy = dataclasses.replace(case.policy, signed_by=SignatureMemory(Clock()).signed_by)
+    policy = replace(case.policy, signed_by=SignatureMemory(Clock()).signed_by)
     expected = decide(case.request, case.policy, NOW)
     assert decide(case.request, policy, NOW) == expected
     assert decide(case.request, policy, NOW) == expected
@@ -154,7 +155,7 @@ def test_no_decision_changes_with_it(case: VectorCase) -> None:
 )
 def test_a_token_seen_before_is_not_checked_again_and_its_proof_is(token: Callable[[], str], checks: int) -> None:
     parts = made()
-    policy = dataclasses.replace(ISSUERS, signed_by=parts.memory.signed_by)
+    policy = replace(ISSUERS, signed_by=parts.memory.signed_by)
     text = token()
     for nonce in ("first", "second", "third"):
         request = presenting(ANON, client(), token=text, nonce=nonce, signature=proof(HOLDER, nonce))
@@ -167,7 +168,7 @@ def test_a_token_seen_before_is_not_checked_again_and_its_proof_is(token: Callab
 
 def test_a_remembered_token_still_expires() -> None:
     parts = made()
-    policy = dataclasses.replace(ISSUERS, signed_by=parts.memory.signed_by)
+    policy = replace(ISSUERS, signed_by=parts.memory.signed_by)
     request = presenting(ANON, client(exp=NOW + 10))
     assert decide(request, policy, NOW).allowed
     assert decide(request, policy, NOW + 10).rule == "token-expired"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
@@ -14,11 +13,12 @@ from choria_broker.access.session import Departed, Holder, Session
 from choria_broker.errors import NotReadyError
 from choria_broker.sessions.followup import REASON, Followup
 from choria_broker.settings.network import ReloadSessions
+from choria_broker.values import replace
 from support.sessions import session
 
 DEADLINE = 5.0
 POLICY = Policy(is_tls=True, accounts=frozenset({"choria"}))
-TOKENS_ONLY = dataclasses.replace(POLICY, client_tokens_only=True)
+TOKENS_ONLY = replace(POLICY, client_tokens_only=True)
 KEEP, END = ReloadSessions.KEEP, ReloadSessions.END
 
 

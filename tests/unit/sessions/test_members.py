@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from choria_broker.settings.network import Network, SystemUser
 from choria_broker.settings.operator import Operator, OperatorAccount
 from choria_broker.settings.secret import Secret
 from choria_broker.settings.tls import RemoteTls
+from choria_broker.values import replace
 from support.ready_settings import settings as ready
 
 SERVER = {"name": "broker2", "id": "NABC", "cluster": "CHORIA"}

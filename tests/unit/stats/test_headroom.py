@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from choria_broker.host.facts import HostUse, ProcessUse
 from choria_broker.settings.network import Network
 from choria_broker.stats.headroom import Headroom, headroom, most_connections
 from choria_broker.stats.readings import Readings, Server, Streams
+from choria_broker.values import replace
 
 NETWORK = Network(max_connections=1000)
 BESIDE = NETWORK.needed_files - 1000
@@ -24,11 +23,11 @@ READ = Readings(Server(connections=5, subscriptions=9), streams=Streams(enabled=
 
 
 def test_open_files_are_a_limit_of_connections_too() -> None:
-    few = dataclasses.replace(USE, descriptors_limit=BESIDE + 300)
+    few = replace(USE, descriptors_limit=BESIDE + 300)
     assert most_connections(NETWORK, None) == most_connections(NETWORK, USE) == 1000
     assert most_connections(NETWORK, few) == 300
-    assert most_connections(NETWORK, dataclasses.replace(USE, descriptors_limit=1)) == 0
-    assert most_connections(NETWORK, dataclasses.replace(USE, descriptors_limit=None)) == 1000
+    assert most_connections(NETWORK, replace(USE, descriptors_limit=1)) == 0
+    assert most_connections(NETWORK, replace(USE, descriptors_limit=None)) == 1000
 
 
 def test_what_is_known_is_told() -> None:
@@ -41,7 +40,7 @@ def test_what_is_known_is_told() -> None:
     )
     assert [each.what for each in headroom(NETWORK, None, USE)] == ["descriptors", "memory"]
     assert headroom(NETWORK, None, None) == ()
-    unknown = dataclasses.replace(USE, descriptors_limit=None)
+    unknown = replace(USE, descriptors_limit=None)
     assert [each.what for each in headroom(NETWORK, Readings(Server()), unknown)] == [
         "connections",
         "subscriptions",

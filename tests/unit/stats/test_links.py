@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from choria_broker.settings.endpoint import Endpoint
@@ -14,6 +12,7 @@ from choria_broker.settings.tls import RemoteTls
 from choria_broker.stats.links import Link, LinkKind, links
 from choria_broker.stats.membership import Member, Membership
 from choria_broker.stats.readings import Gateway, Leafnode, Readings, Route, Server
+from choria_broker.values import replace
 
 
 def remote(name: str, host: str, port: int = 7422, account: str = "choria") -> LeafnodeRemote:
@@ -114,7 +113,7 @@ def test_members_by_all_connections_to_each() -> None:
         ),
         Link(LinkKind.MEMBER, "192.0.2.3:5222", connected=False, places=("192.0.2.3:5222",)),
     )
-    for alone in (came, dataclasses.replace(came, solicited=True)):
+    for alone in (came, replace(came, solicited=True)):
         (found, _) = links(Network(), Readings(Server(), routes=(alone,)), Membership(members=others))
         assert found.address == "192.0.2.2"
     (unlisted,) = links(Network(), Readings(Server()), Membership(members=(Member("x", "", connected=True),)))

@@ -14,6 +14,7 @@ from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.links import Cluster
 from choria_broker.stats.membership import Learnt, Member, Membership, membership, unknown
 from choria_broker.stats.readings import Route
+from choria_broker.values import replace
 
 PORT = 5222
 
@@ -85,7 +86,7 @@ def test_another_port_of_this_host_is_another_broker() -> None:
     places = (*entries("b"), *entries("c", port=5223))
     of = Cluster(peers=places, routes=places, port=PORT, neighbours=places[1:])
     assert counts(membership(of, routes("b"), Learnt().seen(of, routes("b")))) == (2, 1)
-    of = dataclasses.replace(of, neighbours=places)
+    of = replace(of, neighbours=places)
     assert counts(membership(of, (), Learnt())) == (2, 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from pathlib import Path
@@ -27,6 +26,7 @@ from choria_broker.stats.metrics import families
 from choria_broker.stats.readings import Leafnode, Readings, Server, Streams, read_leafnodes
 from choria_broker.stats.tallies import Tallies
 from choria_broker.status.health import Condition
+from choria_broker.values import replace
 from support.metrics import family
 
 SAMPLES = Path(__file__).parents[2] / "golden/samples"
@@ -266,8 +266,8 @@ def test_links() -> None:
         Sample(1.0, ME | {"kind": "gateway", "name": "TOKYO"}),
         Sample(0.0, ME | {"kind": "leafnode", "name": "hub"}),
     )
-    of_unknown_state = tuple(dataclasses.replace(link, connected=None) for link in remotes)
-    unknown = dataclasses.replace(known, readings=None, links=of_unknown_state)
+    of_unknown_state = tuple(replace(link, connected=None) for link in remotes)
+    unknown = replace(known, readings=None, links=of_unknown_state)
     assert family(unknown, "choria_broker_peers_configured").samples == (Sample(3, ME),)
     assert not {"choria_broker_peers_connected", "choria_broker_remote_connected"} & names(families(unknown))
 

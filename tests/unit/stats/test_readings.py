@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,7 +106,7 @@ def test_whatever_the_engine_says_is_read(value: object, key: str) -> None:
         assert all(isinstance(name, str) for name in read_gateways(page))
         assert all(route.name for route in read_routes(page))
         for reading in (Server.read(page), Streams.read(page), Leafnode.read(page), Route.read(page)):
-            for field in dataclasses.fields(reading):
+            for field in msgspec.structs.fields(reading):
                 found = getattr(reading, field.name)
                 assert isinstance(found, type(field.default)) or field.name == "rtt_ms"
 

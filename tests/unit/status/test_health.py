@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from choria_broker.status.health import Condition, Symptoms, Validity, assess, days_left
+from choria_broker.values import replace
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -115,7 +115,7 @@ WELL = Symptoms(engine=True, peers_configured=2, peers_connected=2, certificates
     ],
 )
 def test_each_sign_counts(change: dict[str, Any], condition: Condition, reason: str) -> None:
-    health = assess(dataclasses.replace(WELL, **change), NOW)
+    health = assess(replace(WELL, **change), NOW)
 
     assert health.condition is condition
     assert health.reasons == ((reason,) if reason else ())
@@ -127,11 +127,11 @@ def test_each_sign_counts(change: dict[str, Any], condition: Condition, reason: 
     [
         (WELL, "All is well."),
         (
-            dataclasses.replace(WELL, peers_connected=0, links_down=("gateway lon is not connected", "b")),
+            replace(WELL, peers_connected=0, links_down=("gateway lon is not connected", "b")),
             f"{ATTENTION} gateway lon is not connected, and 2 more.",
         ),
         (
-            dataclasses.replace(WELL, engine=False),
+            replace(WELL, engine=False),
             "The broker is failing: the engine does not answer.",
         ),
     ],
@@ -166,8 +166,8 @@ def test_days_left_are_tenths_and_go_below_zero() -> None:
 
 
 def test_a_broker_that_drains_is_sound_and_not_to_be_used_unless_it_fails() -> None:
-    draining = dataclasses.replace(WELL, draining="1 of 3 connections are left", peers_connected=1)
+    draining = replace(WELL, draining="1 of 3 connections are left", peers_connected=1)
     found = assess(draining, NOW)
     assert found.condition is Condition.DRAINING
     assert found.sentence == "The broker is draining: 1 of 3 connections are left, and 1 more."
-    assert assess(dataclasses.replace(draining, streams_problem="lost"), NOW).condition is Condition.FAILING
+    assert assess(replace(draining, streams_problem="lost"), NOW).condition is Condition.FAILING

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from choria_broker.access.revoked import Revocations
@@ -8,6 +7,7 @@ from choria_broker.access.session import Holder
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.revocation import NOTHING_REVOKED, Entry, Revocation, Subject
 from choria_broker.status.revocation import MOST_SHOWN, CrlReport, RevocationReport, hits, revocation_report
+from choria_broker.values import replace
 from support.revoked_people import CHILD, ROOT, crl_of
 from support.sessions import session
 
@@ -16,8 +16,8 @@ BOB = Entry(Subject.CALLER, "up=bob", Origin("/r", 1))
 
 
 def test_what_is_in_force() -> None:
-    lists = (crl_of(ROOT, "1", "2", next_update=NOW, number=3), dataclasses.replace(crl_of(CHILD), number=None))
-    made = Revocation(crls=lists, file=Path("/r"), entries=(BOB, dataclasses.replace(BOB, until=NOW)))
+    lists = (crl_of(ROOT, "1", "2", next_update=NOW, number=3), replace(crl_of(CHILD), number=None))
+    made = Revocation(crls=lists, file=Path("/r"), entries=(BOB, replace(BOB, until=NOW)))
     assert revocation_report(made, {"revoked-caller": 2, "expired": 0}, NOW) == RevocationReport(
         crls=(
             CrlReport("CN=Root", "/crl", 3, 2, 3.0, NOW, overdue=True),

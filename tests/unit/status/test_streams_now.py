@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,16 @@ import pytest
 from choria_broker.stats.readings import Streams
 from choria_broker.stats.standings import Copy, Standing, Standings
 from choria_broker.status.streams_now import StoreRoom, concerns, in_words, streams_now
+from choria_broker.values import replace
 
 GOOD = Standing("choria", "A", "b1", (Copy("b2", 1.0),), grouped=True)
-STALLED = dataclasses.replace(GOOD, copies=(Copy("b2", 9.0),))
+STALLED = replace(GOOD, copies=(Copy("b2", 9.0),))
 OBSTACLE = "too few copies are there; nothing is heard of b2"
 MIB = 1 << 20
 
 
 def named(standing: Standing, *names: str) -> tuple[Standing, ...]:
-    return tuple(dataclasses.replace(standing, stream=name) for name in names)
+    return tuple(replace(standing, stream=name) for name in names)
 
 
 def told(*streams: Standing, meta: Standing | None = None, standard: str = "ABCDE") -> list[str]:
@@ -47,18 +47,18 @@ def test_the_cluster_comes_first() -> None:
     "late", [Copy("b3", 9.0), Copy("b3", 1.0, current=False, lag=1000), Copy("b3", 0.1, offline=True)]
 )
 def test_a_copy_that_is_silent_or_far_behind(late: Copy) -> None:
-    standing = dataclasses.replace(GOOD, copies=(Copy("b2", 1.0), late))
+    standing = replace(GOOD, copies=(Copy("b2", 1.0), late))
     assert told(standing) == ["the copy of stream A of account choria on b3 is silent or far behind"]
 
 
 def test_a_copy_that_is_a_little_behind_is_of_no_concern() -> None:
-    assert told(dataclasses.replace(GOOD, copies=(Copy("b2", 1.0, current=False, lag=999),))) == []
-    assert told(dataclasses.replace(GOOD, leads=False, leader="b2", copies=(Copy("b2", 1.0), Copy("b3")))) == []
+    assert told(replace(GOOD, copies=(Copy("b2", 1.0, current=False, lag=999),))) == []
+    assert told(replace(GOOD, leads=False, leader="b2", copies=(Copy("b2", 1.0), Copy("b3")))) == []
 
 
 def test_others_are_counted_and_the_worst_is_named() -> None:
-    late = dataclasses.replace(GOOD, stream="Y", copies=(Copy("b2", 1.0), Copy("b3", 9.0)))
-    stalled = dataclasses.replace(STALLED, stream="Z")
+    late = replace(GOOD, stream="Y", copies=(Copy("b2", 1.0), Copy("b3", 9.0)))
+    stalled = replace(STALLED, stream="Z")
     assert told(GOOD, late) == [
         "1 of the 1 other streams is in trouble: a copy of stream Y of account choria on b3 is silent or far behind"
     ]
@@ -73,7 +73,7 @@ def test_others_are_counted_and_the_worst_is_named() -> None:
 
 def test_who_is_connected_and_not_heard_of_has_a_trouble_of_its_own() -> None:
     silent = (Copy("b2", 9.0), Copy("b3", 9.0))
-    alone = dataclasses.replace(STALLED, copies=silent)
+    alone = replace(STALLED, copies=silent)
     for connected in ((), ("b2",)):
         assert list(concerns(Standings(None, (alone,)), {("choria", "A")}, connected)) == [
             f"stream A of account choria cannot be written: {alone.obstacle}"
@@ -91,10 +91,10 @@ def test_a_stream_in_words() -> None:
 
     assert words(GOOD) == "writable, leader b1, 2 copies, all in step"
     assert words(STALLED) == f"cannot be written: {OBSTACLE}"
-    assert words(dataclasses.replace(GOOD, leader="")) == "writable, no leader at this moment"
-    assert words(dataclasses.replace(GOOD, leader="b2", leads=False)) == "writable, leader b2"
+    assert words(replace(GOOD, leader="")) == "writable, no leader at this moment"
+    assert words(replace(GOOD, leader="b2", leads=False)) == "writable, leader b2"
     behind = (Copy("b2", 1.0, current=False, lag=7), Copy("b3", 9.0))
-    assert words(dataclasses.replace(GOOD, copies=behind)) == "writable, leader b1, 3 copies, b2 7 behind, b3 silent"
+    assert words(replace(GOOD, copies=behind)) == "writable, leader b1, 3 copies, b2 7 behind, b3 silent"
 
 
 def test_a_disk_that_is_full_before_the_streams_have_what_they_may_take() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,14 @@ from choria_broker.stats.readings import Streams as StreamReadings
 from choria_broker.status.health import Condition, Symptoms, Validity, assess
 from choria_broker.status.symptoms import Observations, symptoms, validities
 from choria_broker.streams.report import Report, State
+from choria_broker.values import replace
 from support.revoked_people import CHILD, ROOT, crl_of
 
 PEERS = tuple(Endpoint("nats", f"broker{number}.example.net", 5222) for number in (2, 3))
 NOW = 1_000.0
 SHOWN = "1970-01-01 00:16 UTC"
 READ = Readings(Server(), streams=StreamReadings(enabled=True))
-OFF = dataclasses.replace(READ, streams=StreamReadings(enabled=False))
+OFF = replace(READ, streams=StreamReadings(enabled=False))
 
 
 def told(*, store: bool = False) -> Settings:
@@ -120,10 +120,10 @@ def certificate(role: Role, expires: float, file: str = "/x.pem") -> Certificate
 )
 def test_signs(observed: dict[str, Any], expected: dict[str, Any]) -> None:
     usual_observations = Observations(engine=True, readings=READ, membership=Membership(("b:1", "c:1"), ("broker2",)))
-    found = symptoms(told(), (), dataclasses.replace(usual_observations, **observed), NOW)
+    found = symptoms(told(), (), replace(usual_observations, **observed), NOW)
 
     usual = Symptoms(engine=True, peers_configured=2, peers_connected=1)
-    assert found == dataclasses.replace(usual, **expected)
+    assert found == replace(usual, **expected)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_signs(observed: dict[str, Any], expected: dict[str, Any]) -> None:
         (False, OFF, "", ""),
         (True, OFF, "the disk is full", "the disk is full"),
         (True, OFF, "", "the engine has disabled them, see its log for the reason"),
-        (True, dataclasses.replace(READ, streams=None), "", ""),
+        (True, replace(READ, streams=None), "", ""),
     ],
 )
 def test_streams_that_should_be_there(*, store: bool, readings: Readings | None, words: str, problem: str) -> None:
@@ -150,7 +150,7 @@ def companion(state: str) -> CompanionReport:
 @pytest.mark.parametrize("state", ["waiting", "restarting", "given up"])
 def test_companions_that_ail_degrade_a_network_broker_and_fail_a_process_without_one(state: str) -> None:
     both = Observations(engine=True, companions=(companion("running"), companion(state)))
-    alone, beside = told(), dataclasses.replace(told(), network_enabled=True)
+    alone, beside = told(), replace(told(), network_enabled=True)
     reason = f"adapter x is {state}"
     for settings in (alone, beside):
         assert assess(symptoms(settings, (), both, NOW), NOW).reasons == (reason,)
@@ -193,7 +193,7 @@ def test_what_nobody_can_connect_without(certificates: list[Certificate], vital:
 
 def test_a_ca_may_end_once_nothing_hangs_on_it() -> None:
     named = [
-        dataclasses.replace(certificate(Role.CA, end), fingerprint=name)
+        replace(certificate(Role.CA, end), fingerprint=name)
         for end, name in ((1.0, "used"), (2.0, "idle"), (3.0, "last"))
     ]
     uses = Uses(
@@ -208,8 +208,8 @@ def test_a_ca_may_end_once_nothing_hangs_on_it() -> None:
 
 def test_lists_that_are_out_of_date() -> None:
     lists = (crl_of(ROOT, next_update=NOW), crl_of(CHILD, next_update=NOW + 1))
-    network = dataclasses.replace(told().network, revocation=Revocation(crls=lists))
-    found = symptoms(dataclasses.replace(told(), network=network), (), Observations(engine=True), NOW)
+    network = replace(told().network, revocation=Revocation(crls=lists))
+    found = symptoms(replace(told(), network=network), (), Observations(engine=True), NOW)
     assert found.crls_overdue == ("of CN=Root in /crl",)
     health = assess(found, NOW)
     assert health.condition is Condition.DEGRADED

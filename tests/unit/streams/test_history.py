@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from choria_broker.settings.streams import Streams
 from choria_broker.settings.tls import RemoteTls, Tls
 from choria_broker.streams.history import Contents, Kept, judge, members_in, node_id
 from choria_broker.streams.use import Joined, Use, read, use_of, written
+from choria_broker.values import replace
 
 ONE, TWO, THREE = (f"broker{number}.example.net" for number in (1, 2, 3))
 STREAMS = (("choria", "ALONE"), ("choria", "CHORIA_EVENTS"))
@@ -167,7 +167,7 @@ def test_members_on_one_machine_are_told_apart_by_their_ports() -> None:
         routes=(Endpoint("nats", "localhost", 1), Endpoint("nats", "::1", 2), Endpoint("nats", TWO, 3)),
     )
     now = settings()
-    now = dataclasses.replace(now, network=dataclasses.replace(now.network, cluster=cluster))
+    now = replace(now, network=replace(now.network, cluster=cluster))
     assert use_of(now) == Use(ONE, "CHORIA", ("::1:2", TWO, "localhost:1"))
 
 
@@ -178,9 +178,7 @@ def test_members_on_one_machine_are_told_apart_by_their_ports() -> None:
 def test_a_member_without_usable_addresses_stays_one(left_out: tuple[str, ...], members: tuple[str, ...]) -> None:
     own = Endpoint("nats", ONE, 5222)
     now = settings()
-    now = dataclasses.replace(
-        now, network=dataclasses.replace(now.network, cluster=Cluster(peers=(own,), left_out=left_out))
-    )
+    now = replace(now, network=replace(now.network, cluster=Cluster(peers=(own,), left_out=left_out)))
     assert use_of(now) == Use(ONE, "CHORIA", members)
     last = Use(ONE, "CHORIA", (TWO,))
     kept = Contents((("choria", "S"),), {"system": frozenset()}, last)
@@ -215,12 +213,12 @@ def joining(
         for each in others
         if each not in gateways
     )
-    network = dataclasses.replace(
+    network = replace(
         now.network,
         gateway=Gateway(name="Tokyo", port=port or 7222 * bool(remotes), remotes=remotes),
         leafnodes=Leafnodes(port=0, remotes=leafnodes),
     )
-    return dataclasses.replace(now, network=network)
+    return replace(now, network=network)
 
 
 def tokyo(*joined: Joined) -> Use:
@@ -234,14 +232,14 @@ def tokyo(*joined: Joined) -> Use:
         (joining(LONDON), RECORDS, tokyo(), True),
         (joining(LONDON, PARIS), RECORDS, tokyo(LONDON), True),
         (joining(PARIS), RECORDS, tokyo(LONDON), True),
-        (joining(dataclasses.replace(LONDON, hosts=("new.example",))), RECORDS, tokyo(LONDON), True),
+        (joining(replace(LONDON, hosts=("new.example",))), RECORDS, tokyo(LONDON), True),
         # They are as they were, renamed, fewer, more brokers of the same cluster.
         (joining(LONDON), RECORDS, tokyo(LONDON), False),
-        (joining(dataclasses.replace(LONDON, name="gateway LON")), RECORDS, tokyo(LONDON), False),
+        (joining(replace(LONDON, name="gateway LON")), RECORDS, tokyo(LONDON), False),
         (joining(LONDON), RECORDS, tokyo(LONDON, PARIS), False),
         (joining(port=7222), RECORDS, tokyo(LONDON), False),
         (joining(), RECORDS, tokyo(LONDON), False),
-        (joining(dataclasses.replace(LONDON, hosts=("l2.example", "l3.example"))), RECORDS, tokyo(LONDON), False),
+        (joining(replace(LONDON, hosts=("l2.example", "l3.example"))), RECORDS, tokyo(LONDON), False),
         # The own cluster in the list is no other.
         (joining(Joined("gateway Tokyo", (ONE,))), RECORDS, tokyo(), False),
         # The engine's records have them already, or nobody wrote anything down.
@@ -253,7 +251,7 @@ def tokyo(*joined: Joined) -> Use:
         (joining(HQ), RECORDS, tokyo(HQ), False),
         (joining(HQ, account="choria"), RECORDS, tokyo(), False),
         (joining(HQ, alone=True), {}, ALONE, True),
-        (joining(HQ, alone=True), {}, dataclasses.replace(ALONE, joined=(HQ,)), False),
+        (joining(HQ, alone=True), {}, replace(ALONE, joined=(HQ,)), False),
         (joining(HQ, alone=True, account="choria"), {}, ALONE, False),
     ],
 )

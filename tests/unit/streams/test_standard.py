@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from choria_broker.settings.security import Issuer, Security
 from choria_broker.settings.streams import Streams
 from choria_broker.settings.tls import Tls
 from choria_broker.streams.standard import document, plan, stream_accounts
+from choria_broker.values import replace
 from support.standard_streams import EXPECTED, standard
 
 ON = Streams(store=Path("/s"))
@@ -27,7 +27,7 @@ def test_every_field_of_every_stream() -> None:
 
 
 def test_a_retention_of_0_turns_the_executors_stream_off() -> None:
-    made = plan(dataclasses.replace(ON, standard=standard(executor=(0.0, -1))), 0)
+    made = plan(replace(ON, standard=standard(executor=(0.0, -1))), 0)
     assert [each.name for each in made.managed] == [name for name in EXPECTED if name != "CHORIA_EXECUTOR"]
     assert made.left_alone == ("CHORIA_EXECUTOR",)
     assert made.wanted == (-1,) * 4
@@ -36,19 +36,19 @@ def test_a_retention_of_0_turns_the_executors_stream_off() -> None:
 @pytest.mark.parametrize("retention", [0.0, -1.0])
 def test_streams_without_retention_are_left_alone(retention: float) -> None:
     off = (retention, -1)
-    made = plan(dataclasses.replace(ON, standard=standard(event=off, machine=off, advisory=off, executor=off)), 3)
+    made = plan(replace(ON, standard=standard(event=off, machine=off, advisory=off, executor=off)), 3)
     assert [each.name for each in made.managed] == ["KV_CHORIA_LEADER_ELECTION"]
     assert len(made.left_alone) == 4
 
 
 def test_nothing_is_managed_when_nothing_is_to_be() -> None:
-    made = plan(dataclasses.replace(ON, manage=False), 3)
+    made = plan(replace(ON, manage=False), 3)
     assert (made.managed, made.wanted) == ((), ())
     assert made.left_alone == tuple(EXPECTED)
 
 
 def test_each_stream_has_its_own_copies() -> None:
-    streams = dataclasses.replace(
+    streams = replace(
         ON,
         standard=standard(event=(1.0, 1), machine=(1.0, 2), executor=(1.0, 5), leader_election=(60.0, 3)),
     )
@@ -60,7 +60,7 @@ def test_each_stream_has_its_own_copies() -> None:
 
 @given(st.floats(0.1, 3e8), st.integers(0, 9))
 def test_ages_are_whole_nanoseconds(age: float, peers: int) -> None:
-    (events, *_) = plan(dataclasses.replace(ON, standard=standard(event=(age, -1))), peers).managed
+    (events, *_) = plan(replace(ON, standard=standard(event=(age, -1))), peers).managed
     written = document(events)["max_age"]
     assert isinstance(written, int)
     assert written == pytest.approx(age * 1e9)
@@ -103,7 +103,7 @@ CHOSEN = OperatorAccount(name="ACME", key="A" * 56, token="t", credentials=Path(
     ("choria", "store", "accounts"),
     [
         (CHOSEN, "/store", ("ACME",)),
-        (dataclasses.replace(CHOSEN, credentials=None), "/store", ()),
+        (replace(CHOSEN, credentials=None), "/store", ()),
         (None, "/store", ()),
         (CHOSEN, "", ()),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
@@ -17,6 +16,7 @@ from choria_broker.ui import render
 from choria_broker.ui.page import Asked, BadInputError, Look
 from choria_broker.ui.pages import connection, refusals
 from choria_broker.ui.site import BY_NAME
+from choria_broker.values import replace
 from support.dashboard import HOSTILE, NOW, asked, decision, departed, session, settings_of, status_of
 
 NOTHING = History(10.0).drawn()
@@ -116,7 +116,7 @@ DRAWN: tuple[tuple[str, object, dict[str, str]], ...] = (
     ("refusals", REFUSALS, {"address": HOSTILE}),
     ("refusals", REFUSALS, {}),
     ("connection", ONE, {}),
-    ("connection", dataclasses.replace(ONE, look=Look(NOW, ()), departed=(), decision=REFUSED), {}),
+    ("connection", replace(ONE, look=Look(NOW, ()), departed=(), decision=REFUSED), {}),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from choria_broker.config.held import hold
@@ -13,6 +12,7 @@ from choria_broker.settings.broker import Statistics
 from choria_broker.settings.network import Network
 from choria_broker.settings.operator import Operator, OperatorAccount
 from choria_broker.upgrade.served import recall, remember
+from choria_broker.values import replace
 from support.ready_settings import settings
 from support.scenario import net
 
@@ -39,7 +39,7 @@ def test_what_only_a_restart_changes_is_held_by_the_next_program_as_by_this_one(
 
 def test_where_it_listens_stays_known() -> None:
     statistics = Statistics(address="localhost", port=8222, addresses=("127.0.0.1", "::1"))
-    served = dataclasses.replace(settings(Network(listen_address="192.0.2.7")), statistics=statistics)
+    served = replace(settings(Network(listen_address="192.0.2.7")), statistics=statistics)
     succession = Succession()
     remember(succession, served, ())
 
@@ -53,9 +53,7 @@ def test_where_it_listens_stays_known() -> None:
 def test_signers_and_accounts_stay_known() -> None:
     account = OperatorAccount(name="app", key="A1", token="t", credentials=Path("/creds/app"))
     operator = Operator(name="op", directory=Path("/op"), token="o", accounts=(account,), choria=account)
-    served = dataclasses.replace(
-        settings(Network(operator=operator)), signer_files={"/key": b"\x00\xff", "/gone": None}
-    )
+    served = replace(settings(Network(operator=operator)), signer_files={"/key": b"\x00\xff", "/gone": None})
     succession = Succession()
     remember(succession, served, ())
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+
+import msgspec
 
 from choria_broker.cli.jwt.query import QueryError, answer
 from choria_broker.security import chain, keys
@@ -26,8 +27,7 @@ PURPOSES = {word: purpose for purpose, word in _KINDS.items()}
 """Purposes by the words they are asked for with."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a token should be like; everything that is not asked for is not looked at.
 
     Attributes:
@@ -55,8 +55,7 @@ class Wanted:
     queries: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(msgspec.Struct, frozen=True):
     """What came of looking at a token.
 
     Attributes:

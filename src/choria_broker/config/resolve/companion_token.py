@@ -6,10 +6,10 @@ messages that never come.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from choria_broker.access.permissions import worked_out_client, worked_out_server
@@ -29,8 +29,7 @@ _ANY = "*"
 _SHOWN = 4
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Login:
+class Login(msgspec.Struct, frozen=True):
     """What is known of a token.
 
     Attributes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import TypeVar
+
+import msgspec
 
 from choria_broker.config.surroundings.facts import Facts, Overrides
 from choria_broker.config.table.rows import NETWORK
@@ -17,8 +18,7 @@ from choria_broker.settings.finding_codes import Code
 _Parsed = TypeVar("_Parsed")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """Inputs of the resolution, and where its findings go.
 
     Attributes:

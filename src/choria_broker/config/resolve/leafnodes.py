@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from choria_broker.config.resolve.context import Context, network_key
 from choria_broker.config.resolve.plain import plain
@@ -25,8 +26,7 @@ _Link = tuple[Endpoint, str, Path | None]
 """What two remotes must not have in common: an address, the account and the credentials."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Accounts:
+class _Accounts(msgspec.Struct, frozen=True):
     """The local accounts that a remote can be bound to.
 
     Attributes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from choria_broker.config.resolve.context import Context, network_key
 from choria_broker.config.text.collector import Collector, SettingRef
@@ -24,6 +25,7 @@ from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.operator import Operator, OperatorAccount
 from choria_broker.settings.streams import Streams
+from choria_broker.values import replace
 
 OPERATOR = network_key("operator_account")
 _SYSTEM = network_key("system_account")
@@ -58,8 +60,7 @@ _MAPPINGS = network_key("mapping.names")
 _SHOWN_NAMES = 10
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(msgspec.Struct, frozen=True):
     """What the settings want of a store.
 
     Attributes:
@@ -222,7 +223,7 @@ def _operator(
             at=wanted.at_operator,
         )
     system = _system(operator, stored, store, wanted, collector)
-    return dataclasses.replace(operator, system=system, choria=_choria(operator, system, wanted, collector))
+    return replace(operator, system=system, choria=_choria(operator, system, wanted, collector))
 
 
 def _warn_of_others(store: StoreFact, wanted: _Wanted, collector: Collector) -> None:

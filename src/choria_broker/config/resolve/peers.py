@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+
+import msgspec
 
 from choria_broker.config.resolve.context import Context, network_key
 from choria_broker.config.resolve.remotes import report_dropped_parts
@@ -16,6 +17,7 @@ from choria_broker.settings import hostnames
 from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import Origin
+from choria_broker.values import replace
 from choria_broker.wording import short
 
 PEERS = network_key("peers")
@@ -33,8 +35,7 @@ _ALONE = "only peers from the configuration are used"
 _NAMED = 10
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class BadPeer:
+class BadPeer(msgspec.Struct, frozen=True):
     """A member with an address that cannot be used.
 
     Attributes:
@@ -49,8 +50,7 @@ class BadPeer:
     remedy: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SrvTargets:
+class SrvTargets(msgspec.Struct, frozen=True):
     """Targets of an SRV answer.
 
     Attributes:
@@ -93,8 +93,7 @@ def peer_hosts(values: Values, srv: SrvAnswer | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, hosts)))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Members:
+class Members(msgspec.Struct, frozen=True):
     """The cluster.
 
     Attributes:
@@ -118,7 +117,7 @@ def peers_subject(context: Context, source: str) -> SettingRef:
     """Return what a finding about the list of peers is about: the record when DNS has it, else the setting."""
     if source in ("", BY_SETTING):
         return context.values.subject(PEERS)
-    return dataclasses.replace(_srv_subject(context), shown="", origin=Origin(f"SRV record {source}"))
+    return replace(_srv_subject(context), shown="", origin=Origin(f"SRV record {source}"))
 
 
 def resolve_peers(context: Context, port: int) -> Members:

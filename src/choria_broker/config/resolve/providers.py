@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
+
+import msgspec
 
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.security import Provider
@@ -12,8 +13,7 @@ from choria_broker.settings.tls import TlsFiles
 _ASK_SSLDIR = "set plugin.choria.ssldir to the directory that holds certs and private_keys"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ProviderInput:
+class ProviderInput(msgspec.Struct, frozen=True):
     """What the paths depend on; unset paths are None.
 
     Attributes:
@@ -31,8 +31,7 @@ class ProviderInput:
     ca: Path | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ProviderProblem:
+class ProviderProblem(msgspec.Struct, frozen=True):
     """Why a provider gives no files.
 
     Attributes:
@@ -48,8 +47,7 @@ class ProviderProblem:
     remedy: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ProviderFiles:
+class ProviderFiles(msgspec.Struct, frozen=True):
     """The files of a provider, or why there are none.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.config.resolve.context import Context, network_key
 from choria_broker.config.text.addresses import ParsedEndpoint, parse_endpoint
@@ -15,6 +15,7 @@ from choria_broker.security.verifier import Use
 from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.tls import RemoteTls, Tls
+from choria_broker.values import replace
 
 CHORIA_CA = "plugin.security.choria.ca"
 """Key of the CA of the one provider that may have none."""
@@ -25,8 +26,7 @@ def without_ca(tls: Tls) -> bool:
     return tls.everywhere and tls.files is not None and tls.files.ca is None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(msgspec.Struct, frozen=True):
     """One remote while its settings are read.
 
     Attributes:
@@ -61,7 +61,7 @@ class Remote:
                 bad.append((text, error))
                 continue
             report_dropped_parts(self.context, key, text, parsed)
-            found.append(dataclasses.replace(parsed.endpoint, user="", password=None))
+            found.append(replace(parsed.endpoint, user="", password=None))
         effect = "this address is ignored, the others are used" if found else f"{self.title} is not used"
         for text, wrong in bad:
             self.context.collector.skip(

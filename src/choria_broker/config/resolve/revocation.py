@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from choria_broker.settings.findings import Origin
 from choria_broker.settings.revocation import Crl, CrlExpired, Entry, Revocation
 from choria_broker.settings.security import Provider
 from choria_broker.settings.tls import Tls
+from choria_broker.values import replace
 
 CRL, REVOCATIONS = network_key("crl"), network_key("revocations")
 _NONE = "none"
@@ -58,7 +58,7 @@ def resolve_revocation(context: Context, tls: Tls) -> Revocation:
         tls: how TLS is used.
     """
     made = Revocation(**plain(context, Revocation))
-    made = dataclasses.replace(made, entries=_entries(context, made.file))
+    made = replace(made, entries=_entries(context, made.file))
     paths = crl_files(context.values, context.facts.ssldir) if tls.enabled else ()
     if tls.files is None or tls.files.ca is None:
         if paths and context.values.given(CRL):
@@ -71,7 +71,7 @@ def resolve_revocation(context: Context, tls: Tls) -> Revocation:
             )
         return made
     trusted = load_authorities(context.facts.file(tls.files.ca).content)
-    made = dataclasses.replace(made, authorities=authorities_of(trusted))
+    made = replace(made, authorities=authorities_of(trusted))
     served = context.served.network.revocation if context.served else Revocation()
     lists: list[Crl] = []
     used: list[Path] = []
@@ -94,7 +94,7 @@ def resolve_revocation(context: Context, tls: Tls) -> Revocation:
     for bad in spread(lists):
         _report(context, CRL, used[-1], bad, keeps=bool(served.crls))
         lists = list(served.crls)
-    made = dataclasses.replace(made, crl_files=tuple(used), crls=_not_older(context, made, served, used, newest(lists)))
+    made = replace(made, crl_files=tuple(used), crls=_not_older(context, made, served, used, newest(lists)))
     if used:
         _report_lists(context, made)
     return made

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from choria_broker.config.resolve.context import Context, network_key
 from choria_broker.config.resolve.links import MOST_PEERS
 from choria_broker.config.resolve.peers import peers_subject
@@ -12,6 +10,7 @@ from choria_broker.config.text.values import BadValueError, duration
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.links import Cluster, Gateway, Leafnodes
 from choria_broker.settings.streams import BROKER_EVENTS, EVENTS, STANDARD_STREAMS, StandardStream, Streams
+from choria_broker.values import replace
 
 _PREFIX = network_key("stream.")
 _STORE = _PREFIX + "store"
@@ -81,7 +80,7 @@ def _stream(context: Context, stream: StandardStream, cluster: Cluster) -> Stand
     subjects = stream.subjects
     if stream.name == EVENTS and context.values.flag(_PUBLISHED):
         subjects = (*subjects, BROKER_EVENTS)
-    return dataclasses.replace(
+    return replace(
         stream,
         subjects=subjects,
         retention=read(context, key),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
+
+import msgspec
 
 _BLANK = "[\\t\\n\\f\\r ]"
 _BLANKS = frozenset("\t\n\f\r ")
@@ -118,11 +119,10 @@ class Sources:
         return min(found)[1:] if found else None
 
 
-@dataclasses.dataclass(slots=True)
-class _Node:
+class _Node(msgspec.Struct):
     """A place in the tree of sources: what may follow, and the source that ends here."""
 
-    children: dict[str, _Node] = dataclasses.field(default_factory=dict)
+    children: dict[str, _Node] = msgspec.field(default_factory=dict)
     end: tuple[int, str, str] | None = None
 
 

@@ -5,9 +5,9 @@ What breaks something by that has a finding of its own where it is resolved. Her
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from choria_broker.config.resolve.context import Context, network_key
@@ -29,8 +29,7 @@ _NETWORK_ON, _GRACE = _PLUGIN + "broker_network", network_key("soft_shutdown_tim
 _OWN_TLS = ("tls.cert", "tls.key", "tls.ca", "tls.verify")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Void:
+class _Void(msgspec.Struct, frozen=True):
     """A rule by which settings are void.
 
     Attributes:

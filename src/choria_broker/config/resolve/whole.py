@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import types
 
 from choria_broker.config.resolve.adapters import resolve_adapters, spare_the_rest
@@ -31,6 +30,7 @@ from choria_broker.settings.findings import blocking
 from choria_broker.settings.hostnames import is_host
 from choria_broker.settings.network import Network
 from choria_broker.settings.security import Provider
+from choria_broker.values import replace
 
 _LISTS = {
     NETWORK + "gateway_remote.": NETWORK + "gateway_remotes",
@@ -65,7 +65,7 @@ def resolve(
     _report_unlisted(context)
     settings = _settings(context)
     files = signer_files(context, signer_file_names(settings))
-    settings = dataclasses.replace(settings, signer_files=types.MappingProxyType(files))
+    settings = replace(settings, signer_files=types.MappingProxyType(files))
     check_reload(context, settings)
     return None if blocking(collector.findings()) else settings
 
@@ -81,7 +81,7 @@ def _settings(context: Context) -> Settings:
     tls, security = resolve_tls(context), resolve_security(context)
     if network_meant:
         network = resolve_network(context, tls, security)
-        tls = dataclasses.replace(tls, outside=keys_outside(context, tls, network))
+        tls = replace(tls, outside=keys_outside(context, tls, network))
         check_certificate(context, tls, network)
         check_length(context, tls)
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import queue
 import shutil
@@ -12,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
 
 from choria_broker.config.surroundings.facts import SrvAnswer
 from choria_broker.host.commands import COMMANDS
@@ -97,8 +98,7 @@ def is_local_address(address: str) -> bool:
         return False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(msgspec.Struct, frozen=True):
     """The ways to find things out; every one can be replaced in tests.
 
     Attributes:
@@ -124,7 +124,7 @@ class Discovery:
     run: Callable[[Sequence[str], float], str] = COMMANDS.run
     tools: tuple[Path, ...] = (Path("/opt/puppetlabs/bin"),)
     puppet_directory: Path = _PUPPET_DIRECTORY
-    root: bool = dataclasses.field(default_factory=lambda: os.geteuid() == 0)
+    root: bool = msgspec.field(default_factory=lambda: os.geteuid() == 0)
     limit: float = TIME_LIMIT
 
 

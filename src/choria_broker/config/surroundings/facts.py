@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from choria_broker.host.facts import Bindable, FileFact, StoreFact
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Overrides:
+class Overrides(msgspec.Struct, frozen=True):
     """Choices of the command line that change how a configuration is understood.
 
     Attributes:
@@ -27,8 +27,7 @@ class Overrides:
     lenient: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SrvAnswer:
+class SrvAnswer(msgspec.Struct, frozen=True):
     """Answer to one SRV query.
 
     Attributes:
@@ -44,8 +43,7 @@ class SrvAnswer:
     failed: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class FileGroup:
+class FileGroup(msgspec.Struct, frozen=True):
     """Files that the configuration names and that fit together, such as a certificate and its key.
 
     Attributes:
@@ -57,8 +55,7 @@ class FileGroup:
     engine: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """Everything from outside that settings depend on.
 
     Attributes:
@@ -87,10 +84,10 @@ class Facts:
     srv: SrvAnswer | None = None
     domain: str = ""
     no_domain: bool = False
-    addresses: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    addresses: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     local_addresses: frozenset[str] = frozenset()
-    bindable: Mapping[str, Bindable] = dataclasses.field(default_factory=dict)
-    files: Mapping[Path, FileFact] = dataclasses.field(default_factory=dict)
+    bindable: Mapping[str, Bindable] = msgspec.field(default_factory=dict)
+    files: Mapping[Path, FileFact] = msgspec.field(default_factory=dict)
     groups: tuple[FileGroup, ...] = ()
     store_problem: str = ""
     operator_store: StoreFact | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Iterable
+
+import msgspec
 
 from choria_broker.config.text.values import ValueKind
 
@@ -61,8 +62,7 @@ class Status(enum.StrEnum):
     """Without effect and without replacement."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """One row of the table.
 
     Attributes:
@@ -129,8 +129,7 @@ class Setting:
         return f"{self.prefix}{name}{self.suffix}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """A row that describes a key; ``name`` is the item's name in a family, else empty."""
 
     setting: Setting

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import re
 from urllib.parse import unquote
+
+import msgspec
 
 from choria_broker.config.text.values import BadValueError
 from choria_broker.settings.endpoint import Endpoint
@@ -33,8 +34,7 @@ _SCHEMES = {
 """Schemes accepted where the outer scheme is the default, and what each becomes."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ParsedEndpoint:
+class ParsedEndpoint(msgspec.Struct, frozen=True):
     """An address and what it held beyond scheme, login, host and port.
 
     Attributes:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 from collections.abc import Callable
+
+import msgspec
 
 from choria_broker.settings.finding_codes import Code, Severity
 from choria_broker.settings.findings import DEFAULT, Finding, Origin
+from choria_broker.values import replace
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SettingRef:
+class SettingRef(msgspec.Struct, frozen=True):
     """What a finding is about: a key, its value fit to be shown, and where it was set."""
 
     key: str = ""
@@ -32,8 +33,7 @@ TOLD_OF_A_CLASS = 50
 _Class = tuple[Severity, Code]
 
 
-@dataclasses.dataclass(slots=True)
-class _Rest:
+class _Rest(msgspec.Struct):
     """The problems that are summed up, after some of the same class that have a finding each.
 
     Attributes:
@@ -65,11 +65,11 @@ class _Rest:
             return first
         end = f", up to {self.end}" if self.end != first.origin else ""
         problem = f"{self.count} more findings of this kind ({first.code}){end}"
-        summed = dataclasses.replace(first, problem=problem, value="", times=self.count)
+        summed = replace(first, problem=problem, value="", times=self.count)
         if self.alike:
             return summed
         effect = first.effect if first.severity is Severity.REFUSE else "as with those before"
-        return dataclasses.replace(summed, effect=effect, remedy="correct them as well")
+        return replace(summed, effect=effect, remedy="correct them as well")
 
 
 class Collector:
@@ -103,7 +103,7 @@ class Collector:
 
         def softened(finding: Finding) -> Finding:
             if finding.severity is Severity.REFUSE and about(finding):
-                return dataclasses.replace(finding, severity=severity, effect=effect, lenient=False)
+                return replace(finding, severity=severity, effect=effect, lenient=False)
             return finding
 
         self._findings = [softened(finding) for finding in self._findings]
@@ -170,7 +170,7 @@ class Collector:
         if at.key and self._told[of_key] == TOLD_APART:
             self._rests[of_key] = _Rest(len(self._findings), finding, (effect, remedy), at.origin)
         elif self._told[of_class, ""] == TOLD_OF_A_CLASS:
-            anywhere = dataclasses.replace(finding, key="")
+            anywhere = replace(finding, key="")
             self._rests[of_class, ""] = _Rest(len(self._findings), anywhere, (effect, remedy), at.origin)
         else:
             self._told.update({of_key, (of_class, "")})

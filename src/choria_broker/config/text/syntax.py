@@ -9,7 +9,10 @@ import dataclasses
 import enum
 import re
 
+import msgspec
+
 from choria_broker.settings.findings import Origin
+from choria_broker.values import replace
 
 BLANKS = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
@@ -53,8 +56,7 @@ class Drop(enum.StrEnum):
     NUL = "a NUL character in the line"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(msgspec.Struct, frozen=True):
     """A line that says nothing.
 
     Attributes:
@@ -68,8 +70,7 @@ class Dropped:
     key: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """All lines of one or several files, in reading order."""
 
     entries: tuple[Entry, ...] = ()
@@ -104,7 +105,7 @@ def parse(data: bytes, file: str, *, prefix: str = "", typed: bool = True) -> Do
         if isinstance(found, Dropped):
             dropped.append(found)
         else:
-            entries.append(dataclasses.replace(found, typed=typed, latin1=latin1))
+            entries.append(replace(found, typed=typed, latin1=latin1))
     return Document(tuple(entries), tuple(dropped))
 
 

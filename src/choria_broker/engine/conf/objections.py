@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 from choria_broker.settings.broker import Settings
@@ -15,7 +14,7 @@ _LEAST = 4
 """Characters of a value below which finding it in a message means nothing."""
 
 _KEYS = {
-    **{field.name: _NETWORK + field.name for field in dataclasses.fields(Network)},
+    **{name: _NETWORK + name for name in Network.__struct_fields__},
     "server_name": "identity",
     "host": f"{_NETWORK}listen_address",
     "client_advertise": f"{_NETWORK}public_url",

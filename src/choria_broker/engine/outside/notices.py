@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.engine.events import Signings
 
@@ -17,8 +17,7 @@ REMEDY = (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """A line for the log.
 
     Attributes:
@@ -34,7 +33,7 @@ class Notice:
     @property
     def fields(self) -> dict[str, str | int]:
         """What goes with the text."""
-        return {**dataclasses.asdict(self), "remedy": REMEDY}
+        return {**msgspec.structs.asdict(self), "remedy": REMEDY}
 
 
 class Unsigned:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import socket
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from choria_broker.engine.events import KeyProcessCounts
 from choria_broker.engine.outside import program
@@ -49,8 +50,7 @@ def pause_after(failures: int) -> float:
     return min(_LONGEST, _SHORTEST * 2.0 ** min(failures - 1, 16)) if failures > 0 else 0.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(msgspec.Struct, frozen=True):
     """A key that processes hold.
 
     Attributes:
@@ -64,8 +64,7 @@ class _Key:
     path: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class LeftKeys:
+class LeftKeys(msgspec.Struct, frozen=True):
     """What is left to the next program, besides descriptors.
 
     Attributes:

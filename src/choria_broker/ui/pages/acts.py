@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+
+import msgspec
 
 from choria_broker.audit.acts import ActReport
 from choria_broker.status.document import Status, UpgradeReport
@@ -11,8 +12,7 @@ from choria_broker.status.drains import OFF, DrainReport
 from choria_broker.ui.page import Asked, Knowledge, Page
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ActsView:
+class ActsView(msgspec.Struct, frozen=True, kw_only=True):
     """The latest acts.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.status.document import Status
 from choria_broker.ui.page import Asked, Page, status
@@ -11,8 +11,7 @@ FILE = "bundle.tar.gz"
 """Where the file is had, beside the pages."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class BundleView:
+class BundleView(msgspec.Struct, frozen=True, kw_only=True):
     """The file.
 
     Attributes:

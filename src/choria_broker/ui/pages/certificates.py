@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.status.certificates_now import SOON, Certificates, certificates_now
 from choria_broker.status.document import AuthorityReport, CertificateReport, Status
@@ -11,8 +11,7 @@ from choria_broker.ui.page import Asked, Page, status
 _DAY = 86400.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A certificate.
 
     Attributes:
@@ -26,8 +25,7 @@ class Row:
     certificate: CertificateReport
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
+class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """A CA, and what hangs on it.
 
     Attributes:
@@ -43,8 +41,7 @@ class Generation:
     total: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CertificatesView:
+class CertificatesView(msgspec.Struct, frozen=True, kw_only=True):
     """What ends when.
 
     Attributes:

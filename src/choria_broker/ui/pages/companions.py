@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.companions.reports import CompanionReport, State
 from choria_broker.status.document import Status
@@ -11,8 +11,7 @@ from choria_broker.ui.page import Asked, Page, status
 _CONDITIONS = {State.RUNNING: "ok", State.GIVEN_UP: "failing"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One of them.
 
     Attributes:
@@ -24,8 +23,7 @@ class Row:
     companion: CompanionReport
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CompanionsView:
+class CompanionsView(msgspec.Struct, frozen=True, kw_only=True):
     """All of them.
 
     Attributes:

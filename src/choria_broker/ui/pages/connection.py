@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.access.session import Departed, Holder, Rates, Session
 from choria_broker.access.verdict import Permissions
@@ -16,8 +16,7 @@ from choria_broker.ui.path import Stop, path
 _MOST = 20
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is needed to tell of a connection.
 
     Attributes:
@@ -37,8 +36,7 @@ class Facts:
     settings: Settings
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """What the page shows.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,6 +12,7 @@ from choria_broker.access.selection import Selection, SelectionError, mentions, 
 from choria_broker.access.session import Rates, Session
 from choria_broker.sessions.words import SORTS, name_of, ordered
 from choria_broker.ui.page import Asked, BadInputError, Knowledge, Look, Page
+from choria_broker.values import replace
 
 SIZES = (50, 100, 200, 500)
 _USUAL_SIZE = 100
@@ -28,8 +28,7 @@ _HINTS = {"identity": "web*.example.net", "address": "192.0.2.0/24", "caller": "
 _KINDS = ("client", "websocket", "leafnode")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A column of the table.
 
     Attributes:
@@ -63,8 +62,7 @@ _COLUMNS = (
 _LARGE_FIRST = frozenset({"rtt", "pending", "rate"})
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A connection in the table.
 
     Attributes:
@@ -78,8 +76,7 @@ class Row:
     rates: Rates
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True):
     """How many connections have something in common.
 
     Attributes:
@@ -93,8 +90,7 @@ class Share:
     link: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Connections:
+class Connections(msgspec.Struct, frozen=True, kw_only=True):
     """What the page shows.
 
     Attributes:
@@ -265,7 +261,7 @@ class _Wanted:
             falling = self.backwards != (self.key in _LARGE_FIRST)
             direction = "descending" if falling else "ascending"
             other = column.sort if self.backwards else f"-{column.sort}"
-        return dataclasses.replace(column, link=self.query(sort=other), direction=direction)
+        return replace(column, link=self.query(sort=other), direction=direction)
 
     def shares(self, name: str, sessions: Sequence[Session]) -> tuple[Share, ...]:
         """Tell how connections are divided by an attribute."""

@@ -6,6 +6,8 @@ import dataclasses
 import ipaddress
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from choria_broker.access.request import ConnectionKind, TlsState
 from choria_broker.audit.decided import Decision
 from choria_broker.audit.denials import Noted
@@ -42,8 +44,7 @@ class Facts:
     denied: tuple[Noted, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
     """What the page shows.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.sessions.documents import Found
 from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
@@ -10,8 +10,7 @@ from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
 _LONGEST = 256
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class FindView:
+class FindView(msgspec.Struct, frozen=True, kw_only=True):
     """What the page shows.
 
     Attributes:

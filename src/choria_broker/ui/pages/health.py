@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+
+import msgspec
 
 from choria_broker.stats.headroom import Headroom
 from choria_broker.stats.history import Drawn
@@ -34,8 +35,7 @@ _PAGES: Mapping[Reason, str] = {
 """Pages of the dashboard that show more about a kind of reason."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Why:
+class Why(msgspec.Struct, frozen=True):
     """One reason.
 
     Attributes:
@@ -51,8 +51,7 @@ class Why:
     page: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class HealthView:
+class HealthView(msgspec.Struct, frozen=True, kw_only=True):
     """How the broker is.
 
     Attributes:
@@ -128,7 +127,7 @@ def _why(text: str, kind: str) -> Why:
 def document(found: HealthView) -> Mapping[str, object]:
     """Tell programs everything but the drawings and the lines for people."""
     left_out = {"graphs", "told"}
-    return {each.name: getattr(found, each.name) for each in dataclasses.fields(found) if each.name not in left_out}
+    return {name: getattr(found, name) for name in HealthView.__struct_fields__ if name not in left_out}
 
 
 async def _facts(known: Knowledge, _asked: Asked) -> tuple[Status, Drawn]:

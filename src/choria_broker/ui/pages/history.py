@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from choria_broker.stats.history import Drawn, Series
 from choria_broker.ui.graphs import Graph, Row, columns, graphs, rows
@@ -12,8 +13,7 @@ from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
 _LONGEST = 20
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryView:
+class HistoryView(msgspec.Struct, frozen=True, kw_only=True):
     """The hour.
 
     Attributes:

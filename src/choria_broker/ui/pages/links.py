@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+
+import msgspec
 
 from choria_broker.stats.link_troubles import LinkTrouble
 from choria_broker.stats.links import Link, LinkKind
@@ -16,8 +17,7 @@ _MARKS = {"up": "ok", "down": "failing", "unknown": "degraded"}
 _WORDS = {"up": "connected", "down": "not connected", "unknown": "not known yet"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the page is made of."""
 
     status: Status
@@ -25,8 +25,7 @@ class Facts:
     members: Members
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A link.
 
     Attributes:
@@ -44,8 +43,7 @@ class Row:
     differs: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class LinksView:
+class LinksView(msgspec.Struct, frozen=True, kw_only=True):
     """All links.
 
     Attributes:

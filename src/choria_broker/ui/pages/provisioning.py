@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.stats.history import Drawn
 from choria_broker.status.document import ProvisioningReport, Status
@@ -12,8 +12,7 @@ from choria_broker.ui.graphs import NODE_LOGINS, WAITING, Graph, graphs
 from choria_broker.ui.page import Asked, Knowledge, Page
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ProvisioningView:
+class ProvisioningView(msgspec.Struct, frozen=True, kw_only=True):
     """Who waits, and for whom.
 
     Attributes:

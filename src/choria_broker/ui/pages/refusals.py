@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import urllib.parse
 from collections.abc import Mapping
+
+import msgspec
 
 from choria_broker.access.rules import RULES
 from choria_broker.audit.decided import Decision
@@ -39,8 +40,7 @@ BY_ENGINE: Mapping[str, str] = {
 _SEE_LOG = "The log has the reason."
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ByRule:
+class ByRule(msgspec.Struct, frozen=True):
     """Refusals of one rule.
 
     Attributes:
@@ -60,8 +60,7 @@ class ByRule:
     query: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ByAddress:
+class ByAddress(msgspec.Struct, frozen=True):
     """Refusals of one address.
 
     Attributes:
@@ -75,8 +74,7 @@ class ByAddress:
     query: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Refusals:
+class Refusals(msgspec.Struct, frozen=True, kw_only=True):
     """What the page shows.
 
     Attributes:
@@ -101,8 +99,7 @@ class Refusals:
     operator: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What is needed to tell of refusals."""
 
     status: Status

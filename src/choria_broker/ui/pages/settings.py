@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import msgspec
 
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.status.document import Status
@@ -16,8 +16,7 @@ _ORDER = {
 _MARKS = {"refuse": "failing", "skip": "failing", "warn": "degraded", "info": "ok"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A finding.
 
     Attributes:
@@ -29,8 +28,7 @@ class Found:
     finding: FindingReport
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsView:
+class SettingsView(msgspec.Struct, frozen=True, kw_only=True):
     """What the broker was told.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
+
+import msgspec
 
 from choria_broker.settings.streams import StandardStream
 from choria_broker.stats.history import Drawn
@@ -22,8 +23,7 @@ _MEASURED = 300.0
 """Seconds that growth has to be seen before it says anything of days."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the page is made of."""
 
     status: Status
@@ -32,8 +32,7 @@ class Facts:
     standard: tuple[StandardStream, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Marked:
+class Marked(msgspec.Struct, frozen=True):
     """Something in words.
 
     Attributes:
@@ -47,8 +46,7 @@ class Marked:
     more: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A standard stream.
 
     Attributes:
@@ -69,8 +67,7 @@ class Row:
     held: StandingReport | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class StreamsView:
+class StreamsView(msgspec.Struct, frozen=True, kw_only=True):
     """All streams.
 
     Attributes:

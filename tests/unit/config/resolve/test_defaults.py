@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from choria_broker.config.table.rows import SETTINGS
 from choria_broker.settings.security import Security
 from support.scenario import base
+from support.value_fields import NONE, field_defaults, is_value
 
 WRITTEN = {"network_enabled", "security.provider", "statistics.addresses", "network.revocation.authorities"}
 """What the smallest configuration sets, what a name or address stands for on this host, and what its CA file has."""
@@ -17,13 +17,12 @@ WRITTEN = {"network_enabled", "security.provider", "statistics.addresses", "netw
 
 def defaults(made: object, resolved: object, prefix: str = "") -> Iterator[tuple[str, object, object]]:
     """Name each field with a default, at any depth, with that and with what the table makes of nothing."""
-    assert dataclasses.is_dataclass(resolved)
-    for field in dataclasses.fields(resolved):
-        name, value = prefix + field.name, getattr(resolved, field.name)
-        default = getattr(made, field.name, field.default)
-        if dataclasses.is_dataclass(value):
+    for field, usual in field_defaults(type(resolved)).items():
+        name, value = prefix + field, getattr(resolved, field)
+        default = getattr(made, field, usual)
+        if is_value(type(value)):
             yield from defaults(default, value, f"{name}.")
-        elif default is not dataclasses.MISSING and name not in WRITTEN:
+        elif default is not NONE and name not in WRITTEN:
             yield name, default, value
 
 

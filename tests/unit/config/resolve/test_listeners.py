@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 
 import pytest
@@ -11,6 +10,7 @@ from choria_broker.config.resolve.listeners import listen_addresses
 from choria_broker.host.facts import Bindable
 from choria_broker.host.listening import bindable, bound
 from choria_broker.settings.finding_codes import Severity
+from choria_broker.values import replace
 from support.scenario import NET, Result, base
 
 STATISTICS = "plugin.choria.stats_port = 8222"
@@ -84,7 +84,7 @@ def test_a_listener_that_is_yet_to_come_is_refused_an_address_as_at_a_start() ->
     lost = {each: Bindable(problem="no such luck") for each in ("name", "other", "127.0.0.1")}
     for line in (STATISTICS, "plugin.choria.network.listen_address = other"):
         asked = base(NET + "listen_address = name", line)
-        changed = dataclasses.replace(asked, settings=began.ok).reloaded(bindable=lost)
+        changed = replace(asked, settings=began.ok).reloaded(bindable=lost)
         assert Severity.REFUSE in {each.severity for each in changed.findings if each.code == "address-unavailable"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from choria_broker.host.files import read_store
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.operator import Operator
+from choria_broker.values import replace
 from support.nats_server import Signer
 from support.scenario import NET, NOW, Result, base, net
 from support.stores import WRITTEN_BY_NSC, Store, copy_of_nscs
@@ -377,7 +377,7 @@ def test_a_reload_reads_the_store_and_nothing_else(store: Store) -> None:
     assert found.network.operator is not None
     assert found.network.operator.choria == found.network.operator.account("ACME")
     assert found.network.operator.system == found.network.operator.account("SYS")
-    assert dataclasses.replace(found, network=settings.network) == settings
+    assert replace(found, network=settings.network) == settings
 
 
 def test_at_a_reload_a_bad_file_leaves_its_account_as_it_is(store: Store) -> None:

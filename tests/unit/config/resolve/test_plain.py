@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from choria_broker.settings.revocation import Authority, Crl, Entry
 from choria_broker.settings.secret import Secret
 from choria_broker.settings.streams import StandardStream
 from support.scenario import BASE, NET, scenario
+from support.value_fields import field_names, is_value
 
 PLAIN = [row for row in BROKER_SETTINGS if row.field]
 
@@ -69,7 +69,7 @@ def classes(made: type = Settings) -> Iterator[type]:
     yield made
     for hint in typing.get_type_hints(made).values():
         for part in (hint, *typing.get_args(hint)):
-            if dataclasses.is_dataclass(part) and isinstance(part, type) and "choria_broker.settings" in str(part):
+            if isinstance(part, type) and is_value(part) and "choria_broker.settings" in str(part):
                 yield from classes(part)
 
 
@@ -77,7 +77,7 @@ READ = {Authority, Crl, Entry}
 """What is read from other files."""
 CLASSES = {made.__name__: made for made in classes() if made not in {Secret, Endpoint, Origin, *READ}}
 FIXED = {
-    "StandardStream": {field.name for field in dataclasses.fields(StandardStream)} - {"retention", "replicas"},
+    "StandardStream": set(field_names(StandardStream)) - {"retention", "replicas"},
     "Federation": {"processes"},
 }
 """Fields that no setting changes: what the table of standard streams says, and how federation shares its work."""
@@ -115,9 +115,9 @@ def held(row: Setting, settings: object = None) -> Iterator[object]:
     owner, _, name = row.field.partition(".")
     if type(settings).__name__ == owner:
         yield getattr(settings, name)
-    elif dataclasses.is_dataclass(settings):
-        for field in dataclasses.fields(settings):
-            yield from held(row, getattr(settings, field.name))
+    elif is_value(type(settings)):
+        for name in field_names(type(settings)):
+            yield from held(row, getattr(settings, name))
 
 
 @pytest.mark.parametrize("row", PLAIN, ids=lambda row: row.key)
@@ -170,15 +170,13 @@ def test_every_field_has_a_setting_or_a_resolver() -> None:
                     given[name] |= keywords
                 case ast.Name(id="plain"):
                     filled |= {argument.id for argument in node.args if isinstance(argument, ast.Name)}
-                case ast.Attribute(attr="replace"):
+                case ast.Name(id="replace"):
                     replaced |= keywords
     for name, made in CLASSES.items():
         rows = {row.field.partition(".")[2] for row in PLAIN if row.field.startswith(f"{name}.")}
         assert not rows or name in filled, f"{name} is made without its plain fields"
         assert not rows & given[name], f"{name} is given what its rows fill"
-        lacking = (
-            {field.name for field in dataclasses.fields(made)} - rows - given[name] - replaced - FIXED.get(name, set())
-        )
+        lacking = set(field_names(made)) - rows - given[name] - replaced - FIXED.get(name, set())
         assert not lacking, f"nothing fills {lacking} of {name}"
 
 

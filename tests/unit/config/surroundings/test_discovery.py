@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Sequence
@@ -18,12 +17,13 @@ from choria_broker.config.surroundings.discovery import (
     lookup_srv,
 )
 from choria_broker.config.surroundings.facts import SrvAnswer
+from choria_broker.values import replace
 from support.nameserver import name_server
 from support.quiet_machine import QUIET
 
 
 def search(environ: dict[str, str] | None = None, **ways: object) -> Search:
-    return Search(dataclasses.replace(QUIET, **ways), environ or {})  # type: ignore[arg-type] # fields by name
+    return Search(replace(QUIET, **ways), environ or {})  # type: ignore[arg-type] # fields by name
 
 
 @pytest.fixture

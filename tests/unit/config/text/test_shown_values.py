@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -209,7 +208,7 @@ HOSTILE = st.text(alphabet=st.sampled_from("a\x1b\x07\x9b\r\u202e\u2066\u2028\u2
 def test_findings_are_single_lines_without_commands_for_a_terminal(key: str, text: str) -> None:
     for finding in base(f"{key} = {text}x").findings:
         assert str(finding).isprintable()
-        assert all(str(part).isprintable() for part in dataclasses.astuple(finding))
+        assert all(str(part).isprintable() for part in msgspec.structs.astuple(finding))
 
 
 @pytest.mark.untraced

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from choria_broker.engine.conf.objections import _KEYS, blamed
 from choria_broker.engine.conf.render import render
+from choria_broker.values import replace
 from support.ready_settings import settings as settings_of
 
 SHOWN = """\
@@ -39,7 +38,7 @@ RAW = {"plugin.security.file.key": "/etc/own.key", "plugin.choria.network.peers"
     ],
 )
 def test_objections(objection: str, key: str) -> None:
-    settings = dataclasses.replace(settings_of(), raw=RAW)
+    settings = replace(settings_of(), raw=RAW)
 
     assert blamed(objection, SHOWN, settings) == key
 

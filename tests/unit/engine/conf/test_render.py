@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from choria_broker.settings.secret import MASK, Secret
 from choria_broker.settings.security import Issuer, Security
 from choria_broker.settings.streams import Streams
 from choria_broker.settings.tls import RemoteTls, Tls
+from choria_broker.values import replace
 from support.ready_settings import FILES, SECURE, settings
 
 PLAIN = Tls(enabled=False, everywhere=False, verify_clients=False, files=None)
@@ -66,7 +66,7 @@ authorization: {
     ("tls", "optional", "has_ca"),
     [
         (SECURE, True, True),
-        (dataclasses.replace(SECURE, verify_clients=False), False, False),
+        (replace(SECURE, verify_clients=False), False, False),
         (PLAIN, False, False),
     ],
 )
@@ -88,7 +88,7 @@ def test_free_ports_and_debug() -> None:
 
 
 def test_level_debug_is_the_engines_too() -> None:
-    assert "debug: true\n" in render(dataclasses.replace(settings(), loglevel=LogLevel.DEBUG)).text
+    assert "debug: true\n" in render(replace(settings(), loglevel=LogLevel.DEBUG)).text
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ CLUSTER = Cluster(peers=PEERS, routes=PEERS[1:], port=5222)
 
 
 def test_routes_have_tls_and_the_login_in_escaped_form() -> None:
-    cluster = dataclasses.replace(CLUSTER, user="cluster", password=Secret("p@ss/word"))
+    cluster = replace(CLUSTER, user="cluster", password=Secret("p@ss/word"))
     rendered = render(settings(Network(cluster=cluster)))
     assert '"nats://cluster:p%40ss%2Fword@broker2.example.net:5222"' in rendered.text
     assert "verify: true" in rendered.text
@@ -130,10 +130,10 @@ def test_a_peer_written_with_its_own_login_keeps_it() -> None:
     ("cluster", "expected"),
     [
         (CLUSTER, "verify_cert_and_check_known_urls: true"),
-        (dataclasses.replace(CLUSTER, user="u", password=Secret("p")), "verify: true"),
-        (dataclasses.replace(CLUSTER, routes=(Endpoint("nats", "192.0.2.1", 5222),)), "verify: true"),
-        (dataclasses.replace(CLUSTER, routes=(Endpoint("nats", "::1", 5222),)), "verify: true"),
-        (dataclasses.replace(CLUSTER, routes=()), "verify: true"),
+        (replace(CLUSTER, user="u", password=Secret("p")), "verify: true"),
+        (replace(CLUSTER, routes=(Endpoint("nats", "192.0.2.1", 5222),)), "verify: true"),
+        (replace(CLUSTER, routes=(Endpoint("nats", "::1", 5222),)), "verify: true"),
+        (replace(CLUSTER, routes=()), "verify: true"),
     ],
 )
 def test_without_a_login_only_listed_names_may_join(cluster: Cluster, expected: str) -> None:
@@ -163,7 +163,7 @@ def test_other_brokers_are_told_the_name_that_is_in_the_list(listed: str, advert
 
 @pytest.mark.parametrize(("cluster_tls", "tls"), [(False, SECURE), (True, PLAIN)])
 def test_routes_are_clear_text_only_when_told_so_or_when_there_is_no_tls(tls: Tls, *, cluster_tls: bool) -> None:
-    rendered = render(settings(Network(cluster=dataclasses.replace(CLUSTER, tls=cluster_tls)), tls)).text
+    rendered = render(settings(Network(cluster=replace(CLUSTER, tls=cluster_tls)), tls)).text
     assert "verify" not in rendered.split("cluster:")[1]
 
 
@@ -235,7 +235,7 @@ def test_an_outgoing_link_without_a_ca_cannot_verify() -> None:
     remote = LeafnodeRemote(
         name="OPS", urls=(Endpoint("nats-leaf", "ops", 7422),), account="choria", credentials=None, tls=RemoteTls()
     )
-    tls = dataclasses.replace(SECURE, verify_clients=False, files=dataclasses.replace(FILES, ca=None))
+    tls = replace(SECURE, verify_clients=False, files=replace(FILES, ca=None))
     assert "insecure: true" in render(settings(Network(leafnodes=Leafnodes(remotes=(remote,))), tls)).text
 
 
@@ -290,7 +290,7 @@ ISSUERS = Security(
 @pytest.mark.parametrize(("store", "acme"), [(None, "{ }"), (Path("/s"), '{\n    jetstream: "enabled"\n  }')])
 def test_organizations_have_accounts_with_streams_when_those_are_on(store: Path | None, acme: str) -> None:
     network = Network(accounts=("EDGE",), streams=Streams(store=store))
-    text = render(dataclasses.replace(settings(network), security=ISSUERS)).text.split("accounts: ")[1]
+    text = render(replace(settings(network), security=ISSUERS)).text.split("accounts: ")[1]
     assert f"ACME: {acme}" in text
     assert text.count("ACME") == 1
     assert "EDGE: { }" in text
@@ -301,7 +301,7 @@ def test_organizations_have_accounts_with_streams_when_those_are_on(store: Path 
 
 def test_an_account_that_is_declared_and_an_organizations_has_streams() -> None:
     network = Network(accounts=("ACME",), streams=Streams(store=Path("/s")))
-    text = render(dataclasses.replace(settings(network), security=ISSUERS)).text
+    text = render(replace(settings(network), security=ISSUERS)).text
     assert 'ACME: {\n    jetstream: "enabled"' in text
 
 
@@ -326,5 +326,5 @@ def test_fractions_of_seconds_survive() -> None:
 
 
 def test_secrets_are_not_in_what_is_shown_of_a_rendering() -> None:
-    cluster = dataclasses.replace(CLUSTER, user="cluster", password=Secret("hunter2"))
+    cluster = replace(CLUSTER, user="cluster", password=Secret("hunter2"))
     assert "hunter2" not in repr(render(settings(Network(cluster=cluster))))

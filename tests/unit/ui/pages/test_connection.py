@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from choria_broker.access.verdict import Permissions
 from choria_broker.audit.denials import Noted
 from choria_broker.ui.page import Asked, BadInputError, Look
 from choria_broker.ui.pages.connection import Facts, view
+from choria_broker.values import replace
 from support.dashboard import NOW, decision, departed, session, settings_of
 
 FACTS = Facts(
@@ -38,7 +37,7 @@ def test_one_that_is_here_with_all_that_is_known() -> None:
 
 
 def test_one_that_has_ended() -> None:
-    found = view(dataclasses.replace(FACTS, connection=5, decision=None), Asked(NOW))
+    found = view(replace(FACTS, connection=5, decision=None), Asked(NOW))
     assert found.state == "ended"
     assert found.gone is not None
     assert not found.knows_permissions
@@ -46,24 +45,24 @@ def test_one_that_has_ended() -> None:
 
 
 def test_one_that_was_refused_is_nobody() -> None:
-    found = view(dataclasses.replace(FACTS, connection=11, decision=decision(11)), Asked(NOW))
+    found = view(replace(FACTS, connection=11, decision=decision(11)), Asked(NOW))
     assert (found.state, found.name, found.others, found.earlier) == ("refused", "", (), ())
     assert found.path[-1].state == "refused"
 
 
 def test_one_that_was_let_in_and_is_forgotten() -> None:
     told = decision(11, allowed=True, rule="mtls", username="web")
-    assert view(dataclasses.replace(FACTS, connection=11, decision=told), Asked(NOW)).state == "ended"
+    assert view(replace(FACTS, connection=11, decision=told), Asked(NOW)).state == "ended"
 
 
 def test_nobody_at_all() -> None:
     with pytest.raises(BadInputError, match="Nothing is known of connection 99") as told:
-        view(dataclasses.replace(FACTS, connection=99, decision=None), Asked(NOW))
+        view(replace(FACTS, connection=99, decision=None), Asked(NOW))
     assert told.value.status == 404
 
 
 def test_those_without_a_name_are_not_taken_for_each_other() -> None:
     nobody = session(1, username="", holder=session(1).holder.__class__())
     look = Look(NOW, (nobody, session(2, username="", holder=nobody.holder)))
-    found = view(dataclasses.replace(FACTS, connection=1, look=look, decision=None), Asked(NOW))
+    found = view(replace(FACTS, connection=1, look=look, decision=None), Asked(NOW))
     assert (found.name, found.others) == ("", ())
