@@ -72,22 +72,22 @@ class Dial:
             "max_reconnect_attempts": 1,
             "reconnect_time_wait": 0,
             "connect_timeout": CONNECT_TIMEOUT,
-            "closed_cb": closed,
         }
         if self._side.bridge:
-            return await self._inside(options)
+            return await self._inside(options, _Ending(closed))
         places = await self._places()
         random.shuffle(places)
         problem = ""
         for place in places:
-            seen = _Seen()
+            seen, ending = _Seen(), _Ending(closed)
+            own = {**options, "error_cb": seen.take, "closed_cb": ending.take}
             try:
-                return await self._outside(place, {**options, "error_cb": seen.take}), f"nats://{place}"
+                return await ending.counted(await self._outside(place, own)), f"nats://{place}"
             except (OSError, nats.errors.Error, ValueError) as error:
                 problem = f"{place}: {_words(seen.cause(error))}"
         raise DialError(problem or "no broker is known")
 
-    async def _inside(self, options: dict[str, Any]) -> tuple[LeanClient, str]:
+    async def _inside(self, options: dict[str, Any], ending: _Ending) -> tuple[LeanClient, str]:
         way = self._way_in
         if way is None:
             raise DialError("this process has no network broker")
@@ -95,10 +95,10 @@ class Dial:
         address = f"/proc/self/fd/{self._directory}/{way.socket}"
         client, seen = LeanClient({}), _Seen()
         try:
-            await connected(address, {**login, **options, "error_cb": seen.take}, client)
+            await connected(address, {**login, **options, "error_cb": seen.take, "closed_cb": ending.take}, client)
         except (OSError, nats.errors.Error, NotReadyError) as error:
             raise DialError(_words(seen.cause(error))) from None
-        return client, "nats://bridge"
+        return await ending.counted(client), "nats://bridge"
 
     async def _places(self) -> list[str]:
         side = self._side
@@ -194,3 +194,27 @@ class _Seen:
     def cause(self, error: Exception) -> Exception:
         """Return what led to an error: the library says only that no place is left."""
         return self._first or error
+
+
+class _Ending:
+    """Tells of the end of a client once it is connected: attempts that fail end too, and nobody is to hear of those.
+
+    Args:
+        closed: called when it has ended.
+    """
+
+    def __init__(self, closed: Callable[[], Awaitable[None]]) -> None:
+        self._closed = closed
+        self._counts = False
+
+    async def take(self) -> None:
+        """Take the word that the client has ended."""
+        if self._counts:
+            await self._closed()
+
+    async def counted(self, client: LeanClient) -> LeanClient:
+        """Have its end count from now on, and return the client."""
+        self._counts = True
+        if client.is_closed:
+            await self._closed()
+        return client

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import random
+import socket
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import trustme
 
-from choria_broker.companions.dialling import _context
-from choria_broker.settings.companions import SideTls
+from choria_broker.companions.dialling import Dial, DialError, _context
+from choria_broker.settings.companions import Side, SideTls
 
 
 def shaken_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
@@ -52,3 +57,49 @@ def test_others_are_refused(tmp_path: Path) -> None:
 def test_no_more_is_wanted_of_a_certificate_than_go_wants(tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     assert not _context(SideTls(ca=str(tmp_path / "ca.pem"))).verify_flags & ssl.VERIFY_X509_STRICT
+
+
+async def nobody(_record: str) -> tuple[str, ...]:
+    return ()
+
+
+@contextlib.asynccontextmanager
+async def broker() -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Serve the handshake on loopback, until an event that ends all connections."""
+    end = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","max_payload":1048576}\r\n')
+        while not (await reader.readline()).startswith(b"PING"):
+            continue
+        writer.write(b"PONG\r\n")
+        await end.wait()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", end
+        end.set()
+
+
+async def test_an_attempt_that_fails_ends_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "shuffle", lambda _places: None)
+    ends = asyncio.Queue[None]()
+
+    async def closed() -> None:
+        ends.put_nowait(None)
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        dead = f"127.0.0.1:{free.getsockname()[1]}"
+    async with asyncio.timeout(60), broker() as (place, end):
+        with pytest.raises(DialError, match="127.0.0.1"):
+            await Dial(Side(name="x", servers=(dead, dead)), None, nobody)("name", closed)
+        dial = Dial(Side(name="x", servers=(dead, place)), None, nobody)
+        client, url = await dial("name", closed)
+        try:
+            assert url == f"nats://{place}"
+            assert ends.empty()
+            end.set()
+            await ends.get()
+        finally:
+            await client.close()
+        assert ends.empty()
