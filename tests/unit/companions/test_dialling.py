@@ -91,7 +91,7 @@ async def test_an_attempt_that_fails_ends_no_connection(monkeypatch: pytest.Monk
     with socket.create_server(("127.0.0.1", 0)) as free:
         dead = f"127.0.0.1:{free.getsockname()[1]}"
     async with asyncio.timeout(60), broker() as (place, end):
-        with pytest.raises(DialError, match="127.0.0.1"):
+        with pytest.raises(DialError, match="127"):
             await Dial(Side(name="x", servers=(dead, dead)), None, nobody)("name", closed)
         dial = Dial(Side(name="x", servers=(dead, place)), None, nobody)
         client, url = await dial("name", closed)

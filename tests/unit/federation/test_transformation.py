@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from choria_broker.companions.subjects import may_publish
 from choria_broker.federation.transformation import Outgoing, Subjects, reply, request
@@ -157,3 +158,19 @@ def test_whatever_comes_out_may_be_published(document: dict[str, Any]) -> None:
             assert result.targets
             assert all(may_publish(target) for target in result.targets)
             assert not {LONDON.federation, LONDON.collective} & {*result.targets}
+
+
+@given(valid_messages(request=True) | valid_messages(request=False), st.lists(st.booleans(), min_size=3, max_size=3))
+def test_between_any_two_federation_brokers_no_message_goes_in_circles(
+    document: dict[str, Any], ways: list[bool]
+) -> None:
+    message = encoded(document)
+    for passes, request_ in enumerate(ways):
+        # Each of the two is asked in turn, whatever the message's own targets are.
+        transport, other = read(message), Subjects.of(f"cluster{passes % 2}")
+        assert isinstance(transport, Transport)
+        outgoing = request(transport, other) if request_ else reply(transport, other)
+        if isinstance(outgoing, Cause):
+            return
+        message = write(outgoing.transport, HOP)
+    raise AssertionError("it was passed on again and again")
