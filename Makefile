@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration documentation packaging packages packages-test check lint engine-lint types format engine-test interop load soak bench docs wheel fuzz lock clean
+.PHONY: help run test unit integration documentation packaging packages packages-test check lint engine-lint types format engine-test interop load soak bench docs site wheel fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -138,6 +138,16 @@ bench: $(VENV)/.ready ## measure, as ratios against the bare nats-server
 docs: $(VENV)/.ready ## write the generated reference pages
 	$(BIN)/python tests/support/reference_pages.py
 
+# An environment of its own: nothing of what makes the site is needed for anything else.
+$(TOOLS)/site/.ready: requirements-docs.lock
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install -q --require-hashes -r requirements-docs.lock
+	touch $@
+
+site: $(TOOLS)/site/.ready ## the documentation as a site, in build/site; fails on every warning
+	NO_MKDOCS_2_WARNING=1 $(TOOLS)/site/bin/mkdocs build -q --strict
+	$(TOOLS)/site/bin/python tools/site/looked_at.py build/site
+
 wheel: $(VENV)/.ready ## a wheel with the engine inside, in dist/
 	rm -rf dist
 	$(BIN)/python -m pip wheel -q --no-deps --wheel-dir dist .
@@ -148,6 +158,8 @@ lock: ## pin the dependencies anew
 		--generate-hashes --no-annotate --no-header --upgrade -o requirements-dev.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 pyproject.toml --constraint requirements-dev.lock \
 		--generate-hashes --no-annotate --no-header -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --group pyproject.toml:docs \
+		--generate-hashes --no-annotate --no-header --upgrade -o requirements-docs.lock
 
 clean: ## remove everything the targets made
 	rm -rf $(VENV) $(TOOLS) .run .coverage build dist engine/go.work* src/choria_broker/_engine

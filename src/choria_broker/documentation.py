@@ -29,5 +29,5 @@ def help_for(kind: Kind, name: str, *, base: str | None = None) -> str:
         base: where the documentation is; what the build was told unless given.
     """
     where = build().documentation if base is None else base
-    page = "reference/troubleshooting/" if "://" in where else "reference/troubleshooting.md"
-    return f"{where.rstrip('/')}/{page}#{kind}-{name}"
+    ending = "html" if "://" in where else "md"
+    return f"{where.rstrip('/')}/reference/troubleshooting.{ending}#{kind}-{name}"

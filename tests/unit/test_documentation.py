@@ -12,7 +12,10 @@ from choria_broker.documentation import Kind, help_for
     [
         ("/usr/share/doc/choria-broker", "/usr/share/doc/choria-broker/reference/troubleshooting.md#rule-mtls"),
         ("docs/", "docs/reference/troubleshooting.md#rule-mtls"),
-        ("https://docs.example.net/broker/", "https://docs.example.net/broker/reference/troubleshooting/#rule-mtls"),
+        (
+            "https://docs.example.net/broker/",
+            "https://docs.example.net/broker/reference/troubleshooting.html#rule-mtls",
+        ),
     ],
 )
 def test_a_directory_has_files_and_a_site_has_pages(base: str, address: str) -> None:

@@ -14,6 +14,7 @@ import click
 
 from choria_broker import __version__
 from choria_broker.cli.habits import hint_for
+from choria_broker.service.first_process import attend
 from choria_broker.upgrade import VARIABLE
 
 _SHARED = frozenset(
@@ -99,6 +100,7 @@ def program() -> None:
     numbers would go to the next files and connections, and what is meant for the streams would be written there.
     """
     _open_streams()
+    attend()
     # What is loaded stays, and the collector would walk through all of it again and again meanwhile.
     gc.disable()
     if VARIABLE in os.environ:
