@@ -13,33 +13,41 @@ from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
 _LONGEST = 20
 
 
-class HistoryView(msgspec.Struct, frozen=True, kw_only=True):
-    """The hour.
+class HistoryView(msgspec.Struct, frozen=True):
+    """The hour; what only people look at is made when they do.
 
     Attributes:
-        graphs: what is drawn.
-        columns: series of the table.
-        rows: of the table, the latest first.
-        begin: of the first point, Unix seconds; 0 before there is one.
+        hour: all of it.
         drawn: the points that were asked for.
     """
 
-    graphs: tuple[Graph, ...]
-    columns: tuple[Series, ...]
-    rows: tuple[Row, ...]
-    begin: float
+    hour: Drawn
     drawn: Drawn
 
+    @property
+    def graphs(self) -> tuple[Graph, ...]:
+        """What is drawn."""
+        return graphs(self.hour)
 
-def view(drawn: Drawn, asked: Asked) -> HistoryView:
+    @property
+    def columns(self) -> tuple[Series, ...]:
+        """Series of the table."""
+        return columns()
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Rows of the table, the latest first."""
+        return rows(self.hour)
+
+    @property
+    def begin(self) -> float:
+        """When the first point was, Unix seconds; 0 before there is one."""
+        return self.hour.times[0] if self.hour.times else 0.0
+
+
+def view(hour: Drawn, asked: Asked) -> HistoryView:
     """Make the page."""
-    return HistoryView(
-        graphs=graphs(drawn),
-        columns=columns(),
-        rows=rows(drawn),
-        begin=drawn.times[0] if drawn.times else 0.0,
-        drawn=drawn.after(_after(asked)),
-    )
+    return HistoryView(hour, hour.after(_after(asked)))
 
 
 def document(found: HistoryView) -> Mapping[str, object]:
