@@ -41,6 +41,7 @@ from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.web.relay import PAGES
 from choria_broker.web.status import HEALTH, STATUS
+from choria_broker.web.ui import FOLDER
 from support.pages import ROOT, Block, blocks, pages
 from support.surroundings import Machine
 from support.testbed import free_port
@@ -171,5 +172,5 @@ def test_make_targets_and_addresses_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE)) <= targets
     for path in re.findall(r"http://127\.0\.0\.1:8222(/[\w/]*)", text):
-        own = {"/choria/", "/choria/prometheus", "/choria/metrics", "/metrics", STATUS, HEALTH}
+        own = {"/choria/", "/choria/prometheus", "/choria/metrics", "/metrics", STATUS, HEALTH, f"{FOLDER}/"}
         assert path in PAGES or path in own
