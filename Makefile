@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 NATS_CLI := v0.5.1
 BROWSER := tests/interop/browser
+AXE := $(TOOLS)/axe/node_modules/axe-core/axe.min.js
 NATS_JS := $(TOOLS)/browser/node_modules/nats.ws/esm/nats.js
 LOAD_TESTS ?= tests/integration
 # How often a test with a real engine is run again when it failed: in CI once, and it is listed there as rerun. Such a test is
@@ -17,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration documentation packaging packages packages-test check lint engine-lint types format engine-test interop load soak bench docs site wheel fuzz lock clean
+.PHONY: help run test unit integration documentation packaging packages packages-test check lint engine-lint types format engine-test interop browser load soak bench docs site wheel fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -118,6 +119,16 @@ $(TOOLS)/nsc: tests/interop/nsc/go.mod tests/interop/nsc/go.sum | $(VENV)/.ready
 
 $(TOOLS)/nats: | $(VENV)/.ready
 	GOBIN=$(abspath $(TOOLS)) $(BIN)/python tools/go.py install github.com/nats-io/natscli/nats@$(NATS_CLI)
+
+browser: $(VENV)/.ready $(TOOLS)/axe/.ready ## the dashboard in a Chromium, with pictures in build/screenshots
+	AXE=$(abspath $(AXE)) $(BIN)/python -m pytest -q --reruns $(RERUNS) -r aR tests/browser
+
+# Without npm nobody looks at the accessibility of pages, and this is tried again the next time.
+$(TOOLS)/axe/.ready: tests/browser/axe/package.json tests/browser/axe/package-lock.json tests/browser/axe/.npmrc
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	if command -v npm > /dev/null; then cd $(@D) && npm ci --omit=optional --no-audit --no-fund && touch .ready; \
+		else echo "there is no npm: no look at accessibility"; fi
 
 load: $(VENV)/.ready ## the integration tests in random order, with three busy loops beside them
 	for loop in 1 2 3; do (while :; do :; done) & loops="$$loops $$!"; done; trap "kill $$loops" EXIT; \

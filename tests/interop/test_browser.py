@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from choria_broker.broker import NetworkBroker
+from support.chromium import chromium_options, chromium_program
 from support.minting import ORGANIZATION, hex_of, mint
 from support.minting import client as client_claims
 from support.settled import recent
@@ -42,11 +42,7 @@ ISSUER: dict[str, Any] = {
 @pytest.fixture(scope="session")
 def chromium() -> Path:
     """A real browser."""
-    names = (os.environ.get("CHROMIUM_BIN", ""), "chromium", "chromium-browser", "google-chrome")
-    found = next((path for path in map(shutil.which, names) if path), None)
-    if not found:
-        pytest.skip("no browser: set CHROMIUM_BIN or put chromium on PATH")
-    return Path(found)
+    return chromium_program()
 
 
 @pytest.fixture(scope="session")
@@ -135,18 +131,9 @@ def fingerprint(certificate: Path) -> str:
 async def browsing(chromium: Path, folder: Path, url: str, *trusted: Path) -> AsyncIterator[None]:
     """Have a browser show a page. It reaches nothing but this machine, and trusts the keys of these certificates."""
     options = [
-        "--headless=new",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
-        f"--user-data-dir={folder / 'profile'}",
+        *chromium_options(folder),
         f"--ignore-certificate-errors-spki-list={','.join(map(fingerprint, trusted))}",
     ]
-    if os.geteuid() == 0:
-        options.append("--no-sandbox")  # It refuses to run as root otherwise.
     with (folder / "browser.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             chromium, *options, url, stdout=log, stderr=log, env={**os.environ, "HOME": str(folder)}

@@ -87,8 +87,14 @@ class Tab:
 
     async def open(self, url: str) -> None:
         """Show a page, and wait until it is there."""
+        async with self.leading_elsewhere():
+            await self.call("Page.navigate", url=url)
+
+    @contextlib.asynccontextmanager
+    async def leading_elsewhere(self) -> AsyncIterator[None]:
+        """Do something that leads to another page, and wait until that is there."""
         self._loaded.clear()
-        await self.call("Page.navigate", url=url)
+        yield
         async with asyncio.timeout(DEADLINE):
             await self._loaded.wait()
 

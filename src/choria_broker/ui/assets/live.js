@@ -75,6 +75,7 @@ function become(old, now) {
 const live = document.getElementById("live");
 let timer = 0;
 let failures = 0;
+let looking = false;
 
 function say(text) {
   const place = document.getElementById("freshness");
@@ -82,6 +83,8 @@ function say(text) {
 }
 
 async function look() {
+  if (looking) return;
+  looking = true;
   const patience = AbortSignal.timeout(15000);
   try {
     const answer = await fetch(location.href, {headers: {"Choria-Part": "live"}, signal: patience, cache: "no-store"});
@@ -96,6 +99,7 @@ async function look() {
     failures += 1;
     say(`, and the broker does not answer at the moment; trying again`);
   }
+  looking = false;
   plan();
 }
 
@@ -105,7 +109,11 @@ function plan() {
   if (pace && !document.hidden) timer = setTimeout(look, Math.min(pace * 2 ** Math.min(failures, 4), LONGEST_WAIT) * 1000);
 }
 
-document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : plan()));
+// Nobody looks at a hidden page; who comes back sees what is by now.
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(timer);
+  if (!document.hidden && Number(live.dataset.refresh)) look();
+});
 
 // --- One key: / goes to the find box.
 
