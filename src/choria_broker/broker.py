@@ -12,10 +12,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-from aiohttp import web
-from nats.aio.client import Client
+from typing import TYPE_CHECKING, Any, Self
 
 from choria_broker.access.decision import Decider
 from choria_broker.acts import Operated, broker_acts
@@ -43,8 +40,11 @@ from choria_broker.status.drains import counted
 from choria_broker.status.reloads import Trigger
 from choria_broker.streams.keeper import Timers
 from choria_broker.streams.standard import stream_accounts
-from choria_broker.web.app import broker_app
-from choria_broker.web.serving import statistics_port
+from choria_broker.web.port import statistics_port
+
+if TYPE_CHECKING:
+    from aiohttp import web
+    from nats.aio.client import Client
 
 _FROM_OUTSIDE = frozenset({"client", "websocket", "leafnode"})
 
@@ -73,6 +73,7 @@ class NetworkBroker:
         upgrade: runs the installed program in its place, asked by somebody; whoever owns the process sets it before
             the start.
         hand_over: how it goes on with what another program has left, and leaves its own.
+        loaded: set as soon as the code of everything is loaded that begins with the broker.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first are for tests, and for other ways to start than the usual one
@@ -114,7 +115,7 @@ class NetworkBroker:
         self.sessions, self.departed = self._engine.sessions, self._engine.departed
         self.end_sessions = self._engine.end_sessions
         self.upgrade: Callable[[str], Awaitable[UpgradeBegun]] = _not_alone
-        self._started, self._stop = asyncio.Event(), asyncio.Event()
+        self._started, self._stop, self.loaded = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._connections = 0
         self._life: contextlib.AsyncExitStack | None = None
 
@@ -272,6 +273,8 @@ class NetworkBroker:
 
     def http_app(self) -> web.Application:
         """Make an application that serves Choria's pages and the engine's; it can be mounted in another."""
+        from choria_broker.web.app import broker_app  # noqa: PLC0415 - brokers without the port do not need it
+
         return broker_app(lambda: self.settings, self._engine, self.statistics, self._reporter, self._parts.knowledge())
 
     async def reload(self) -> tuple[Finding, ...]:
@@ -324,7 +327,7 @@ class NetworkBroker:
                 self.audit.summing_up(lambda: succession.leaving),
                 self.hand_over.engine_running(self._parts.engine_handlers(), self.audit, self._stop),
                 self.statistics.live(),
-                statistics_port(self.http_app, self.settings, succession),
+                statistics_port(self.http_app, self.settings, succession, self.loaded),
                 self.streams.kept(ready=self.ports.listening),
                 self._parts.companions.kept(),
                 self._parts.neighbours.answering(),

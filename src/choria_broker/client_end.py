@@ -1,12 +1,37 @@
-"""The end of a NATS client, also of one that is given up."""
+"""The NATS library where it is needed, and the end of a client, also of one that is given up.
+
+The library takes long to load, and 14 MB with the HTTP library that it draws in; a broker without streams and other
+members never needs it. So it is loaded for the first connection.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
+import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from nats.aio.client import Client
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+
+async def loaded() -> None:
+    """Return when the library is loaded; that goes on beside the loop."""
+    await asyncio.to_thread(importlib.import_module, "nats.aio.client")
+
+
+def client_errors(*others: type[BaseException]) -> tuple[type[BaseException], ...]:
+    """Return other errors and what the library raises; while it is not loaded, nothing can come from it."""
+    errors = sys.modules.get("nats.errors")
+    return (*others, errors.Error) if errors else others
+
+
+def is_without_responders(error: BaseException) -> bool:
+    """Tell whether an error of the library says that nobody listens to a subject."""
+    errors = sys.modules.get("nats.errors")
+    return errors is not None and isinstance(error, errors.NoRespondersError)
 
 
 async def let_go(client: Client) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from nats.aio.client import Client
 
 from choria_broker import __version__
 from choria_broker.audit.acts import ActBook
@@ -54,6 +53,9 @@ from choria_broker.ui.page import Knowledge
 from choria_broker.upgrade.hand_over import HandOver
 from choria_broker.web.bundling import Bundling
 from choria_broker.web.roster import Roster
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
 
 
 class Pace(msgspec.Struct, frozen=True):

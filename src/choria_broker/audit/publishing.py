@@ -11,19 +11,20 @@ import contextlib
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-import nats.errors
-from nats.aio.client import Client
 
 from choria_broker.audit.events import EventBook, EventPage, Wanted
 from choria_broker.background import beside
-from choria_broker.client_end import let_go
+from choria_broker.client_end import client_errors, let_go
 from choria_broker.errors import BrokerError
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
 
 PROTOCOL = "io.choria.broker.v1.event"
 """What each message says it is."""
@@ -38,7 +39,7 @@ MOST = 50
 _FLUSH = 5.0
 _LEFT = "events published"
 _NO_PART = re.compile(r"[^A-Za-z0-9_-]")
-_UNREACHABLE = (BrokerError, nats.errors.Error, OSError, TimeoutError)
+_UNREACHABLE = (BrokerError, OSError, TimeoutError)
 
 
 class Connect(Protocol):
@@ -130,7 +131,7 @@ class EventPublisher:
                 continue
             try:
                 await self._publish()
-            except _UNREACHABLE as error:
+            except client_errors(*_UNREACHABLE) as error:
                 why = str(error) or type(error).__name__
                 self._log.warning("Could not publish events; they are tried again", why=why)
                 await asyncio.sleep(self._pause)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from nats.aio.client import Client
 
 from choria_broker.audit.acts import ActBook
 from choria_broker.client_end import let_go
@@ -16,6 +15,9 @@ from choria_broker.control.protocol import ContentsRequest, PurgeRequest
 from choria_broker.control.server import Act, ActError, Who
 from choria_broker.streams.api import ApiError, StreamsApi, StreamState, UnansweredError
 from choria_broker.streams.contents import LARGEST, Contents, Purged, shares
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
 
 _DEADLINE = 5.0
 _MOST_STREAMS = 100

@@ -7,9 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
-
-from nats.aio.client import Client
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from choria_broker.access.session import Busy, BusySession, Departed, Session
 from choria_broker.engine.authorities import Count
@@ -21,6 +19,9 @@ from choria_broker.errors import NotReadyError
 from choria_broker.host.processes import Processes
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.operator import Operator
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
 
 _NONE = "no network broker runs in this process"
 

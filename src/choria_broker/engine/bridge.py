@@ -6,20 +6,20 @@ import asyncio
 import base64
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import nats.errors
-from nats.aio.client import Client
 
 from choria_broker.access.policy import OWN_ACCOUNT
-from choria_broker.client_end import heeding_cancellation, let_go
-from choria_broker.engine.own_transport import OwnTransport
+from choria_broker.client_end import client_errors, heeding_cancellation, let_go, loaded
 from choria_broker.errors import NotReadyError
 from choria_broker.host.files import read_token_file
 from choria_broker.security.nats_tokens import LARGEST_TOKEN, NatsTokenError, Role, decorated_parts, private_key
 from choria_broker.settings.accounts import CHORIA_ACCOUNT, SYSTEM_ACCOUNT
 from choria_broker.settings.operator import Operator
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
 
 _SERVER = "nats://bridge"
 """What clients name as their server; the socket has one only."""
@@ -97,13 +97,18 @@ async def connected(address: str, options: Mapping[str, Any], client: Client | N
         options: of the client, the login among them.
         client: the client, of another class than the usual one.
     """
-    client = client or Client()
+    await loaded()
+    from nats.aio.client import Client as Usual  # noqa: PLC0415 - loaded just now, beside the loop
+
+    from choria_broker.engine.own_transport import OwnTransport  # noqa: PLC0415 - of a class of the library
+
+    client = client or Usual()
     # The client offers no other way to give it a transport.
     client._transport = OwnTransport(address)  # noqa: SLF001
     try:
         with heeding_cancellation():
             await client.connect(_SERVER, **({"name": "choria-broker"} | dict(options)))
-    except (OSError, nats.errors.Error, NotReadyError, asyncio.CancelledError):
+    except client_errors(OSError, NotReadyError, asyncio.CancelledError):
         await let_go(client)
         raise
     return client

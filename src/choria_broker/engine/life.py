@@ -11,10 +11,9 @@ import socket
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from nats.aio.client import Client
 
 from choria_broker.access.session import Busy, BusySession, Departed, Session
 from choria_broker.engine import binary
@@ -40,6 +39,9 @@ from choria_broker.settings import durations
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.operator import Operator
 from choria_broker.values import replace
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
 
 _REVOKED = "revoked"
 _BRIDGE, _PAGES = "bridge", "pages"

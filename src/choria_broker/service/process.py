@@ -189,9 +189,7 @@ async def _serve(services: Sequence[Service], broker: NetworkBroker, signals: Si
         async with pulse.beating(), contextlib.AsyncExitStack() as running:
             for service in services:
                 await running.enter_async_context(service)
-            # What was loaded so far stays: the collector need not walk it again while connections wait for verdicts.
-            gc.collect()
-            gc.freeze()
+            _keep()
             gc.enable()
             if all(service.started for service in services):
                 systemd.tell("READY=1")
@@ -200,8 +198,21 @@ async def _serve(services: Sequence[Service], broker: NetworkBroker, signals: Si
             async with (
                 beside(upgrades.serve(broker), "upgrade") as upgrading,
                 beside(stop.wanted(), "stop") as stopping,
+                beside(_keep_loaded(broker), "loading"),
             ):
                 await asyncio.wait({upgrading, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not broker.succession.leaving:
                 pulse.stops()
                 await stop.made_ready()
+
+
+def _keep() -> None:
+    """Have the collector pass over what was loaded so far, which stays, while connections wait for verdicts."""
+    gc.collect()
+    gc.freeze()
+
+
+async def _keep_loaded(broker: NetworkBroker) -> None:
+    """Do the same with what is loaded while the first connections come."""
+    await broker.loaded.wait()
+    _keep()

@@ -11,17 +11,14 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
-import nats.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from choria_broker.access.selection import mentions
 from choria_broker.access.session import Session
 from choria_broker.background import beside
-from choria_broker.client_end import let_go
+from choria_broker.client_end import client_errors, let_go
 from choria_broker.errors import BrokerError, NotReadyError
 from choria_broker.log.structured import component
 from choria_broker.sessions.documents import Found, Sightings
@@ -37,6 +34,10 @@ from choria_broker.sessions.members import (
 )
 from choria_broker.settings.broker import Settings
 from choria_broker.status.settings_now import MemberReport, Members
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
 
 SUBJECT = "choria_broker.find"
 """Asks brokers of this kind, in the system account."""
@@ -57,7 +58,7 @@ _MOST_BYTES = 200_000
 _LOOK_AGAIN = 5.0
 """Times the patience between two questions about what others are."""
 
-_UNREACHABLE = (BrokerError, nats.errors.Error, OSError, TimeoutError)
+_UNREACHABLE = (BrokerError, OSError, TimeoutError)
 
 
 class Connect(Protocol):
@@ -135,7 +136,7 @@ class Neighbours:
         while True:
             await self._wondering.wait()
             if self._client and not self._limit():
-                with contextlib.suppress(*_UNREACHABLE):
+                with contextlib.suppress(*client_errors(*_UNREACHABLE)):
                     self._members = await self._ask_about(self._client)
             self._wondering.clear()
             await asyncio.sleep(_LOOK_AGAIN * self._patience)
@@ -165,7 +166,7 @@ class Neighbours:
             return Found(text, whole=limit == _NO_OTHERS, limit=limit, brokers=(mine,))
         try:
             others, silent, gone = await self._ask_others(client, text, mine.broker)
-        except _UNREACHABLE as error:
+        except client_errors(*_UNREACHABLE) as error:
             limit = f"the other members could not be asked: {str(error) or type(error).__name__}"
             return Found(text, whole=False, limit=limit, brokers=(mine,))
         whole = not silent and not gone
@@ -193,7 +194,7 @@ class Neighbours:
                 continue
             try:
                 told.append(await self._page_of(client, member, text))
-            except (*_UNREACHABLE, msgspec.DecodeError):
+            except client_errors(*_UNREACHABLE, msgspec.DecodeError):
                 silent.append(member.name)
         gone = missing(self._settings(), members)
         return tuple(sorted(told, key=lambda each: each.broker)), tuple(sorted(silent)), gone
@@ -220,7 +221,7 @@ class Neighbours:
                 continue
             try:
                 await self._serve_in(account)
-            except _UNREACHABLE as error:
+            except client_errors(*_UNREACHABLE) as error:
                 self._log.debug("Cannot answer other members", account=account, why=str(error))
             await asyncio.sleep(self._pause * (0.5 + random.random()))  # noqa: S311 - spreads load only
 
@@ -249,12 +250,12 @@ class Neighbours:
         text = message.data.decode(errors="replace")[:256]
         if not text or not message.reply:
             return
-        with contextlib.suppress(NotReadyError, nats.errors.Error):
+        with contextlib.suppress(*client_errors(NotReadyError)):
             await message.respond(within(await self._here(text), _MOST_BYTES))
 
     async def _tell_about(self, message: Msg) -> None:
         if message.reply:
-            with contextlib.suppress(nats.errors.Error):
+            with contextlib.suppress(*client_errors()):
                 await message.respond(msgspec.json.encode(self._about()))
 
 
@@ -281,7 +282,7 @@ class _Inbox:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        with contextlib.suppress(nats.errors.Error):
+        with contextlib.suppress(*client_errors()):
             await self._subscription.unsubscribe()
 
     async def _take(self, message: Msg) -> None:

@@ -8,11 +8,10 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 
-import aiohttp
 import msgspec
 
 from choria_broker.background import beside
-from choria_broker.engine.pages import asking
+from choria_broker.engine.pages import read_page
 from choria_broker.log.structured import component
 from choria_broker.stats.readings import Readings, Server, Streams, read_gateways, read_leafnodes, read_routes
 from choria_broker.stats.standings import Standings
@@ -64,7 +63,7 @@ class Poller:
         """Prepare; nothing is read before ``polling``."""
         self._pages = pages
         self._interval = interval
-        self._timeout = aiohttp.ClientTimeout(total=deadline)
+        self._deadline = deadline
         self._clock = clock
         self._heard = heard
         self._steady = steady
@@ -89,20 +88,19 @@ class Poller:
     @contextlib.asynccontextmanager
     async def polling(self) -> AsyncIterator[None]:
         """Poll once, and on and on as long as the context lasts; enter it when the engine is ready."""
-        async with asking(self._pages(), self._timeout) as session:
-            self._active = True
-            await self._poll(session)
-            async with beside(self._poll_regularly(session), "statistics"):
-                try:
-                    yield
-                finally:
-                    self._active, self._last = False, None
+        self._active = True
+        await self._poll()
+        async with beside(self._poll_regularly(), "statistics"):
+            try:
+                yield
+            finally:
+                self._active, self._last = False, None
 
-    async def _poll_regularly(self, session: aiohttp.ClientSession) -> None:
+    async def _poll_regularly(self) -> None:
         for part in itertools.chain(_SOON, itertools.repeat(1.0)):
             standings = self._last.standings if self._last else None
             await self._rest(part * self._interval * (_DOUBTFUL if standings and standings.doubtful else 1.0))
-            await self._poll(session)
+            await self._poll()
 
     async def _rest(self, seconds: float) -> None:
         """Wait until the next poll, or for less when something has happened."""
@@ -117,34 +115,32 @@ class Poller:
         """Poll soon: a link may have ended."""
         self._wanted.set()
 
-    async def _poll(self, session: aiohttp.ClientSession) -> None:
+    async def _poll(self) -> None:
         if not self._pages():
             return
         try:
-            varz = await self._page(session, "/varz")
+            varz = await self._page("/varz")
         except _UNREADABLE as error:
             self._log.error("Could not read the engine's statistics", why=str(error) or type(error).__name__)
             return
         server = Server.read(varz)
         read = replace(self._last, server=server) if self._last else Readings(server)
         with contextlib.suppress(*_UNREADABLE):
-            read = replace(read, leafnodes=read_leafnodes(await self._page(session, "/leafz")))
+            read = replace(read, leafnodes=read_leafnodes(await self._page("/leafz")))
         with contextlib.suppress(*_UNREADABLE):
-            page = await self._page(session, _STREAMS)
+            page = await self._page(_STREAMS)
             standings = Standings.read(page, server.name, read.standings, self._steady())
             read = replace(read, streams=Streams.read(page), standings=standings)
         with contextlib.suppress(*_UNREADABLE):
-            read = replace(read, routes=read_routes(await self._page(session, "/routez")))
+            read = replace(read, routes=read_routes(await self._page("/routez")))
         with contextlib.suppress(*_UNREADABLE):
-            read = replace(read, gateways=read_gateways(await self._page(session, "/gatewayz")))
+            read = replace(read, gateways=read_gateways(await self._page("/gatewayz")))
         self._last, self._read_at = replace(read, time=self._clock()), self._steady()
         self._heard(self._last)
 
-    async def _page(self, session: aiohttp.ClientSession, path: str) -> object:
-        async with session.get(path) as answer:
-            answer.raise_for_status()
-            return msgspec.json.decode(await answer.read())
+    async def _page(self, path: str) -> object:
+        return msgspec.json.decode(await read_page(self._pages(), path, self._deadline))
 
 
-_UNREADABLE = (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError)
+_UNREADABLE = (TimeoutError, OSError, ValueError, RecursionError)
 """Why a page could not be read; what is no JSON is a ``ValueError``, what is nested too deeply a ``RecursionError``."""

@@ -15,9 +15,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import nats.errors
-
-from choria_broker.client_end import let_go
+from choria_broker.client_end import client_errors, let_go
 from choria_broker.errors import NotReadyError
 from choria_broker.log.structured import component
 from choria_broker.settings.streams import ADVISORIES
@@ -68,7 +66,7 @@ class Absence:
                 try:
                     if await self._settled(trouble) or attempt > _LOOKS:
                         break
-                except (ApiError, UnansweredError, NotReadyError, nats.errors.Error, OSError) as error:
+                except client_errors(ApiError, UnansweredError, NotReadyError, OSError) as error:
                     self._log.debug(f"Cannot tell whether stream {trouble.stream} was deleted", why=str(error))
                 await asyncio.sleep(self._timers.pause(attempt))
 

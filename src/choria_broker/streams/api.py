@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import nats.errors
-from nats.aio.client import Client
 
-from choria_broker.client_end import heeding_cancellation
+from choria_broker.client_end import client_errors, heeding_cancellation, is_without_responders
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
 
 NOT_FOUND = 10059
 NAME_IN_USE = 10058
@@ -256,11 +257,11 @@ class StreamsApi:
         try:
             with heeding_cancellation():
                 message = await self._client.request(f"$JS.API.{call}", payload, timeout=self._deadline)
-        except nats.errors.NoRespondersError:
-            raise UnansweredError("no server answers for Choria Streams") from None
         except TimeoutError:
             raise UnansweredError(f"no answer within {self._deadline:g}s") from None
-        except (nats.errors.Error, OSError) as error:
+        except client_errors(OSError) as error:
+            if is_without_responders(error):
+                raise UnansweredError("no server answers for Choria Streams") from None
             raise UnansweredError(
                 f"the connection to the engine failed: {str(error) or type(error).__name__}"
             ) from error

@@ -27,12 +27,11 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import msgspec
-import nats.errors
-from nats.aio.client import Client
 
-from choria_broker.client_end import let_go
+from choria_broker.client_end import client_errors, let_go
 from choria_broker.errors import NotReadyError
 from choria_broker.log.structured import component
 from choria_broker.settings import durations
@@ -45,7 +44,10 @@ from choria_broker.streams.replicas import first_wait
 from choria_broker.streams.report import Report, State
 from choria_broker.streams.standard import Plan, document
 
-Connect = Callable[..., Awaitable[Client]]
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+Connect = Callable[..., Awaitable["Client"]]
 """Connects to an account, by its name and with options of the NATS client."""
 
 
@@ -135,7 +137,7 @@ class _Account:
                 async with asyncio.timeout(self._timers.connect):
                     client = await connect(self._name, allow_reconnect=False, error_cb=self._hear_client)
             except Exception as error:  # noqa: BLE001 - whatever it is, the broker serves without the streams
-                known = isinstance(error, OSError | nats.errors.Error | NotReadyError)
+                known = isinstance(error, client_errors(OSError, NotReadyError))
                 reason = f"could not connect: {(known and str(error)) or type(error).__name__}"
                 self._log.error(f"could not setup system streams: {reason}", again=True)
                 for stream in left:

@@ -11,7 +11,6 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from choria_broker.engine.pages import asking
 from choria_broker.web.host_guard import is_from_loopback
 
 PAGES = (
@@ -38,9 +37,24 @@ _OF_THIS_MACHINE = frozenset({"/stacksz"})
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _CHUNK = 65536
+_ORIGIN = "http://engine"
+"""What requests name as their server; the socket has one only."""
+
 _LIMIT = re.compile(rb'("max_connections": )\d+')
 _PLACE = re.compile(rb'("http_host": )"(?:[^"\\]|\\.)*"(,\s*"http_port": )-?\d+')
 """Where ``/varz`` tells on which address it is; quotes inside of texts are escaped, so no text looks like it."""
+
+
+def asking(address: str, timeout: aiohttp.ClientTimeout, *, decompress: bool = True) -> aiohttp.ClientSession:
+    """Make a session whose requests, for paths, go to the engine's pages.
+
+    Args:
+        address: of the socket.
+        timeout: of a request.
+        decompress: give answers as they were before they were compressed.
+    """
+    connector = aiohttp.UnixConnector(path=address)
+    return aiohttp.ClientSession(_ORIGIN, connector=connector, timeout=timeout, auto_decompress=decompress)
 
 
 class Relay:

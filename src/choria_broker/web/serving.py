@@ -24,18 +24,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import cast
 
 import msgspec
 from aiohttp import web
 
-from choria_broker.host.listening import bindable, bound
+from choria_broker.host.listening import bound
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
-from choria_broker.settings.broker import Settings
 from choria_broker.settings.hostnames import authority
-from choria_broker.web.host_guard import is_loopback, only_known_hosts
 
 _log = component("network")
 
@@ -67,6 +65,8 @@ async def serve(
     port: int,
     bounds: Bounds | None = None,
     succession: Succession | None = None,
+    *,
+    taken: Mapping[str, socket.socket] | None = None,
 ) -> AsyncIterator[int]:
     """Serve an application on a TCP port, as long as the context lasts.
 
@@ -76,6 +76,7 @@ async def serve(
         port: to listen on, 0 for a free one.
         bounds: other limits than the usual ones.
         succession: has the listening sockets of the program before, and takes them over when this one leaves.
+        taken: sockets by address, where they are taken already.
 
     Yields:
         The port.
@@ -93,7 +94,7 @@ async def serve(
         listening = []
         for address in (addresses,) if isinstance(addresses, str) else addresses:
             name = f"statistics {address}"
-            sock = succession.inherited_socket(name) or bound(address, port)
+            sock = (taken or {}).get(address) or succession.inherited_socket(name) or bound(address, port)
             listening.append((name, sock))
             await _Site(runner, address, sock, bounds, connected).start()
         yield runner.addresses[0][1]
@@ -103,36 +104,6 @@ async def serve(
             await _last_requests(runner, connected, bounds.farewell)
     finally:
         await runner.cleanup()
-
-
-@contextlib.asynccontextmanager
-async def statistics_port(
-    make: Callable[[], web.Application], settings: Settings, succession: Succession | None = None
-) -> AsyncIterator[None]:
-    """Serve an application on the statistics port, if there is one; on loopback only under names that lead there.
-
-    Args:
-        make: makes the application.
-        settings: what the broker was told.
-        succession: as for ``serve``.
-
-    Raises:
-        OSError: the port cannot be had.
-    """
-    statistics = settings.statistics
-    if not statistics.port:
-        _log.info("Statistics gathering disabled, set plugin.choria.stats_port")
-        yield
-        return
-    app = make()
-    # Settings that were not read from a file may have a name here.
-    addresses = [address for place in statistics.places for address in bindable(place).addresses or (place,)]
-    if all(map(is_loopback, addresses)):
-        app.middlewares.append(only_known_hosts(statistics.address, settings.identity))
-    async with serve(app, addresses, statistics.port, succession=succession):
-        place = authority(statistics.address, statistics.port)
-        _log.info(f"Starting statistic reporting Prometheus statistics on http://{place}/choria/")
-        yield
 
 
 async def _last_requests(runner: web.BaseRunner, connected: Collection[_Connection], patience: float) -> None:

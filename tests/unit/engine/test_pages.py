@@ -1,13 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
-import aiohttp
 import pytest
 from aiohttp import web
 
-from choria_broker.engine.pages import asking
+from choria_broker.engine.pages import PageError, read_page
 from choria_broker.engine.rundir import RunDirectory
 
 
@@ -21,8 +21,7 @@ async def answers(listener: socket.socket, address: str) -> str:
     await runner.setup()
     await web.SockSite(runner, listener).start()
     try:
-        async with asking(address, aiohttp.ClientTimeout(total=5)) as session, session.get("/varz?a=b%20c") as answer:
-            return await answer.text()
+        return (await read_page(address, "/varz?a=b%20c", 5)).decode()
     finally:
         await runner.cleanup()
 
@@ -52,3 +51,43 @@ def test_a_socket_that_cannot_be_made_is_an_error_of_the_system(
         directory.write("pages", "")
         with pytest.raises(OSError, match="in use"):
             directory.listen("pages")
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (b"", "answers with nothing"),
+        (b"HTTP/1.0 404 Not Found\r\nContent-Length: 2\r\n\r\nno", "404 Not Found"),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n{}", "cut off"),
+        (b"HTTP/1.0 200", ""),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", ""),
+    ],
+)
+async def test_a_page_is_whole_or_an_error(tmp_path: Path, answer: bytes, problem: str) -> None:
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET /varz HTTP/1.0\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_unix_server(reply, tmp_path / "pages"):
+        if problem:
+            with pytest.raises(PageError, match=problem):
+                await read_page(str(tmp_path / "pages"), "/varz", 5)
+        else:
+            assert await read_page(str(tmp_path / "pages"), "/varz", 5) in {b"", b"{}"}
+
+
+async def test_nobody_waits_for_a_page_for_ever(tmp_path: Path) -> None:
+    left = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    async with await asyncio.start_unix_server(silent, tmp_path / "pages"):
+        with pytest.raises(TimeoutError):
+            await read_page(str(tmp_path / "pages"), "/varz", 0.05)
+        async with asyncio.timeout(5):
+            await left.wait()
