@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
@@ -22,6 +23,8 @@ from support.minting import ORGANIZATION, hex_of, mint
 from support.minting import client as client_claims
 from support.multitude import multitude
 from support.testbed import Authority, configuration
+from support.topology import Setting, broker, formed, nodes, peers
+from support.topology import running as together
 
 SESSIONS = int(os.environ.get("SESSIONS", "60"))
 T = TypeVar("T")
@@ -47,8 +50,15 @@ def token(caller: str) -> str:
     return mint({**claims, "callerid": caller, "iat": now - 60, "exp": now + 3600})
 
 
+async def asked(*arguments: str | Path) -> str:
+    """Run a command in a thread, so that the broker in this loop can answer; that nobody was found is an answer too."""
+    found = await asyncio.to_thread(CliRunner().invoke, main, list(map(str, arguments)))
+    assert found.exit_code in {0, 3}, found.output
+    return found.stdout
+
+
 async def run(*arguments: str | Path) -> str:
-    """Run a command in a thread, so that the broker in this loop can answer."""
+    """Run a command that succeeds."""
     found = await asyncio.to_thread(CliRunner().invoke, main, list(map(str, arguments)))
     assert found.exit_code == 0, found.output
     return found.stdout
@@ -120,3 +130,55 @@ async def test_many_are_gone_through_listed_and_ended(tmp_path: Path, authority:
     if SESSIONS >= 1000:
         print(f"{count} sessions", *watch.told, sep=", ")  # noqa: T201 - a soak tells what it found
         assert min(took for _, took in rounds) < IN_TIME
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180 + SESSIONS // 10)
+async def test_somebody_is_found_among_many_in_a_cluster(tmp_path: Path, authority: Authority) -> None:
+    members = nodes(3, host="127.0.0.1")
+    count = many() // len(members)
+    settings: dict[str, Setting] = {
+        **peers(*members),
+        "network__client_signer_cert": hex_of(ORGANIZATION),
+        "network__system__user": "root",
+        "network__system__password": "secret",
+        "network__max_connections": count + 100,
+        # Who logs in while the machine has as much to do as here takes its time.
+        "network__tls_timeout": "60s",
+        "network__auth_timeout": "60s",
+    }
+    brokers = [broker(tmp_path, authority, member, **settings) for member in members]
+    async with together(brokers), contextlib.AsyncExitStack() as crowds:
+        await formed(*members)
+        for number, each in enumerate(brokers):
+            crowd = await crowds.enter_async_context(multitude(each.ports.client, authority.ca))
+            last = {token("up=kim"): 1} if number == 2 else {}
+            await crowd.enter({token(f"up=bob{number}"): count - len(last)} | last)
+        on = ("--config", brokers[0].settings.source)
+        async with asyncio.timeout(PATIENCE):
+            while "Answers of broker1.example.net, broker2.example.net, broker3.example.net." not in (
+                seen := await asked("find", "up=kim", *on)
+            ):
+                await asyncio.sleep(0.1)
+        assert "broker3.example.net: connected, client cid" in seen
+        engines = [psutil.Process(each._engine.pid) for each in brokers]
+
+        def worked() -> float:
+            times = [each.cpu_times() for each in engines]
+            return time.process_time() + sum(each.user + each.system for each in times)
+
+        taken = []
+        for text in ("up=kim", "up=nobody", "up=bob1"):
+            begun, before = time.monotonic(), worked()
+            found = json.loads(await asked("find", text, *on, "--json"))
+            taken.append((text, worked() - before, time.monotonic() - begun))
+            assert (found["whole"], len(found["brokers"])) == (True, 3)
+            assert not any(each["partly"] for each in found["brokers"])
+        begun, before = time.monotonic(), worked()
+        top = json.loads(await run("top", *on, "--once", "--interval", "1", "--json"))
+        taken.append(("top for a second", worked() - before, time.monotonic() - begun))
+        assert top["busy"]["connections"] == count
+    if SESSIONS >= 1000:
+        told = [f"{what}: {cpu:.2f} s of work in {clock:.2f} s" for what, cpu, clock in taken]
+        print(f"3 members with {3 * count} sessions", *told, sep=", ")  # noqa: T201 - a soak tells what it found
+        assert min(cpu for _, cpu, _ in taken) < IN_TIME

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import pty
-import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,9 +15,11 @@ from nats.aio.client import Client
 from choria_broker.background import beside
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
+from support.terminal import on_terminal
 from support.testbed import Authority, client, configuration
 
 DEADLINE = 60.0
+TOP = (sys.executable, "-m", "choria_broker", "top")
 
 
 @contextlib.asynccontextmanager
@@ -61,56 +60,9 @@ async def test_the_busiest_come_first(tmp_path: Path, authority: Authority) -> N
     assert (ended.exit_code, "no broker runs" in ended.stderr) == (1, True)
 
 
-class Terminal:
-    """A program on a terminal of its own."""
-
-    def __init__(self, process: asyncio.subprocess.Process, descriptor: int) -> None:
-        self.process = process
-        self._descriptor = descriptor
-        self._shown = b""
-        self._news = asyncio.Event()
-        asyncio.get_running_loop().add_reader(descriptor, self._read)
-
-    def _read(self) -> None:
-        try:
-            self._shown += os.read(self._descriptor, 65536)
-        except OSError:  # The program has ended.
-            asyncio.get_running_loop().remove_reader(self._descriptor)
-        self._news.set()
-
-    async def shows(self, pattern: str) -> bytes:
-        """Wait until something was drawn since the last call, and return what."""
-        while not (found := re.search(pattern.encode(), self._shown, re.DOTALL)):
-            self._news.clear()
-            await self._news.wait()
-        shown, self._shown = self._shown[: found.end()], self._shown[found.end() :]
-        return shown
-
-    def press(self, keys: bytes) -> None:
-        os.write(self._descriptor, keys)
-
-
-@contextlib.asynccontextmanager
-async def on_terminal(*arguments: str | Path) -> AsyncIterator[Terminal]:
-    ours, theirs = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "choria_broker", *map(str, arguments), stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    terminal = Terminal(process, ours)
-    try:
-        yield terminal
-    finally:
-        asyncio.get_running_loop().remove_reader(ours)
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-        os.close(ours)
-
-
 async def test_a_terminal_is_drawn_on_until_somebody_quits(tmp_path: Path, authority: Authority) -> None:
     config = configuration(tmp_path, authority)
-    async with lively(config, authority), on_terminal("top", "--config", config, "--interval", "0.5") as terminal:
+    async with lively(config, authority), on_terminal(*TOP, "--config", config, "--interval", "0.5") as terminal:
         begun = await terminal.shows("busy.example.net.*idle.example.net.*\x1b\\[J")
         assert begun.count(b"\x1b[?1049h") == 1
         assert b"\x1b[2J" not in begun  # A cleared screen would flicker.
@@ -125,7 +77,7 @@ async def test_a_terminal_is_given_back_when_the_broker_ends(tmp_path: Path, aut
     config = configuration(tmp_path, authority)
     async with contextlib.AsyncExitStack() as ending:
         await ending.enter_async_context(lively(config, authority))
-        async with on_terminal("top", "--config", config, "--interval", "0.5") as terminal:
+        async with on_terminal(*TOP, "--config", config, "--interval", "0.5") as terminal:
             await terminal.shows("busy.example.net")
             await ending.aclose()
             await terminal.shows(r"\x1b\[\?1049l.*no broker runs")

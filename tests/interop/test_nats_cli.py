@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from support.fleet import Outcome, run
+from support.pages import ROOT, names, rows
+from support.streaming import kept
 from support.testbed import Authority, client, configuration, settled
 
 DEADLINE = 60.0
@@ -36,6 +38,29 @@ async def test_it_reads_contexts_of_both_accounts(tmp_path: Path, authority: Aut
         account = await in_context(nats_cli, "choria", config, broker.ports.client, "account", "info")
         assert account.status == 0, account.output
         assert "choria" in account.output
+
+
+async def test_what_the_page_about_habits_shows_runs(tmp_path: Path, authority: Authority, nats_cli: Path) -> None:
+    login = {"network__system__user": "admin", "network__system__password": "s3cret"}
+    config = configuration(tmp_path, authority, network__stream__store=tmp_path / "store", **login)
+    shown = [
+        (names(cell)[0], "system" if "choria-system" in cell else "choria")
+        for row in rows(ROOT / "docs/how-to/habits.md", "The nats command line")
+        for cell in row
+        if "--context" in cell
+    ]
+    assert len(shown) == 10
+    async with asyncio.timeout(2 * DEADLINE), NetworkBroker.from_file(config) as broker:
+        await kept(broker)
+        for command, account in shown:
+            arguments = command.split()[3:]
+            snapshot = tmp_path / "snapshot"
+            if arguments[0] == "events":  # It goes on and on, and needs nothing else than the others.
+                continue
+            if arguments[0] == "top":
+                arguments += ["--max-refresh", "1", "--output", str(snapshot)]
+            outcome = await in_context(nats_cli, account, config, broker.ports.client, *arguments)
+            assert outcome.status == 0, f"{command}: {outcome.output}"
 
 
 async def test_it_publishes_over_mtls(tmp_path: Path, authority: Authority, nats_cli: Path) -> None:

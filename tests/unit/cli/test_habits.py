@@ -21,6 +21,11 @@ from choria_broker.cli.habits import hint_for
         ("server report connections", "choria-broker connections", "context choria-system server report connections"),
         ("broker stream report", "choria-broker streams", "nats --context choria stream report"),
         ("broker account info", "choria-broker status", "nats --context choria account info"),
+        ("server request kick 7", "choria-broker kick", "context choria-system server request kick 7"),
+        ("server config reload", "choria-broker reload", "context choria-system server config reload"),
+        ("broker stream purge X", "choria-broker streams purge", "nats --context choria stream purge X"),
+        ("b stream subjects X", "choria-broker streams contents", "nats --context choria stream subjects X"),
+        ("broker publish a b", "", "nats --context choria publish a"),
         ("kv ls", "", "nats --context choria kv ls"),
     ],
 )
