@@ -10,7 +10,6 @@ import os
 import ssl
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -28,8 +27,6 @@ CONNECTIONS = int(os.environ.get("CONNECTIONS", "2000"))
 HOSTILE = "<img src=x onerror=document.body.remove()>"
 HOSTILE_SERVER = "<img/src=x/onerror=document.body.remove()//"
 """Tokens of servers have neither blanks nor wildcards in their names."""
-
-PICTURES = Path(os.environ.get("SCREENSHOTS", "build/screenshots"))
 
 
 @dataclasses.dataclass

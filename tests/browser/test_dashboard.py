@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from pathlib import Path
 
 import pytest
 
 from choria_broker.ui.site import PAGES
 from support.chromium import Tab
 
-from .conftest import CONNECTIONS, HOSTILE, HOSTILE_SERVER, PICTURES, Busy
+from .conftest import CONNECTIONS, HOSTILE, HOSTILE_SERVER, Busy
+from .looking import NO_AXE, PICTURES, WIDE, axe, looked_over, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,14 +26,6 @@ TIMING = (
 
 SHARE = 0.02
 """Of a core that an open page may cost the broker."""
-
-WIDE, PHONE, SMALL = (1280, 800), (390, 844), (320, 640)
-LOOKS = {"wide": (*WIDE, False), "dark": (*WIDE, True), "phone": (*PHONE, False)}
-
-ALL = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}"
-BY_LOOKS = "{runOnly: {type: 'rule', values: ['color-contrast', 'target-size', 'scrollable-region-focusable']}}"
-VIOLATIONS = """axe.run(document, %s).then((found) => found.violations.map((each) =>
-    `${each.id}: ${each.nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`)}`))"""
 
 
 def pages(number: int = 10) -> dict[str, str]:
@@ -51,31 +43,16 @@ def pages(number: int = 10) -> dict[str, str]:
     }
 
 
-async def told(tab: Tab, url: str) -> None:
-    await tab.open(url)
-    assert await tab.run("document.querySelector('h1') !== null"), url
-
-
 @pytest.mark.timeout(900)
 async def test_every_page_in_every_look(busy: Busy, tab: Tab) -> None:
     """Pictures are taken for people to look at. Nothing is wider than a screen, and axe-core finds nothing."""
-    program = Path(os.environ.get("AXE", ".tools/axe/node_modules/axe-core/axe.min.js"))
-    axe, wrong = f"{program.read_text(encoding='utf-8')}; 0" if program.is_file() else "", []
+    wrong = []
     for name, path in pages().items():
-        for look, (width, height, dark) in LOOKS.items():
-            await tab.look_like(width, height, dark=dark)
-            await told(tab, busy.url + path)
-            await tab.picture(PICTURES / f"{name}-{look}.png")
-            if axe:
-                await tab.run(axe)
-                found = await tab.run(VIOLATIONS % (ALL if look == "wide" else BY_LOOKS))
-                wrong += [f"{name} {look}: {each}" for each in found]
-        await tab.look_like(*SMALL)
-        assert await tab.run("document.documentElement.scrollWidth <= innerWidth"), f"{name} is too wide"
+        wrong += await looked_over(tab, busy.url + path, name)
     assert wrong == []
     assert [each for each in tab.complaints if "404" not in each] == []
-    if not axe:
-        pytest.skip("no axe-core: run `make browser` where npm is, or set AXE to axe.min.js")
+    if not axe():
+        pytest.skip(NO_AXE)
 
 
 async def test_names_of_strangers_stay_text(busy: Busy, tab: Tab) -> None:

@@ -1,0 +1,117 @@
+"""Pages about everything but connections, in a browser: of a broker with much to tell, and of one with nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from aiohttp import web
+
+from choria_broker.stats.history import Kept
+from choria_broker.ui.page import Knowledge
+from choria_broker.web.serving import serve
+from choria_broker.web.ui import dashboard
+from support.chromium import Tab
+from support.dashboard import HOSTILE, NOW
+from support.scene import hour, knowledge, quiet
+
+from .looking import NO_AXE, PHONE, PICTURES, WIDE, axe, looked_over, told
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NAMES = (
+    "health",
+    "history",
+    "links",
+    "streams",
+    "provisioning",
+    "companions",
+    "certificates",
+    "settings",
+    "acts",
+    "bundle",
+)
+DRAWN = ("health", "history", "streams", "provisioning")
+CANVAS = "[...document.querySelectorAll('[data-series]')].every((place) => place.querySelector('canvas'))"
+
+
+@contextlib.asynccontextmanager
+async def served(known: Knowledge) -> AsyncIterator[str]:
+    """Serve the dashboard of a broker that is none."""
+    app = web.Application()
+    for path, handler in dashboard(known, lambda _: "").items():
+        app.router.add_route("*", path, handler)
+    async with serve(app, "127.0.0.1", 0) as port:
+        yield f"http://127.0.0.1:{port}/ui/"
+
+
+@pytest.mark.timeout(600)
+async def test_every_page_with_much_to_tell_and_with_nothing(tab: Tab) -> None:
+    wrong = []
+    async with served(knowledge()) as much, served(quiet()) as little:
+        for name in NAMES:
+            wrong += await looked_over(tab, much + name, f"much-{name}", CANVAS if name in DRAWN else "true")
+            wrong += await looked_over(tab, little + name, f"little-{name}")
+        wrong += await looked_over(tab, f"{much}settings?all=1&text=peers", "much-settings-found")
+    assert wrong == []
+    assert tab.complaints == []
+    if not axe():
+        pytest.skip(NO_AXE)
+
+
+async def test_texts_of_others_stay_text(tab: Tab) -> None:
+    await tab.look_like(*WIDE)
+    async with served(knowledge(HOSTILE)) as url:
+        for name in NAMES:
+            await told(tab, url + name)
+            assert await tab.run("document.images.length") == 0, name
+    assert tab.complaints == []
+
+
+async def test_graphs_go_on_by_themselves_with_what_is_new(tab: Tab) -> None:
+    history = hour()
+    known = SimpleNamespace(**{**vars(cast("SimpleNamespace", knowledge())), "history": history.drawn})
+    await tab.look_like(*WIDE)
+    async with served(cast("Knowledge", known)) as url:
+        await told(tab, url + "history")
+        await tab.until(CANVAS)
+        connections = "document.querySelector('#graph-connections .key b').textContent"
+        assert await tab.run(connections) == "4\u202f200"
+        history.take(NOW + 10, Kept.READ_AT, {Kept.CONNECTIONS: 4321})
+        await tab.run("document.dispatchEvent(new Event('choria:looked'))")
+        await tab.until(f"{connections} === '4\u202f321'")
+        loaded = await tab.run("performance.getEntriesByType('resource').map(({name}) => name)")
+        asked = [each for each in loaded if ".json" in each]
+        assert [each.partition("?")[2] for each in asked] == ["", f"after={int(NOW)}"]
+        # A graph that is looked at keeps its place when the page becomes its newer self.
+        await tab.run("document.querySelector('canvas').dataset.same = 'yes'")
+        await tab.run("document.dispatchEvent(new Event('visibilitychange'))")
+        assert await tab.run("document.querySelector('canvas').dataset.same") == "yes"
+    assert tab.complaints == []
+
+
+async def test_without_scripts_the_server_has_drawn_everything(tab: Tab) -> None:
+    await tab.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        async with served(knowledge()) as url:
+            for look, size in (("wide", WIDE), ("phone", PHONE)):
+                await tab.look_like(*size)
+                await tab.open(url + "history")
+                page = str(await tab.call("DOM.getDocument", depth=-1))
+                assert page.count("line-1") >= 16
+                assert "394.5 KiB/s" in page
+                await tab.picture(PICTURES / f"history-without-scripts-{look}.png")
+    finally:
+        await tab.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+async def test_the_map_is_read_out_as_what_it_is(tab: Tab) -> None:
+    await tab.look_like(*WIDE)
+    async with served(knowledge()) as url:
+        await told(tab, url + "links")
+        tree = await tab.call("Accessibility.getFullAXTree")
+    named = {(each["role"]["value"], each.get("name", {}).get("value")) for each in tree["nodes"] if "role" in each}
+    assert {role for role, name in named if name == "Map of links"} >= {"region", "image"}
