@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tools.packages import manual
 from tools.packages.__main__ import SHELLS, TREE, UNIT, texts
-from tools.packages.bill import bill, go_modules, licence_texts, python_libraries
+from tools.packages.bill import bill, go_modules, licence_texts, python_libraries, scripts_of_pages
 from tools.packages.program import MixedError, merge
 
 from choria_broker.cli import COMMANDS, main
@@ -171,3 +171,10 @@ def test_licences_of_what_is_linked_come_along(tmp_path: Path) -> None:
     (folder / "NOTICE").write_text("By me.")
     (folder / "README.md").write_text("Read it.")
     assert licence_texts(listed, tmp_path) == {"example.net_Own_library.txt": "Take it.\nBy me."}
+
+
+def test_scripts_of_pages_are_in_the_bill_of_materials() -> None:
+    folder = TREE / "src" / "choria_broker" / "ui" / "assets" / "vendor"
+    (found,) = scripts_of_pages(folder)
+    assert (found["purl"], found["licenses"]) == ("pkg:npm/uplot@1.6.32", [{"license": {"id": "MIT"}}])
+    assert [path.name for path in folder.glob("*.LICENSE")] == ["uPlot.LICENSE"]

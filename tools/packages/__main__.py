@@ -13,7 +13,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 from tools.packages import manual
-from tools.packages.bill import bill, go_modules, licence_texts, python_libraries
+from tools.packages.bill import bill, go_modules, licence_texts, python_libraries, scripts_of_pages
 from tools.packages.program import HOME, lay_out
 
 from choria_broker import __version__
@@ -80,12 +80,15 @@ def say_what_it_is_made_of() -> None:
     """
     packages = ROOT / HOME.lstrip("/") / "lib" / "python3" / "site-packages"
     listed = _go("version", "-m", str(packages / "choria_broker" / "_engine" / "choria-broker-engine"))
-    made = bill(__version__, [*python_libraries(packages), *go_modules(listed)])
+    vendored = packages / "choria_broker" / "ui" / "assets" / "vendor"
+    components = [*python_libraries(packages), *go_modules(listed), *scripts_of_pages(vendored)]
+    made = bill(__version__, components)
     (ROOT / DOC / "sbom.cdx.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     folder = ROOT / DOC / "licences"
     folder.mkdir()
     found = licence_texts(listed, Path(_go("env", "GOMODCACHE").strip()))
     found["go.txt"] = Path(_go("env", "GOROOT").strip(), "LICENSE").read_text(encoding="utf-8")
+    found |= {f"{path.stem}.txt": path.read_text(encoding="utf-8") for path in vendored.glob("*.LICENSE")}
     for name, text in found.items():
         (folder / name).write_text(text, encoding="utf-8")
 

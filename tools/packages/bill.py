@@ -1,8 +1,9 @@
-"""The bill of materials of a package, as CycloneDX: Python's libraries and the engine's modules."""
+"""The bill of materials of a package, as CycloneDX: libraries of Python, the engine's modules, scripts of pages."""
 
 from __future__ import annotations
 
 import email.parser
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,20 @@ def go_modules(listed: str) -> Iterator[Component]:
                 **_component("stdlib", version, f"pkg:golang/stdlib@{version}"),
                 "licenses": _licence("BSD-3-Clause"),
             }
+
+
+def scripts_of_pages(folder: Path) -> Iterator[Component]:
+    """Tell of each library that pages of the dashboard load, as its lock file does.
+
+    Args:
+        folder: with the files and their lock.
+    """
+    for each in json.loads((folder / "vendor.lock.json").read_text(encoding="utf-8"))["libraries"]:
+        name, version = each["name"], each["version"]
+        yield {
+            **_component(name, version, f"pkg:npm/{name}@{version}"),
+            "licenses": [{"license": {"id": each["license"]}}],
+        }
 
 
 def _component(name: str, version: str, purl: str) -> Component:
