@@ -105,7 +105,7 @@ async def busy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Busy]:
     ):
         await program.told("READY=1")
         names = CONNECTIONS // 20
-        servers = {server_token(f"web{number}.example.net"): 18 for number in range(names)}
+        servers = {server_token(f"web{number}.example.net"): 19 for number in range(names)}
         callers = {token(f"up=user{number}"): 1 for number in range(names)}
         await crowd.enter({**servers, **callers, token(HOSTILE): 1, server_token(HOSTILE_SERVER): 1})
         found = Busy(f"http://127.0.0.1:{port}/ui/", program, client_port, authority.context())

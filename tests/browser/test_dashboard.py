@@ -6,12 +6,13 @@ import asyncio
 import os
 import time
 
+import aiohttp
 import pytest
 
 from choria_broker.ui.site import PAGES
 from support.chromium import Tab
 
-from .conftest import CONNECTIONS, HOSTILE, HOSTILE_SERVER, Busy
+from .conftest import HOSTILE, HOSTILE_SERVER, Busy
 from .looking import NO_AXE, PICTURES, WIDE, axe, looked_over, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,16 +29,21 @@ SHARE = 0.02
 """Of a core that an open page may cost the broker."""
 
 
-def pages(number: int = 10) -> dict[str, str]:
+async def pages(busy: Busy) -> dict[str, str]:
     """Return the address of each page, in forms in which it has something to show."""
+    async with aiohttp.ClientSession() as session:
+        async with session.get(busy.url + "connections.json?sort=-cid") as answer:
+            latest = (await answer.json())["connections"][0]["connection"]
+        async with session.get(busy.url + "refusals.json") as answer:
+            refused = (await answer.json())["latest"][0]["connection_id"]
     asking = {
-        "find": "find?text=img",
-        "connection": f"connection?cid={number}",
-        "explain": f"explain?connection={CONNECTIONS}&publish=choria.x",
-        "streams": "streams",
+        "find": "find?text=web1.example",
+        "connection": f"connection?cid={latest}",
+        "explain": f"explain?connection={latest}&publish=choria.x",
     }
     return {each.name: asking.get(each.name, each.name) for each in PAGES} | {
         "explain-form": "explain",
+        "refused": f"connection?cid={refused}",
         "problem": "connections?page=99999",
         "filtered": "connections?identity=web1*&sort=-rate&size=50",
     }
@@ -47,7 +53,7 @@ def pages(number: int = 10) -> dict[str, str]:
 async def test_every_page_in_every_look(busy: Busy, tab: Tab) -> None:
     """Pictures are taken for people to look at. Nothing is wider than a screen, and axe-core finds nothing."""
     wrong = []
-    for name, path in pages().items():
+    for name, path in (await pages(busy)).items():
         wrong += await looked_over(tab, busy.url + path, name)
     assert wrong == []
     assert [each for each in tab.complaints if "404" not in each] == []
@@ -75,7 +81,7 @@ async def test_names_of_strangers_stay_text(busy: Busy, tab: Tab) -> None:
 async def test_a_page_is_there_in_a_moment_and_an_open_one_costs_little(busy: Busy, tab: Tab) -> None:
     await tab.look_like(*WIDE)
     moments, answers, lines = {}, {}, []
-    for name, path in pages().items():
+    for name, path in (await pages(busy)).items():
         took = []
         for _ in range(7):
             await told(tab, busy.url + path)
