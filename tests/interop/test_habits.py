@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from support.topology import formed, nodes
 from support.topology import running as together
 
 DEADLINE = 240.0
-SYSTEM = {"network__system__user": "admin", "network__system__password": "s3cret"}
+SYSTEM: dict[str, Any] = {"network__system__user": "admin", "network__system__password": "s3cret"}
 LOGIN = "plugin.choria.network.system.user = admin\nplugin.choria.network.system.password = s3cret\n"
 AS_SYSTEM = "plugin.nats.user = admin\nplugin.nats.pass = s3cret\n"
 
