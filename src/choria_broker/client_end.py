@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
+PATIENCE = 5.0
+"""Seconds in which a client that was connected closes."""
+
 
 async def loaded() -> None:
     """Return when the library is loaded; that goes on beside the loop."""
@@ -34,14 +37,21 @@ def is_without_responders(error: BaseException) -> bool:
     return errors is not None and isinstance(error, errors.NoRespondersError)
 
 
-async def let_go(client: Client) -> None:
+async def let_go(client: Client, patience: float = PATIENCE) -> None:
     """Close a client for good, also one that is given up while it connects.
 
     The library's own way leaves the socket open when it is cancelled, and when a refusal has begun another one that
-    has not ended yet: then there is nobody left who would close it.
+    has not ended yet: then there is nobody left who would close it. After a TLS handshake that failed it waits for
+    ever.
+
+    Args:
+        client: the client.
+        patience: seconds for the library's own way.
     """
     try:
-        await client.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await client.close()
     finally:
         transport = client._transport  # noqa: SLF001 - there is no other way to the socket
         if transport is not None:

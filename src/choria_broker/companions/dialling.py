@@ -25,6 +25,8 @@ CONNECT_TIMEOUT = 5.0
 """Seconds for each step of a connection."""
 
 _LONGEST_TOKEN = 65_536
+_LET_GO = 0.5
+"""Seconds for the end of an attempt that failed; others wait for their turn."""
 
 
 class DialError(Exception):
@@ -120,7 +122,7 @@ class Dial:
             with heeding_cancellation():
                 await client.connect(f"{scheme}://{place}", tls=tls, **options, **files)
         except BaseException:
-            await let_go(client)
+            await let_go(client, _LET_GO)
             raise
         return client
 
@@ -158,7 +160,10 @@ def _text(path: str) -> str:
 
 def _context(tls: SideTls) -> ssl.SSLContext:
     """Make what TLS needs; certificates are accepted that Go accepts, as the engine and Choria's programs do."""
-    context = ssl.create_default_context(cafile=tls.ca or None)
+    try:
+        context = ssl.create_default_context(cafile=tls.ca or None)
+    except OSError as error:
+        raise ValueError(f"{tls.ca}: {_words(error)}") from None
     # To Go each certificate of the file is an anchor, a site's intermediate CA too.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     # From Python 3.13 on certificates are refused to which a CA has not written all that RFC 5280 wants.
@@ -167,7 +172,10 @@ def _context(tls: SideTls) -> ssl.SSLContext:
     if not tls.verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if tls.certificate:
-        context.load_cert_chain(tls.certificate, tls.key)
+        try:
+            context.load_cert_chain(tls.certificate, tls.key)
+        except OSError as error:  # Those of TLS too; none of them names a file.
+            raise ValueError(f"{tls.certificate} and {tls.key}: {_words(error)}") from None
     return context
 
 
@@ -175,8 +183,13 @@ def _words(error: BaseException) -> str:
     """Say what was wrong in a few words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        told = (error.reason or "NOT_IN_PEM_FORM").rpartition("ALERT_")
+        return f"{'the broker says' if told[0] else 'TLS says'}: {told[2].replace('_', ' ').lower()}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, ConnectionError):
+        return "the broker ended the connection; perhaps it does not accept the certificate, its log says why"
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return str(error).removeprefix("nats: ").strip() or type(error).__name__

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import random
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from choria_broker.companions.dialling import Dial, DialError, _context
+from choria_broker.companions.dialling import Dial, DialError, _context, _words
 from choria_broker.settings.companions import Side, SideTls
 
 
@@ -103,3 +105,63 @@ async def test_an_attempt_that_fails_ends_no_connection(monkeypatch: pytest.Monk
         finally:
             await client.close()
         assert ends.empty()
+
+
+@pytest.mark.parametrize(
+    ("trusts", "words"),
+    [
+        ("own", ""),
+        ("other", "its certificate is not accepted"),
+        ("expired", "certificate has expired"),
+        ("none", "certificate is not accepted"),
+    ],
+)
+async def test_a_handshake_that_fails_is_told_at_once(tmp_path: Path, trusts: str, words: str) -> None:
+    """The library waits for ever for the end of such a connection; all others to that network would wait with it."""
+    authority, other = trustme.CA(), trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    until = dt.datetime(2020, 1, 1, tzinfo=dt.UTC) if trusts == "expired" else None
+    authority.issue_cert("localhost", not_after=until).configure_cert(server)
+    (other if trusts == "other" else authority).cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = None if trusts == "none" else SideTls(ca=str(tmp_path / "ca.pem"))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","max_payload":1048576,"tls_required":true}\r\n')
+        with contextlib.suppress(OSError):
+            await writer.start_tls(server)
+            while not (await reader.readline()).startswith(b"PING"):
+                continue
+            writer.write(b"PONG\r\n")
+            await reader.read()
+        writer.close()
+
+    async def closed() -> None:
+        pass
+
+    async with asyncio.timeout(60), await asyncio.start_server(serve, "127.0.0.1") as listening:
+        place = f"localhost:{listening.sockets[0].getsockname()[1]}"
+        dial = Dial(Side(name="x", servers=(place,), tls=tls), None, nobody)
+        if not words:
+            client, _ = await dial("name", closed)
+            await client.close()
+        else:
+            with pytest.raises(DialError, match=words):
+                await dial("name", closed)
+
+
+def test_who_ends_a_connection_without_a_word_may_not_accept_the_certificate() -> None:
+    assert "does not accept the certificate" in _words(ConnectionResetError("Connection lost"))
+    assert _words(ConnectionRefusedError(111, "Connection refused")) == "Connection refused"
+
+
+def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    gone, other = tmp_path / "gone.pem", tmp_path / "other.pem"
+    other.write_text("x", encoding="ascii")
+    for tls, words in (
+        (SideTls(ca=str(gone)), f"{gone}: No such file or directory"),
+        (SideTls(ca=str(other)), f"{other}: TLS says: no certificate or crl found"),
+        (SideTls(certificate=str(gone), key=str(other)), f"{gone} and {other}: No such file or directory"),
+        (SideTls(certificate=str(other), key=str(other)), f"{other} and {other}: TLS says: not in pem form"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(words)):
+            _context(tls)
