@@ -71,6 +71,9 @@ async def test_they_are_published_and_kept_where_the_setting_says_so(tmp_path: P
         assert (event["protocol"], event["what"]) == ("io.choria.broker.v1.event", "accepted")
         assert event["identity"] in {"web1.example.net", "web2.example.net"}
         assert (await info(connection, "CHORIA_EVENTS"))["state"]["messages"] > 0
+        broker._parts.turns.look()
+        found = await events(config, "--kind", "stream", "--identity", "choria/CHORIA_EVENTS")
+        assert found[-1]["what"] == "ok"
 
         config.write_text(config.read_text().replace("publish_events = true", "publish_events = false"))
         await broker.reload()

@@ -92,6 +92,9 @@ async def commands(config: Path, broker: NetworkBroker, tmp_path: Path) -> str:
         (("check",), None),
         (("status",), None),
         (("status", "--json"), None),
+        (("events", "--no-follow"), None),
+        (("events", "--no-follow", "--json"), None),
+        (("top", "--once", "--interval", "0.5", "--json"), None),
     ]
     for token in TOKENS.values():
         (tmp_path / "token.jwt").write_text(token, encoding="utf-8")

@@ -104,6 +104,7 @@ class EventPublisher:
         self._changed = asyncio.Event()
         # What happens before the first connection is published too.
         self._after: Mapping[str, int] = {}
+        self._told = ""
         self._log = component("events")
 
     def apply(self) -> None:
@@ -133,7 +134,10 @@ class EventPublisher:
                 await self._publish()
             except client_errors(*_UNREACHABLE) as error:
                 why = str(error) or type(error).__name__
-                self._log.warning("Could not publish events; they are tried again", why=why)
+                # It may last, as where the broker has no login for the account; once is enough.
+                if why != self._told:
+                    self._told = why
+                    self._log.warning("Could not publish events; they are tried again", why=why)
                 await asyncio.sleep(self._pause)
 
     async def _publish(self) -> None:
@@ -146,7 +150,7 @@ class EventPublisher:
                     await client.publish(place, payload)
                 if page.events or page.lost:
                     await client.flush(timeout=_FLUSH)  # type: ignore[arg-type] # the library takes parts of a second
-                self._after = page.after
+                self._after, self._told = page.after, ""
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._pace):
                         await self._changed.wait()
