@@ -85,7 +85,14 @@ async def test_graphs_go_on_by_themselves_with_what_is_new(tab: Tab) -> None:
         await tab.until(f"{connections} === '4\u202f321'")
         loaded = await tab.run("performance.getEntriesByType('resource').map(({name}) => name)")
         asked = [each for each in loaded if ".json" in each]
-        assert [each.partition("?")[2] for each in asked] == ["", f"after={int(NOW)}"]
+        assert [each.partition("?")[2] for each in asked] == ["", f"after={int(NOW) - 30}"]
+        # Who looks closer goes on doing so.
+        await tab.run(f"uPlot.sync('hour').plots[0].setScale('x', {{min: {NOW - 600}, max: {NOW - 300}}})")
+        history.take(NOW + 20, Kept.READ_AT, {Kept.CONNECTIONS: 4322})
+        await tab.run("document.dispatchEvent(new Event('choria:looked'))")
+        await tab.until(f"{connections} === '4\u202f322'")
+        assert await tab.run("uPlot.sync('hour').plots[0].scales.x.max") == NOW - 300
+        assert await tab.run("uPlot.sync('hour').plots[1].scales.x.max") == NOW + 20
         # A graph that is looked at keeps its place when the page becomes its newer self.
         await tab.run("document.querySelector('canvas').dataset.same = 'yes'")
         await tab.run("document.dispatchEvent(new Event('visibilitychange'))")

@@ -17,6 +17,9 @@ WIDTH, HEIGHT = 600.0, 120.0
 _POINTS = 120
 """Points of a line that can be told apart."""
 
+_UNSURE = 3
+"""Latest points of which some may not be known yet."""
+
 _ROW = 300.0
 """Seconds of a row of the table."""
 
@@ -184,7 +187,7 @@ def _line(series: Series, label: str, values: Sequence[float | None], ceiling: f
         title=series.title,
         label=label,
         path="".join(_path(values, ceiling)),
-        latest=figure(values[-1] if values else None, series.unit),
+        latest=figure(next((each for each in reversed(values[-_UNSURE:]) if each is not None), None), series.unit),
         mean=figure(_mean(values), series.unit),
         most=figure(max(known, default=None), series.unit),
     )

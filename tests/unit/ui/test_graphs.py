@@ -90,3 +90,16 @@ def test_the_table_has_means_of_five_minutes_the_latest_first() -> None:
 def test_every_series_is_drawn_somewhere() -> None:
     elsewhere = {"store", "nodes", "node_logins"}
     assert {name for plot in PLOTS for name in plot.series} == {each.name for each in SERIES} - elsewhere
+
+
+@pytest.mark.parametrize(
+    ("values", "latest"),
+    [((1, 2, 3), "3"), ((1, 2, None), "2"), ((1, None, None), "1"), ((1, None, None, None, None, None), UNKNOWN)],
+)
+def test_what_is_told_as_latest_may_be_a_moment_old(values: tuple[float | None, ...], latest: str) -> None:
+    history = levels(*values)
+    history.take(1e9 + 10 * len(values) - 10, Kept.COUNTED_AT, {Kept.LOGINS: 1})
+    drawn = history.drawn()
+    assert len(drawn.times) == len(values)
+    found = graphs(drawn)[0].lines[0]
+    assert found.latest == latest

@@ -52,7 +52,9 @@ function figure(value, unit) {
   }
 }
 
-// --- The points: asked for once, and then only those that are new.
+// --- The points: asked for once, and then only those that are new, and the few that may have become known since.
+
+const UNSURE = 3;
 
 let known = {step: 0, times: [], series: new Map()};
 
@@ -62,14 +64,15 @@ async function ask(after) {
   return answer.json();
 }
 
-function take(told) {
+function take(told, after) {
   if (told.step !== known.step) known = {step: told.step, times: [], series: new Map()};
-  known.times.push(...told.times);
+  const kept = known.times.filter((time) => time <= after).length;
+  known.times.splice(kept, Infinity, ...told.times);
   const old = known.times.findIndex((time) => time > known.times.at(-1) - 360 * known.step);
   known.times.splice(0, Math.max(old, 0));
   for (const {name, values} of told.series) {
     const points = known.series.get(name) ?? [];
-    points.push(...values);
+    points.splice(kept, Infinity, ...values);
     points.splice(0, points.length - known.times.length);
     known.series.set(name, points);
   }
@@ -90,9 +93,10 @@ function legendOf(place) {
 
 function tell(place, at) {
   const data = dataOf(place);
-  const when = at ?? known.times.length - 1;
   legendOf(place).forEach((each, index) => {
-    const text = figure(data[index + 1]?.[when], place.dataset.unit);
+    const points = data[index + 1] ?? [];
+    const value = at === undefined || at === null ? points.slice(-UNSURE).findLast((point) => point !== null) : points[at];
+    const text = figure(value, place.dataset.unit);
     if (each.textContent !== text) each.textContent = text;
   });
 }
@@ -123,14 +127,27 @@ function draw(place) {
   const graph = new uPlot(options(place), dataOf(place), place);
   new ResizeObserver(() => graph.setSize({width: place.clientWidth, height: place.clientHeight})).observe(place);
   drawn.set(place, graph);
+  shown.set(graph, [known.times[0], known.times.at(-1)]);
+}
+
+// A reader who looks closer goes on doing so.
+const shown = new WeakMap();
+
+function renew(graph, data) {
+  const [first, last] = shown.get(graph) ?? [Infinity, -Infinity];
+  const {min, max} = graph.scales.x;
+  const whole = min <= first && max >= last;
+  graph.setData(data, whole);
+  if (!whole) graph.redraw();
+  shown.set(graph, [data[0][0], data[0].at(-1)]);
 }
 
 function refresh() {
   for (const place of document.querySelectorAll("[data-series]")) {
     const graph = drawn.get(place);
     if (!graph) draw(place);
-    else graph.setData(dataOf(place));
-    if (!drawn.get(place).cursor.idx) tell(place);
+    else renew(graph, dataOf(place));
+    tell(place, drawn.get(place).cursor.idx);
   }
 }
 
@@ -138,10 +155,11 @@ let asking = false;
 
 async function look() {
   const latest = known.times.at(-1) ?? 0;
+  const after = known.times.at(-UNSURE - 1) ?? 0;
   if (asking || Date.now() / 1000 - latest < known.step) return;
   asking = true;
   try {
-    take(await ask(latest));
+    take(await ask(after), after);
     if (known.times.length) refresh();
   } catch {
     // What the server has drawn stays; the page itself says when the broker does not answer.
