@@ -81,6 +81,14 @@ def test_commands_are_listed_with_all_their_options(name: str, command: click.Co
     assert shown == expected
 
 
+def test_every_command_tells_its_exit_status() -> None:
+    text = (REFERENCE / "commands.md").read_text(encoding="utf-8")
+    parts = re.split(r"^#+ (choria-broker .*)$", text, flags=re.MULTILINE)
+    told = {name for name, section in zip(parts[1::2], parts[2::2], strict=True) if re.search(r"[Ee]xit", section)}
+    for name, _ in commands(main, "choria-broker"):
+        assert name in told or name.rpartition(" ")[0] in told, name
+
+
 def test_every_command_has_its_section() -> None:
     text = (REFERENCE / "commands.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"^#+ (choria-broker .*)$", text, re.MULTILINE))
