@@ -25,6 +25,9 @@ from hatch_library import LibraryError, patches, prepare
 ENGINE = "choria-broker-engine"
 NOTE = "not-built.txt"
 STAMP = "build.json"
+DOCUMENTATION = "CHORIA_BROKER_DOCUMENTATION"
+"""Where the documentation of what is built will be: a directory, or the address of a site."""
+
 BUILD_TIMEOUT = 900
 SKIP = "CHORIA_BROKER_SKIP_ENGINE"
 """Set to 1 to install without an engine."""
@@ -159,7 +162,10 @@ def revision(root: Path) -> str:
         date = _git(root, "show", "--no-patch", "--format=%cI", "HEAD")
     except (OSError, subprocess.SubprocessError):
         return ""
-    return json.dumps({"sha": sha, "date": date}) + "\n"
+    told = {"sha": sha, "date": date}
+    if documentation := os.environ.get(DOCUMENTATION):
+        told["documentation"] = documentation
+    return json.dumps(told) + "\n"
 
 
 def _git(root: Path, *arguments: str) -> str:

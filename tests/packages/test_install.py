@@ -42,6 +42,24 @@ def newer(folder: Path, kind: str) -> Path:
     return made(folder / "newer", kind)
 
 
+WITH_IT = (
+    "/etc/logrotate.d/choria-broker",
+    "/usr/share/bash-completion/completions/choria-broker",
+    "/usr/share/zsh/site-functions/_choria-broker",
+    "/usr/share/fish/vendor_completions.d/choria-broker.fish",
+    "/usr/share/man/man1/choria-broker.1",
+    "/usr/share/man/man1/choria-broker-init.1",
+    "/usr/share/doc/choria-broker/examples/broker.conf",
+    "/usr/share/doc/choria-broker/sbom.cdx.json",
+    *(
+        f"{HOME}/lib/python3/site-packages/{path.relative_to(TREE / 'src')}"
+        for path in (TREE / "src/choria_broker/ui").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ),
+)
+"""Files that come with the program, those of the dashboard among them."""
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Root]:
     """A system of its own."""
@@ -64,12 +82,10 @@ def made(folder: Path, kind: str) -> Path:
 
 def write_configuration(root: Root) -> None:
     """Write a configuration of a small network, with certificates, that the broker's user can read."""
-    root.run("choria-broker", "demo", "--no-start", "--folder", "/root/made")
-    text = root.file("/root/made/broker.conf").read_text(encoding="utf-8").replace("/root/made", "/etc/choria/made")
-    root.run("mv", "/root/made", "/etc/choria/made")
-    root.file(CONFIG).write_text(f"{text}\nlogfile = /var/log/choria-broker/broker.log\n", encoding="utf-8")
-    root.run("chgrp", "-R", "choria-broker", "/etc/choria")
-    root.run("chmod", "-R", "g+rX", "/etc/choria")
+    told = root.run("choria-broker", "init", "--identity", "broker.example.net")
+    assert "runuser -u choria-broker -- " in told
+    with root.file(CONFIG).open("a", encoding="utf-8") as file:
+        file.write("logfile = /var/log/choria-broker/broker.log\n")
 
 
 @contextlib.contextmanager
@@ -106,6 +122,12 @@ def see_what_was_installed(root: Root) -> None:
         == ["choria-broker:choria-broker 750"] * 2
     )
     assert root.run("getent", "passwd", "choria-broker").strip().endswith(":/var/lib/choria-broker:/usr/sbin/nologin")
+    for path in WITH_IT:
+        assert root.file(path).exists(), path
+    pages = root.file("/usr/share/doc/choria-broker/docs")
+    assert (pages / "reference/troubleshooting.md").exists()
+    refused = root.run("sh", "-c", "choria-broker check --config /nowhere 2>&1 || true")
+    assert "More: /usr/share/doc/choria-broker/docs/reference/troubleshooting.md#finding-config-unreadable" in refused
     # Every module is compiled, so that a service that cannot write starts at full speed.
     compiled = f"{HOME}/lib/python3/site-packages/choria_broker/__pycache__/broker.cpython-*.pyc"
     assert root.run("sh", "-c", f"ls {compiled}")
@@ -135,7 +157,16 @@ def test_the_deb_from_the_installation_to_the_removal(root: Root, tmp_path: Path
 
 def left(root: Root) -> set[str]:
     """Return what the test itself did not put there."""
-    own = ("/etc/choria/made/", "/root/", "/usr/local/bin/systemctl", "/run", "/tmp", "/dev", "/proc")
+    own = (
+        "/etc/choria/ssl/",
+        "/etc/choria/first/",
+        "/root/",
+        "/usr/local/bin/systemctl",
+        "/run",
+        "/tmp",
+        "/dev",
+        "/proc",
+    )
     users = {f"/etc/{name}{end}" for name in ("passwd", "shadow", "group", "gshadow") for end in ("", "-")}
     return {path for path in root.changes() - users if not path.startswith(own)}
 

@@ -109,12 +109,13 @@ def test_a_wheel_tells_which_revision_it_was_built_from(tmp_path: Path) -> None:
     tree, folder = sources(tmp_path / "tree"), tmp_path / "dist"
     (tree / ".gitignore").write_text("_engine/\nbuild/\ngo.work*\n", encoding="utf-8")
     sha = committed(tree)
-    skip = {"CHORIA_BROKER_SKIP_ENGINE": "1"}
-    execute(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", folder, tree, **skip)
+    more = {"CHORIA_BROKER_SKIP_ENGINE": "1", "CHORIA_BROKER_DOCUMENTATION": "https://docs.example.net"}
+    execute(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", folder, tree, **more)
     (built,) = folder.glob("choria_broker-*.whl")
     with zipfile.ZipFile(built) as archive:
         told = json.loads(archive.read("choria_broker/_engine/build.json"))
     assert told["sha"] == sha
+    assert told["documentation"] == "https://docs.example.net"
     assert dt.datetime.fromisoformat(told["date"]).tzinfo is not None
 
 

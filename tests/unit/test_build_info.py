@@ -17,6 +17,10 @@ from choria_broker.build_info import Build, build
             '{"sha": "0123456789ab", "date": "2026-11-28T10:00:00+00:00"}',
             Build("0123456789ab", "2026-11-28T10:00:00+00:00"),
         ),
+        (
+            '{"sha": "0123456789ab", "date": "2026-11-28", "documentation": "https://docs.example.net"}',
+            Build("0123456789ab", "2026-11-28", "https://docs.example.net"),
+        ),
         ('{"sha": "0123456789ab"}', Build()),
         ("[]", Build()),
         ("{", Build()),

@@ -58,7 +58,10 @@ def stage() -> None:
     """Put together everything that the packages hold."""
     shutil.rmtree(BUILD, ignore_errors=True)
     wheels, scratch = BUILD / "wheel", BUILD / "scratch"
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, TREE], check=True)
+    # Commands name the pages that the package has.
+    environment = {"CHORIA_BROKER_DOCUMENTATION": f"/{DOC}/docs", **os.environ}
+    making = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, TREE]
+    subprocess.run(making, check=True, env=environment)
     (wheel,) = wheels.glob("choria_broker-*.whl")
     if wheel.stem.endswith("-any"):
         raise SystemExit("the wheel has no engine: pip's output says why")
@@ -111,6 +114,8 @@ def texts() -> dict[str, str]:
         f"{DOC}/copyright": read("LICENSE"),
         f"{DOC}/CHANGELOG.md": read("CHANGELOG.md"),
     }
+    pages = sorted((TREE / "docs").rglob("*.md"))
+    found |= {f"{DOC}/{page.relative_to(TREE)}": page.read_text(encoding="utf-8") for page in pages}
     found |= {f"usr/share/man/man1/{name}": text for name, text in manual.pages(program, __version__).items()}
     for shell, name in SHELLS.items():
         found[name] = CliRunner().invoke(program, ["completion", shell], catch_exceptions=False).stdout
