@@ -60,7 +60,7 @@ def stage() -> None:
     wheels, scratch = BUILD / "wheel", BUILD / "scratch"
     # Commands name the pages that the package has.
     environment = {"CHORIA_BROKER_DOCUMENTATION": f"/{DOC}/docs", **os.environ}
-    making = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, TREE]
+    making = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), str(TREE)]
     subprocess.run(making, check=True, env=environment)
     (wheel,) = wheels.glob("choria_broker-*.whl")
     if wheel.stem.endswith("-any"):
