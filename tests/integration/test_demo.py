@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psutil
 import pytest
 from click.testing import CliRunner
@@ -99,6 +100,10 @@ async def test_the_fleet_is_there_is_refused_is_slow_and_goes_with_the_broker(tm
         await until(place, lambda status: status["refused"]["token-expired"] > first)
         status = await until(place, lambda status: any(each["kind"] == "slow" for each in status["denied"]))
         assert [each["who"] for each in status["denied"] if each["kind"] == "slow"] == [caller_id(SLOW)]
+        dashboard = f"http://127.0.0.1:{place.statistics}/ui/"
+        async with aiohttp.ClientSession() as session, session.get(dashboard) as answer:
+            assert answer.status == 200
+            assert "<html" in await answer.text()
         (fleet,) = fleet_of(program)
         before, since = fleet.cpu_times(), time.monotonic()
         asked = await place.command("connections", "--identity", SERVERS[0], "--json")
