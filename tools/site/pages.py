@@ -18,6 +18,12 @@ _SHIM = re.compile(r'<script src="https://[^"]*/iframe-worker/[^"]*">')
 _WORKER = "assets/javascripts/frame_worker.js"
 
 
+_PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
+"""Where the tests with a browser put what they saw."""
+
+_WITH_PICTURES = "how-to/dashboard.md"
+
+
 def on_page_markdown(markdown: str, *, page: Any, **_others: Any) -> str:
     """Take the marks off fences, and make links to the sources the names of these files."""
     folder = posixpath.dirname(page.file.src_uri)
@@ -26,13 +32,25 @@ def on_page_markdown(markdown: str, *, page: Any, **_others: Any) -> str:
         target = posixpath.normpath(posixpath.join(folder, link[2]))
         return f"{link[1]} (`{target.removeprefix('../')}` in the sources)" if target.startswith("..") else link[0]
 
-    return _LINK.sub(named, _FENCE.sub(r"```\1", markdown))
+    text = _LINK.sub(named, _FENCE.sub(r"```\1", markdown))
+    return text + _gallery() if page.file.src_uri == _WITH_PICTURES else text
+
+
+def _pictures() -> list[Path]:
+    return sorted(_PICTURES.glob("*-wide.png"))
+
+
+def _gallery() -> str:
+    shown = [f"![{each.stem.removesuffix('-wide')}](../screenshots/{each.name})" for each in _pictures()]
+    return "\n\n".join(["\n\n## Pictures", *shown, ""]) if shown else ""
 
 
 def on_files(files: Any, *, config: Any) -> Any:
-    """Add the script with which the search works from files."""
+    """Add the script with which the search works from files, and pictures of the dashboard where there are some."""
     content = Path(__file__).with_name("frame_worker.js").read_text(encoding="utf-8")
     files.append(File.generated(config, _WORKER, content=content))
+    for picture in _pictures():
+        files.append(File.generated(config, f"screenshots/{picture.name}", abs_src_path=str(picture)))
     return files
 
 
