@@ -27,7 +27,7 @@ SAYS = {
     "choria-broker status": "Health: All is well.",
     "choria-broker jwt": "Public Key: ",
     "choria-broker settings": "plugin.choria.broker_network",
-    "curl http://127.0.0.1:8222/choria/ ": "choria",
+    "curl http://127.0.0.1:8222/choria/ ": "broker.example.net",
     "curl http://127.0.0.1:8222/choria/prometheus": "choria_network_connections",
     "curl http://127.0.0.1:8222/choria/healthz": "ok",
     "curl http://127.0.0.1:8222/varz": "server_name",
