@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 import stat
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -147,8 +150,29 @@ def test_every_option_is_looked_at(tmp_path: Path, words: list[str], told: str) 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_the_broker_s_key_is_the_broker_s(tmp_path: Path) -> None:
-    folder = tmp_path / "site"
+def test_a_folder_that_the_broker_cannot_reach_is_named(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    result = run(closed / "site", "--user", "nobody")
+    assert result.exit_code == 1
+    assert "user nobody cannot get into" in result.output
+    assert list(closed.iterdir()) == []
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """Make a folder to which everybody gets."""
+    folder = Path(tempfile.mkdtemp(prefix="choria-broker-init-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_broker_s_key_is_the_broker_s(open_to_all: Path) -> None:
+    folder = open_to_all / "site"
     result = run(folder, "--user", "nobody")
     assert result.exit_code == 0
     owners = {path.name: path.owner() for path in folder.rglob("*") if path.is_file()}

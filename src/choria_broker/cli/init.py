@@ -22,7 +22,7 @@ from choria_broker.settings.finding_codes import Code, Severity
 from choria_broker.settings.findings import Finding
 from choria_broker.settings.hostnames import is_address, is_host
 from choria_broker.setup.plan import Plan, Tls, Wish, planned
-from choria_broker.setup.writing import Written, first_in_the_way
+from choria_broker.setup.writing import Written, closed_for, first_in_the_way
 
 _ISSUER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST_DAYS = 3650
@@ -66,6 +66,8 @@ def init(*, as_json: bool, **options: Any) -> None:
     owner, runner = _owner(options.pop("user"))
     wish = _wish(**options)
     plan = planned(wish, dt.datetime.now(dt.UTC), os.urandom)
+    if runner and owner and (closed := closed_for(wish.folder, *owner)):
+        raise click.ClickException(f"user {runner} cannot get into {closed}: choose a folder that it can reach")
     written = Written(owner)
     if taken := first_in_the_way(plan.files):
         raise click.ClickException(f"{taken} exists already, and nothing is overwritten: choose another folder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -16,6 +17,24 @@ _PRIVATE_FOLDER, _FOLDER = 0o700, 0o755
 def first_in_the_way(files: Sequence[NewFile]) -> Path | None:
     """Return the first file of a set-up that is there already, also as a link to nothing."""
     return next((each.path for each in files if os.path.lexists(each.path)), None)
+
+
+def closed_for(folder: Path, user: int, group: int) -> Path | None:
+    """Return the first directory on the way to a folder, itself included, that a user cannot pass; None when it can.
+
+    Args:
+        folder: an absolute path; what is not there yet will be open.
+        user: number of the user.
+        group: number of its group.
+    """
+    for each in (*reversed(folder.parents), folder):
+        if not each.exists():
+            return None
+        told = each.stat()
+        bit = stat.S_IXUSR if told.st_uid == user else stat.S_IXGRP if told.st_gid == group else stat.S_IXOTH
+        if not told.st_mode & bit:
+            return each
+    return None
 
 
 class Written:
