@@ -330,16 +330,7 @@ class NetworkBroker:
                 statistics_port(self.http_app, self.settings, succession, self.loaded),
                 self.streams.kept(ready=self.ports.listening),
                 self._parts.companions.kept(),
-                self._parts.neighbours.answering(),
-                self.census.counted(),
-                self.departures.told(lambda: succession.leaving),
-                self.enforcement.kept(),
-                self._parts.followup.served(),
-                self.reloads.served(),
-                self.watcher.watching(),
-                self.drains.served(lambda: succession.leaving),
-                self._reporter.watch.watching(),
-                self._parts.publisher.publishing(),
+                self._looking_after(),
             ):
                 if succession.follows:
                     self._started.set()
@@ -359,6 +350,24 @@ class NetworkBroker:
                 self.streams.engine_ended()
                 alone = not self.settings.network_enabled
                 _log.warning("Choria Broker shut down" if alone else "Choria Network Broker shut down")
+
+    @contextlib.asynccontextmanager
+    async def _looking_after(self) -> AsyncIterator[None]:
+        """Do what goes on beside; apart from the rest, since Python 3.12.1 crashes on so many blocks in each other."""
+        succession = self.succession
+        async with (
+            self._parts.neighbours.answering(),
+            self.census.counted(),
+            self.departures.told(lambda: succession.leaving),
+            self.enforcement.kept(),
+            self._parts.followup.served(),
+            self.reloads.served(),
+            self.watcher.watching(),
+            self.drains.served(lambda: succession.leaving),
+            self._reporter.watch.watching(),
+            self._parts.publisher.publishing(),
+        ):
+            yield
 
     async def _begin(self) -> None:
         """Look whether there is anything in the way, and say what is about to start."""

@@ -204,3 +204,28 @@ def test_the_contract_names_the_edges() -> None:
     assert edges(pyproject) == ["a.b", "a.c.**"]
     assert "choria_broker.access.decision" in pure_modules()
     assert not {"choria_broker.broker", "choria_broker.web.app", "choria_broker.cli"} & set(pure_modules())
+
+
+_MOST_BLOCKS = 14
+"""Python 3.12.1 crashes while it compiles 18 blocks in each other, and others refuse 20."""
+
+
+def blocks_in(node: ast.AST) -> int:
+    """How many blocks lie in each other below a node, those of functions in it by themselves."""
+    inner = max((blocks_in(child) for child in ast.iter_child_nodes(node)), default=0)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+        return 0
+    if isinstance(node, ast.With | ast.AsyncWith):
+        return inner + len(node.items)
+    return inner + isinstance(node, ast.Try | ast.TryStar | ast.For | ast.AsyncFor | ast.While)
+
+
+def test_no_function_has_more_blocks_in_each_other_than_every_python_takes() -> None:
+    deep = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                deepest = max(map(blocks_in, node.body))
+                if deepest > _MOST_BLOCKS:
+                    deep[f"{path.name}: {node.name}"] = deepest
+    assert deep == {}
