@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from choria_broker.client_end import let_go
 from support.streaming import ask, info, kept
+from support.terminal import on_terminal
 from support.testbed import Authority, configuration
 
 DEADLINE = 60.0
@@ -81,6 +83,22 @@ async def test_a_purge_says_first_what_goes_and_asks(filled: tuple[Path, Network
         ("streams purge", "6 messages are gone", ""),
         ("streams purge", "4 messages are gone", "choria.lifecycle.event.alive.>"),
     ]
+
+
+async def test_on_a_terminal_somebody_types_the_name(filled: tuple[Path, NetworkBroker, Client]) -> None:
+    config, _, connection = filled
+    command = (sys.executable, "-m", "choria_broker", "streams", "purge", EVENTS, "--config", config)
+    async with on_terminal(*command) as terminal:
+        await terminal.shows("10 messages go.*Type CHORIA_EVENTS to delete them")
+        terminal.press(b"CHORIA_EVENT\n")
+        await terminal.shows("nothing was deleted")
+        assert await terminal.process.wait() == 1
+    assert (await info(connection, EVENTS))["state"]["messages"] == 10
+    async with on_terminal(*command) as terminal:
+        await terminal.shows("Type CHORIA_EVENTS to delete them")
+        terminal.press(b"CHORIA_EVENTS\n")
+        await terminal.shows("10 messages are gone, 0 are left")
+        assert await terminal.process.wait() == 0
 
 
 async def test_what_comes_after_the_preview_stays(
