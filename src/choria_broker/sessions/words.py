@@ -211,6 +211,19 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
+def measured(session: Session, now: float, before: Mapping[int, Session] | None, seconds: float) -> Rates:
+    """Tell how much goes over a session: between two looks, or since it is connected where there was no other.
+
+    Args:
+        session: the session, with its traffic.
+        now: when it was looked at, Unix seconds.
+        before: an earlier look at all of them, by number.
+        seconds: between both looks.
+    """
+    earlier = before.get(session.connection) if before else None
+    return rates(session, seconds if earlier else now - session.since, earlier)
+
+
 def ordered(
     sessions: Sequence[Session],
     now: float,
@@ -227,10 +240,6 @@ def ordered(
         before: an earlier look at them, by number; without one, rates are those since they are connected.
         seconds: between both looks.
     """
-    rows = []
-    for session in sessions:
-        earlier = before.get(session.connection) if before else None
-        span = seconds if before and earlier else now - session.since
-        rows.append((session, rates(session, span, earlier)))
+    rows = [(session, measured(session, now, before, seconds)) for session in sessions]
     key = SORTS[sort]
     return sorted(rows, key=lambda row: key(*row))  # type: ignore[arg-type, return-value] # each sort has one type

@@ -10,7 +10,7 @@ import msgspec
 
 from choria_broker.access.selection import Selection, SelectionError, mentions, selector
 from choria_broker.access.session import Rates, Session
-from choria_broker.sessions.words import SORTS, name_of, ordered
+from choria_broker.sessions.words import SORTS, measured, name_of, ordered
 from choria_broker.ui.page import Asked, BadInputError, Knowledge, Look, Page
 from choria_broker.values import replace
 
@@ -155,22 +155,19 @@ def view(found: Look, asked: Asked) -> Connections:
     """
     wanted = _Wanted(asked)
     meant = wanted.chosen(found.sessions)
-    rows = ordered(meant, found.time, wanted.key, found.before, found.seconds)
-    if wanted.backwards:
-        rows.reverse()
-    pages = max(-(-len(rows) // wanted.size), 1)
+    pages = max(-(-len(meant) // wanted.size), 1)
     if wanted.page > pages:
         last = "There is only one page" if pages == 1 else f"There are only {pages} pages"
         raise BadInputError(f"{last} of these connections.", "Leave page out of the address.", 404)
     start = (wanted.page - 1) * wanted.size
-    shown = rows[start : start + wanted.size]
+    shown = _sorted(found, meant, wanted)[start : start + wanted.size]
     return Connections(
         time=found.time,
         everybody=len(found.sessions),
-        matching=len(rows),
+        matching=len(meant),
         first=start + 1 if shown else 0,
         last=start + len(shown),
-        rows=tuple(Row(session, name_of(session), rates) for session, rates in shown),
+        rows=tuple(Row(each, name_of(each), measured(each, found.time, found.before, found.seconds)) for each in shown),
         columns=tuple(wanted.column(each) for each in _COLUMNS),
         text=wanted.text,
         filters=wanted.filters,
@@ -190,6 +187,16 @@ def view(found: Look, asked: Asked) -> Connections:
         command=tuple(wanted.command()),
         query=wanted.query(page=wanted.page),
     )
+
+
+def _sorted(found: Look, meant: Sequence[Session], wanted: _Wanted) -> list[Session]:
+    """Sort connections; what goes over each is only worked out where that is what they are sorted by."""
+    if wanted.key == "rate":
+        rows = [session for session, _ in ordered(meant, found.time, "rate", found.before, found.seconds)]
+    else:
+        key, nothing = SORTS[wanted.key], Rates()
+        rows = sorted(meant, key=lambda each: key(each, nothing))  # type: ignore[arg-type, return-value] # each sort has one type
+    return rows[::-1] if wanted.backwards else rows
 
 
 def document(shown: Connections) -> object:
@@ -277,4 +284,4 @@ class _Wanted:
             yield from ("--sort", self.key)
 
 
-PAGE = Page(name="connections", title="Connections", group="Now", facts=facts, view=view, document=document)
+PAGE = Page(name="connections", title="Connections", group="Now", facts=facts, view=view, document=document, refresh=10)
