@@ -161,6 +161,28 @@ async def test_what_makes_no_sense(tmp_path: Path, authority: Authority, path: s
     assert "<img" not in text
 
 
+async def test_a_process_without_a_network_broker_has_all_pages(tmp_path: Path, authority: Authority) -> None:
+    port = free_port()
+    adapter: dict[str, Any] = {
+        "plugin__choria__broker_network": False,
+        "plugin__choria__adapters": "inventory",
+        "plugin__choria__adapter__inventory__type": "choria_streams",
+        "plugin__choria__adapter__inventory__ingest__topic": "inventory.in",
+        "plugin__choria__adapter__inventory__stream__topic": "inventory.out",
+        "plugin__choria__adapter__inventory__stream__servers": "127.0.0.1:1",
+        "plugin__choria__middleware_hosts": "127.0.0.1:1",
+        "plugin__choria__stats_port": port,
+    }
+    one = NetworkBroker.from_file(configuration(tmp_path, authority, **adapter))
+    async with asyncio.timeout(DEADLINE), one, aiohttp.ClientSession() as session:
+        reader = Reader(session, port)
+        for name in MINE:
+            await reader.get(name)
+            await reader.told(name)
+        assert "inventory adapter" in await reader.words("companions")
+        assert "Choria Streams are off on this broker." in await reader.words("streams")
+
+
 async def test_a_page_is_made_in_a_moment(tmp_path: Path, authority: Authority) -> None:
     port = free_port()
     async with (

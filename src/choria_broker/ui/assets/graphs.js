@@ -156,7 +156,7 @@ let asking = false;
 async function look() {
   const latest = known.times.at(-1) ?? 0;
   const after = known.times.at(-UNSURE - 1) ?? 0;
-  if (asking || Date.now() / 1000 - latest < known.step) return;
+  if (!window.uPlot || asking || Date.now() / 1000 - latest < known.step) return;
   asking = true;
   try {
     take(await ask(after), after);
