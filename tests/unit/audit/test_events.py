@@ -10,8 +10,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from choria_broker.audit.acts import ActBook
+from choria_broker.audit.decided import Decision
+from choria_broker.audit.denials import Noted
 from choria_broker.audit.events import PAGE, EventBook, EventPage, Kind, Wanted, in_words
 from choria_broker.host.succession import Succession
+from support.sessions import departed
+
+DECISION = Decision(
+    time=50.0,
+    connection_id=3,
+    address="192.0.2.9",
+    kind="client",
+    tls="mtls",
+    common_name="web1",
+    serial="",
+    fingerprint="",
+    allowed=False,
+    method="",
+    rule="token-expired",
+    reason="It expired.",
+    remedy="Renew it.",
+    account="",
+    username="",
+    permissions=None,
+    trail=(),
+    seconds=0.0,
+)
 
 
 class Clock:
@@ -143,3 +167,35 @@ def test_acts_are_events() -> None:
     acts.record("kick", "root (uid 0)", "ended 1 of 1 sessions", time=3.0, selection="up=bob", address="net")
     (event,) = book.page(Wanted(since=0.0), "b1").events
     assert (event.what, event.identity, event.text) == ("kick", "root (uid 0)", "ended 1 of 1 sessions")
+
+
+def test_what_happens_to_connections_is_an_event() -> None:
+    book = EventBook(Clock())
+    accepted = msgspec.structs.replace(
+        DECISION, allowed=True, username="up=bob", rule="client-token", account="choria", reason="", remedy=""
+    )
+    book.decided(accepted)
+    book.decided(DECISION)
+    book.departed(departed(7, since=1.0, until=4.6), "web1")
+    book.denied(Noted("slow", "web1", "a.b", "9 bytes waited", 7, 3, 9.0))
+    found = book.page(Wanted(since=0.0), "b1").events
+    told = {(each.kind.value, each.what): (each.identity, each.text, each.facts) for each in found}
+    assert told["decision", "accepted"][:2] == ("up=bob", "")
+    assert told["decision", "accepted"][2]["account"] == "choria"
+    who, text, facts = told["decision", "refused"]
+    assert (who, text, facts["rule"]) == ("web1", "It expired. Renew it.", "token-expired")
+    assert told["session", "ended"] == ("web1", "Client Closed", {"account": "choria", "seconds": "4"})
+    assert told["denied", "slow"][1:] == (
+        "slow consumer, 9 bytes waited, most of them for a.b",
+        {"subject": "a.b", "times": "3"},
+    )
+
+
+def test_what_does_not_fit_comes_next() -> None:
+    book = EventBook(Clock())
+    begun = book.page(Wanted(), "b1")
+    for number in range(3):
+        book.tell(Kind.LINK, "up", str(number))
+    page = book.page(Wanted(after=begun.after), "b1", most=2)
+    assert ([who for _, who in told(page)], page.more) == (["0", "1"], True)
+    assert [who for _, who in told(read_on(book, page))] == ["2"]

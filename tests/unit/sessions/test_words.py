@@ -5,9 +5,20 @@ import re
 import msgspec
 import pytest
 
-from choria_broker.access.session import Departed, Holder, Rates, Session, Traffic
-from choria_broker.sessions.documents import Found, Kicked, Refused, Sightings
-from choria_broker.sessions.words import _HEADINGS, SORTS, found, kicked, name_of, ordered, rates, table
+from choria_broker.access.session import Busy, BusySession, Departed, Holder, Rates, Session, Traffic
+from choria_broker.sessions.documents import Found, Kicked, Refused, Sightings, SlowReceiver, Top
+from choria_broker.sessions.words import (
+    _HEADINGS,
+    SORTS,
+    busiest,
+    found,
+    kicked,
+    name_of,
+    ordered,
+    rates,
+    table,
+    totals,
+)
 from support.sessions import session
 
 WEB1 = session(
@@ -35,6 +46,40 @@ LEFT = Departed(
     reason="Stale Connection",
 )
 REFUSAL = Refused(1_700_000_000.0, 3, "192.0.2.9", "web1", "token-expired", "It expired.", "Renew it.")
+
+
+def busy(session: Session, **rates: float) -> BusySession:
+    return BusySession(**msgspec.structs.asdict(session), rates=Rates(**rates))
+
+
+def test_the_busiest_are_a_table() -> None:
+    lines = list(busiest((busy(WEB1, in_msgs=12.34, out_bytes=2048.0), busy(NOBODY))))
+    assert [line.split() for line in lines[1:]] == [
+        ["7", "client", "choria", "web1", "192.0.2.1", "1.5", "ms", "10", "B", "12.3", "0.0", "0", "B", "2.0", "KiB"],
+        ["9", "leafnode", "x", "-", "-", "-", "-", "0.0", "0.0", "0", "B", "0", "B"],
+    ]
+    assert len(list(busiest(()))) == 1
+
+
+def test_what_goes_over_all_and_who_is_slow() -> None:
+    top = Top(
+        time=0.0,
+        broker="b1",
+        busy=Busy(seconds=2.0, connections=2, pending=4096, waiting=1, in_msgs=3.0, out_bytes=1024.0),
+        sessions=(),
+        slow_consumers=4,
+        slow=(SlowReceiver("web1", 7, 3, 60.0, "9 bytes waited"),),
+        subscriptions=1,
+        memory=1 << 20,
+    )
+    assert list(totals(top)) == [
+        "b1, 1970-01-01 00:00:00 UTC: 2 connections, 4.0 KiB wait for 1 of them, 1 subscription, 1.0 MiB of memory",
+        "From them 3.0 messages/s, 0 B/s; to them 0.0 messages/s, 1.0 KiB/s; over 2.0 s",
+        "Receivers too slow since the start: 4; last web1 at 1970-01-01 00:01:00 UTC",
+    ]
+    quiet = list(totals(Top(time=0.0, broker="b1", busy=Busy(), sessions=())))
+    assert quiet[0].startswith("b1, 1970-01-01 00:00:00 UTC: 0 connections, 0 subscriptions")
+    assert quiet[2] == "Receivers too slow since the start: 0"
 
 
 def test_rates_are_averages_or_of_a_time() -> None:
