@@ -272,3 +272,31 @@ async def test_no_process_outlives_a_program_that_is_killed(tmp_path: Path, auth
         program.send(signal.SIGKILL)
         await program.ended()
         await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+async def test_a_stop_loses_nothing_that_was_taken_in(tmp_path: Path, authority: Authority) -> None:
+    hub, alone = tmp_path / "hub", tmp_path / "alone"
+    hub.mkdir()
+    alone.mkdir()
+    async with NetworkBroker.from_file(configuration(hub, authority, network__stream__store=tmp_path / "s")) as broker:
+        connection = await broker.connect()
+        await stream(connection, "nodes")
+        path = configuration(
+            alone,
+            authority,
+            plugin__choria__broker_network=False,
+            plugin__choria__adapters="nodes",
+            plugin__choria__middleware_hosts=f"localhost:{broker.ports.client}",
+            **adapter("nodes", queue_len=5000),
+        )
+        async with NetworkBroker.from_file(path) as other:
+            await runs(other)
+            for _ in range(2000):
+                await connection.publish(TOPIC, message())
+            await connection.flush()
+        taken = counted(other, "choria_adapter_received_msgs", role="input")
+        lost = sum(lost for _, lost in other._parts.companions._gone.values())
+        info = await connection.jetstream().stream_info("NODES")
+        assert taken == 2000
+        assert info.state.messages + lost == taken
+        assert lost == 0
