@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from choria_broker.access.subjects import is_literal, is_subject
-from choria_broker.config.resolve.companion_sides import Sides, bridge, check_addresses, endpoints
+from choria_broker.config.resolve.companion_sides import Sides, bridge, check_addresses, endpoints, fits
 from choria_broker.config.resolve.context import Context
 from choria_broker.config.table.rows import BROKER_SETTINGS
 from choria_broker.config.text.collector import Collector, SettingRef
@@ -82,7 +82,7 @@ class _Reading:
         self._context.collector.refuse(code, problem=problem, remedy=remedy, at=at)
 
     def _check_name(self) -> None:
-        if not is_literal(self._name):
+        if not is_literal(self._name) or not fits(self._name):
             at = self._context.values.subject(_LIST, self._name)
             problem = f"the name {shown_name(self._name)} cannot stand in a subject"
             self._refuse(Code.ADAPTER_SUBJECT, problem, "name it with letters, digits, - and _", at)
@@ -93,7 +93,7 @@ class _Reading:
         if not topic:
             at = values.absent(key, _LIST)
             self._refuse(Code.ADAPTER_WITHOUT_TOPIC, "not set", f"set {key} to the subject to read", at)
-        elif not is_subject(topic):
+        elif not is_subject(topic) or not fits(topic):
             remedy = "write one subject, such as mcollective.broadcast.agent.registration"
             self._refuse(Code.ADAPTER_SUBJECT, "not a subject", remedy, values.subject(key))
         return topic
@@ -101,7 +101,7 @@ class _Reading:
     def _target(self) -> str:
         key, values = self._prefix + "stream.topic", self._context.values
         target = values.text(key) or self._name
-        if values.text(key) and not is_literal(target.replace("%s", "sender")):
+        if values.text(key) and not (is_literal(target.replace("%s", "sender")) and fits(target)):
             remedy = "write one subject without wildcards, with %s where the sender's name is to stand"
             self._refuse(Code.ADAPTER_SUBJECT, "not a subject to publish to", remedy, values.subject(key))
         return target

@@ -18,6 +18,9 @@ from choria_broker.settings.tls import Tls
 
 MIDDLEWARE = "plugin.choria.middleware_hosts"
 _RECORDS = ("_mcollective-server._tcp", "_x-puppet-mcollective._tcp")
+LONGEST_SUBJECT = 1000
+"""Bytes of the longest subject, or name of a queue group, that a configuration may have."""
+
 _LAST_RESORT = ("puppet:4222",)
 _USER, _PASSWORD, _CREDENTIALS = (f"plugin.nats.{name}" for name in ("user", "pass", "credentials"))
 
@@ -80,6 +83,11 @@ class Sides:
             credentials=str(credentials) if credentials else "",
             inbox=f"{self._collective}.reply{f'.{reply_digests(self._holder)[0]}' if self._token else ''}",
         )
+
+
+def fits(text: str) -> bool:
+    """Tell whether a text is short enough for a subject: engines end connections over lines of 4,096 bytes."""
+    return len(text.encode()) <= LONGEST_SUBJECT
 
 
 def bridge(name: str) -> Side:

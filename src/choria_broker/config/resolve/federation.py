@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from choria_broker.access.subjects import is_literal
-from choria_broker.config.resolve.companion_sides import MIDDLEWARE, Sides, bridge, check_addresses, endpoints
+from choria_broker.config.resolve.companion_sides import MIDDLEWARE, Sides, bridge, check_addresses, endpoints, fits
 from choria_broker.config.resolve.context import Context
 from choria_broker.settings.companions import Federation
 from choria_broker.settings.finding_codes import Code
@@ -36,7 +36,7 @@ def resolve_federation(context: Context, sides: Sides, *, network: bool) -> Fede
         )
         good = False
     cluster = values.text(CLUSTER)
-    if not is_literal(cluster):
+    if not is_literal(cluster) or not fits(cluster):
         context.collector.refuse(
             Code.FEDERATION_CLUSTER,
             problem="it cannot be a part of a subject",

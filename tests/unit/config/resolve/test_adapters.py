@@ -87,6 +87,8 @@ FAULTS = [
     ([ADAPTER[0], ADAPTER[1], A + "ingest.topic = a..b"], "adapter-subject"),
     ([*ADAPTER, A + "stream.topic = a.>"], "adapter-subject"),
     ([*ADAPTER, A + "stream.topic = a b"], "adapter-subject"),
+    ([*ADAPTER, A + "stream.topic = " + "a" * 1001], "adapter-subject"),
+    ([ADAPTER[0], ADAPTER[1], A + "ingest.topic = " + "a" * 1001], "adapter-subject"),
     ([line.replace(".x.", ".x*.").replace("= x", "= x*") for line in ADAPTER], "adapter-subject"),
 ]
 

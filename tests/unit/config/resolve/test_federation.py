@@ -51,6 +51,7 @@ def test_alone() -> None:
         (["plugin.choria.federation.cluster = a b"], "federation-cluster"),
         (["plugin.choria.federation.cluster = a.*"], "federation-cluster"),
         (["plugin.choria.federation.cluster = >"], "federation-cluster"),
+        (["plugin.choria.federation.cluster = " + "a" * 1001], "federation-cluster"),
     ],
 )
 def test_a_fault_leaves_it_out_or_alone_refuses_the_start(lines: list[str], code: str) -> None:
