@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from aiohttp import web
     from nats.aio.client import Client
 
+    from choria_broker.stats.service import Registry
+
 _FROM_OUTSIDE = frozenset({"client", "websocket", "leafnode"})
 
 _log = component("network")
@@ -66,7 +68,6 @@ class NetworkBroker:
         sessions, departed, end_sessions: list who is connected and who was, and end some; as of ``engine.port.Engine``.
         enforcement: ends the sessions of those who are revoked.
         departures: tells of the end of each connection.
-        registry: its metrics.
         streams: the standard streams, and what is wrong with their store.
         statistics: what it measures.
         census: counts of its sessions.
@@ -111,7 +112,6 @@ class NetworkBroker:
         self.acts = parts.acts
         self.enforcement, self.streams, self.statistics = parts.enforcement, parts.streams, parts.statistics
         self.hand_over, self.census, self.departures = parts.hand_over, parts.census, parts.departures
-        self.registry = self.statistics.registry
         self.sessions, self.departed = self._engine.sessions, self._engine.departed
         self.end_sessions = self._engine.end_sessions
         self.upgrade: Callable[[str], Awaitable[UpgradeBegun]] = _not_alone
@@ -147,6 +147,11 @@ class NetworkBroker:
         if loaded.settings is None:
             raise ConfigurationError(loaded.findings)
         return cls(loaded.settings, findings=loaded.findings, overrides=overrides, loaded=loaded, succession=succession)
+
+    @property
+    def registry(self) -> Registry:
+        """Its metrics."""
+        return self.statistics.registry
 
     @property
     def settings(self) -> Settings:

@@ -104,6 +104,7 @@ OWN = {
     "engine/test_render_operator.py": "the file of operator mode",
     "test_cost.py": "time and memory of one question",
     "test_library.py": "the build",
+    "test_loaded.py": "what a start loads",
     "test_tests.py": "the tests",
     "ui/test_scene.py": "all pages of one scene",
     "ui/test_vendored.py": "files of others",

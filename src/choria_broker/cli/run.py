@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from choria_broker.cli.check import report, show_findings
 from choria_broker.cli.options import configuration
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.errors import ConfigurationError
@@ -27,11 +26,15 @@ def run(*, config: Path | None, overrides: Overrides, pid: Path | None, only_che
     if config is None:
         raise SystemExit(process.failed(f"{_CANNOT} configuration file required"))
     if only_check:
+        from choria_broker.cli.check import report  # noqa: PLC0415 - a start does not need it
+
         raise SystemExit(report(config, overrides, pid=pid))
     try:
         with profiled(profile):
             status = process.run(config, overrides, pid=pid)
     except ConfigurationError as error:
+        from choria_broker.cli.check import show_findings  # noqa: PLC0415 - the same
+
         show_findings(error.findings)
         status = process.failed(f"{_CANNOT} the configuration has errors, see above")
     raise SystemExit(status)

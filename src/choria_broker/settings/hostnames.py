@@ -8,8 +8,6 @@ from __future__ import annotations
 import ipaddress
 import re
 
-import idna
-
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -165,6 +163,8 @@ def _ascii(text: str) -> str:
     """Write a name with letters beyond ASCII as DNS has it."""
     if text.isascii():
         return text
+    import idna  # noqa: PLC0415 - few have such names, and its tables are long
+
     try:
         mapped = idna.uts46_remap(text, std3_rules=False, transitional=False)
         labels = (label if label.isascii() else idna.alabel(label).decode("ascii") for label in mapped.split("."))

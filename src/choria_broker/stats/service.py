@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-from prometheus_client import CollectorRegistry, ProcessCollector
 
 from choria_broker.access.waiting import Waiting
 from choria_broker.background import beside
@@ -27,9 +28,7 @@ from choria_broker.settings.findings import Finding
 from choria_broker.stats.acquaintance import Acquaintance
 from choria_broker.stats.authorities import Authority, Uses, authorities, uses
 from choria_broker.stats.certificates import Certificate, Source, certificates, sources
-from choria_broker.stats.collector import FamilyCollector
 from choria_broker.stats.disk import StoreDisk
-from choria_broker.stats.exposition import exposition
 from choria_broker.stats.families import Family
 from choria_broker.stats.headroom import Headroom, headroom, most_connections
 from choria_broker.stats.history import History, Kept
@@ -48,6 +47,11 @@ from choria_broker.stats.seen import of_counts, of_readings
 from choria_broker.stats.tallies import Tallies
 from choria_broker.values import replace
 from choria_broker.wording import without_credentials
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    Registry = CollectorRegistry
 
 
 class _Left(msgspec.Struct, frozen=True):
@@ -71,7 +75,6 @@ class BrokerStatistics:
     """What a broker measures about its engine and itself.
 
     Attributes:
-        registry: all metrics, those of this process too.
         poller: the last readings of the engine.
         acquaintance: who the other members of the cluster are.
         tallies: what the parts of the broker count for the families all Choria programs have.
@@ -117,9 +120,6 @@ class BrokerStatistics:
         self.interval = interval
         self.history = History(interval)
         self._counted_at: float | None = None
-        self.registry = CollectorRegistry()
-        self.registry.register(FamilyCollector(self._families))
-        ProcessCollector(registry=self.registry)
 
     @property
     def ended(self) -> Mapping[str, int]:
@@ -263,8 +263,22 @@ class BrokerStatistics:
         if self.link_troubles.hear(without_credentials(line), time.time()):
             self.poller.soon()
 
+    @functools.cached_property
+    def registry(self) -> Registry:
+        """All metrics, those of this process too; the library is loaded when somebody asks, or with the port's."""
+        from prometheus_client import CollectorRegistry, ProcessCollector  # noqa: PLC0415
+
+        from choria_broker.stats.collector import FamilyCollector  # noqa: PLC0415
+
+        registry = CollectorRegistry()
+        registry.register(FamilyCollector(self._families))
+        ProcessCollector(registry=registry)
+        return registry
+
     def page(self) -> bytes:
         """Write all metrics; any thread may ask."""
+        from choria_broker.stats.exposition import exposition  # noqa: PLC0415 - as above
+
         return exposition(self.registry)
 
     def _families(self) -> tuple[Family, ...]:
