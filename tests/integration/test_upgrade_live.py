@@ -125,6 +125,11 @@ async def test_a_member_of_a_cluster_keeps_everybody_and_a_drain(tmp_path: Path,
             await carried(late, far)
         acts = [(line["act"], line["outcome"]) for line in program.lines() if "act" in line]
         assert [act for act, _ in acts] == ["upgrade", "upgrade", "drain", "drain --cancel"]
+        # The dashboard remembers what was done before the upgrades, and the time before them.
+        shown = await page(one, "/ui/acts.json")
+        assert [each["act"] for each in reversed(shown["acts"])] == [act for act, _ in acts]
+        drawn = await page(one, "/ui/history.json")
+        assert drawn["times"][0] < shown["acts"][-1]["time"]
         await carried(web, there)
 
 
