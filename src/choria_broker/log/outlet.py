@@ -20,6 +20,8 @@ ROOM = 4 * 1024 * 1024
 """Bytes of lines that may wait to be written."""
 
 _BATCH = 65_536
+_GATHERING = 0.02
+"""Seconds for which the first line waits for others: waking a thread for each costs more than writing it."""
 _NEWLINE = 0x0A
 _TOO_LATE = "they were not written in time"
 _LOOK_EVERY = 1.0
@@ -112,6 +114,7 @@ class Outlet(io.TextIOBase):
         self._waiting: collections.deque[bytes] = collections.deque()
         self._size = 0
         self._writing = False
+        self._hurried = 0
         self._ending = False
         self._thread: threading.Thread | None = None
         self._untold = 0
@@ -153,11 +156,16 @@ class Outlet(io.TextIOBase):
         """
         end = time.monotonic() + patience
         with self._changed:
-            while self._waiting or self._writing:
-                left = end - time.monotonic()
-                if left <= 0:
-                    return False
-                self._changed.wait(left)
+            self._hurried += 1
+            self._changed.notify_all()
+            try:
+                while self._waiting or self._writing:
+                    left = end - time.monotonic()
+                    if left <= 0:
+                        return False
+                    self._changed.wait(left)
+            finally:
+                self._hurried -= 1
         return True
 
     def end(self, patience: float) -> None:
@@ -188,6 +196,8 @@ class Outlet(io.TextIOBase):
                 if not self._waiting:
                     return
                 self._writing = True
+                if self._size < _BATCH and not self._hurried and not self._ending:
+                    self._changed.wait(_GATHERING)
                 batch = self._batch()
             lost = self._put(b"".join(batch))
             with self._changed:
