@@ -67,7 +67,7 @@ func (a *authenticator) enter(conn registrant, q *question, v verdict) {
 	if q.Kind == kindInProcess {
 		return
 	}
-	s := describeSession(conn)
+	s := describeSession(conn, q.Address, q.TLS)
 	s.Username, s.Generation, s.Holder = conn.GetOpts().Username, v.generation, v.holder
 	a.sessions.enter(conn, s)
 }

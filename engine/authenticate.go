@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/tls"
@@ -12,6 +13,7 @@ import (
 	"net/netip"
 	"reflect"
 	"runtime"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -41,6 +43,7 @@ type registrant interface {
 	server.ClientAuthentication
 	RegisterNkeyUser(user *server.NkeyUser) error
 	ForgetLogin(everything bool)
+	ShowUser(name string)
 	Measured() int
 	refusable
 	endable
@@ -172,7 +175,7 @@ func (a *authenticator) admit(conn registrant, v verdict, sentToken bool) (cause
 	if err != nil {
 		return causeRegistration, fmt.Errorf("account %q does not take the connection: %w", v.account, err)
 	}
-	conn.RegisterUser(&server.User{Username: username, Permissions: v.permissions})
+	conn.ShowUser(username)
 	conn.LimitSubscriptions(v.maxSubs)
 
 	if conn.Account() != account || conn.GetOpts().Username != username {
@@ -190,7 +193,25 @@ func (a *authenticator) admit(conn registrant, v verdict, sentToken bool) (cause
 // field looks into a connection for what the library offers no way to ask. If the field had another name, its use
 // would panic, which is a refusal. The fields used here are written by the goroutine that authenticates only.
 func field(conn registrant, name string) reflect.Value {
-	return reflect.ValueOf(conn).Elem().FieldByName(name)
+	return fieldOf(reflect.ValueOf(conn).Elem(), name)
+}
+
+// fieldPlaces has where a field of a type is: looking for its name takes longer than all else that is done with it.
+var fieldPlaces sync.Map // of fieldName, to []int
+
+type fieldName struct {
+	of   reflect.Type
+	name string
+}
+
+func fieldOf(held reflect.Value, name string) reflect.Value {
+	sought := fieldName{held.Type(), name}
+	place, known := fieldPlaces.Load(sought)
+	if !known {
+		found, _ := sought.of.FieldByName(name)
+		place, _ = fieldPlaces.LoadOrStore(sought, found.Index)
+	}
+	return held.FieldByIndex(place.([]int))
 }
 
 func isRegistered(conn registrant) bool {
@@ -205,11 +226,11 @@ func hasPermissions(conn registrant, want *server.Permissions) bool {
 		return want == nil && held.IsNil()
 	}
 	holds := func(side, list string, subjects []string) bool {
-		sublist := held.Elem().FieldByName(side).FieldByName(list)
+		sublist := fieldOf(fieldOf(held.Elem(), side), list)
 		if len(subjects) == 0 || sublist.IsNil() {
 			return len(subjects) == 0 && sublist.IsNil()
 		}
-		return sublist.Elem().FieldByName("count").Uint() == uint64(len(subjects))
+		return fieldOf(sublist.Elem(), "count").Uint() == uint64(len(subjects))
 	}
 	return holds("pub", "allow", want.Publish.Allow) && holds("pub", "deny", want.Publish.Deny) &&
 		holds("sub", "allow", want.Subscribe.Allow) && holds("sub", "deny", want.Subscribe.Deny)
@@ -241,6 +262,9 @@ func describe(conn registrant, q *question) {
 		return
 	}
 	q.Token, q.Signature, q.JWT, q.Nkey = sent.Token, sent.Sig, sent.JWT, sent.Nkey
+	if q.JWT == q.Token {
+		q.JWT = "" // As Choria programs send it: once is enough.
+	}
 }
 
 // tooLarge tells whether the texts of a CONNECT take more bytes than anybody needs: those that would be sent on, as they
@@ -293,11 +317,21 @@ func peerAddress(address net.Addr) string {
 	if address == nil {
 		return ""
 	}
+	if tcp, ok := address.(*net.TCPAddr); ok {
+		return bare(tcp.AddrPort().Addr())
+	}
 	endpoint, err := netip.ParseAddrPort(address.String())
 	if err != nil {
 		return ""
 	}
-	return endpoint.Addr().WithZone("").Unmap().String()
+	return bare(endpoint.Addr())
+}
+
+func bare(address netip.Addr) string {
+	if !address.IsValid() {
+		return ""
+	}
+	return address.WithZone("").Unmap().String()
 }
 
 func describeTLS(state *tls.ConnectionState) (string, *certificate) {
@@ -309,11 +343,16 @@ func describeTLS(state *tls.ConnectionState) (string, *certificate) {
 	described := &certificate{
 		CommonName:  clip(leaf.Subject.CommonName, mostOfCertificate),
 		Serial:      serialOf(leaf),
-		Issuer:      clip(leaf.Issuer.String(), mostOfCertificate),
 		Fingerprint: fingerprintOf(leaf),
 		NotAfter:    leaf.NotAfter.Unix(),
 	}
 	chain := chainOf(state)
+	if len(chain) == 2 && bytes.Equal(chain[0].RawIssuer, chain[1].RawSubject) {
+		described.Authority = anchorOf(chain[1])
+		described.Issuer = described.Authority.Subject
+		return class, described
+	}
+	described.Issuer = clip(leaf.Issuer.String(), mostOfCertificate)
 	if chain == nil {
 		return class, described
 	}
@@ -321,8 +360,7 @@ func describeTLS(state *tls.ConnectionState) (string, *certificate) {
 	if len(above) == 0 {
 		above = chain // The leaf itself is in the CA file.
 	}
-	last := above[len(above)-1]
-	described.Authority = &anchor{clip(last.Subject.String(), mostOfCertificate), fingerprintOf(last), keyOf(last)}
+	described.Authority = anchorOf(above[len(above)-1])
 	for _, each := range above[:min(len(above)-1, mostIntermediates+1)] {
 		described.Intermediates = append(described.Intermediates, intermediate{serialOf(each), clip(each.Issuer.String(), mostOfCertificate), fingerprintOf(each), keyOf(each)})
 	}

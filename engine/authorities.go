@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"net"
+	"sync"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -47,10 +48,35 @@ func standingOf(state *tls.ConnectionState) standing {
 		return standing{TLS: noCertificate}
 	}
 	ca := chain[len(chain)-1]
-	return standing{
-		TLS: verifiedTLS, Subject: clip(ca.Subject.String(), mostOfCertificate),
-		Fingerprint: fingerprintOf(ca), Expires: ca.NotAfter.Unix(),
+	end := anchorOf(ca)
+	return standing{TLS: verifiedTLS, Subject: end.Subject, Fingerprint: end.Fingerprint, Expires: ca.NotAfter.Unix()}
+}
+
+// mostAnchors is how many certificates are remembered in which chains end; a CA file has a few.
+const mostAnchors = 64
+
+// anchors are certificates of CA files, described. Each chain that ends in one of them ends in the same pointer.
+var anchors = struct {
+	sync.RWMutex
+	known map[*x509.Certificate]*anchor
+}{known: map[*x509.Certificate]*anchor{}}
+
+// anchorOf describes the last certificate of a verified chain; what it returns is not to be changed.
+func anchorOf(last *x509.Certificate) *anchor {
+	anchors.RLock()
+	found := anchors.known[last]
+	anchors.RUnlock()
+	if found != nil {
+		return found
 	}
+	found = &anchor{clip(last.Subject.String(), mostOfCertificate), fingerprintOf(last), keyOf(last)}
+	anchors.Lock()
+	defer anchors.Unlock()
+	if len(anchors.known) == mostAnchors {
+		clear(anchors.known) // Of files that were read before, or of leaves that are in the file themselves.
+	}
+	anchors.known[last] = found
+	return found
 }
 
 // tlsOf returns the state of TLS of a connection, nil without.

@@ -186,6 +186,8 @@ type question struct {
 	request  `json:"request"`
 	// listener is what the connection came by; the broker is not told, since nothing hangs on it.
 	listener string
+	// remembered is its key in the memory of verdicts; nil before somebody has asked for it.
+	remembered *memoryKey
 }
 
 // request is what is known of a connection. The fields of CONNECT are absent when empty.
@@ -200,7 +202,8 @@ type request struct {
 	Token       string `json:"token,omitempty"`
 	TokenUnread bool   `json:"token_unread,omitempty"`
 	Signature   string `json:"signature,omitempty"`
-	JWT         string `json:"jwt,omitempty"`
+	// JWT is absent too where it is the same as the token.
+	JWT  string `json:"jwt,omitempty"`
 	Nkey        string `json:"nkey,omitempty"`
 	Name        string `json:"name,omitempty"`
 	Language    string `json:"language,omitempty"`

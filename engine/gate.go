@@ -268,7 +268,7 @@ func (g *gate) ask(q *question, start time.Time) (incoming, cause) {
 	g.mu.Unlock()
 	defer g.forget(q.ID)
 
-	place := g.send(*q, g.maxQuestions+spareFrames)
+	place := g.send(q, g.maxQuestions+spareFrames)
 	if place == nil {
 		q.ID = 0 // The broker will never see it.
 		return incoming{}, causeOverflow

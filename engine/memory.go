@@ -84,11 +84,15 @@ func (m *memory) find(q *question, now time.Time) (verdict, bool) {
 	if q.Kind == kindInProcess || m.empty() || m.gate.outbox.len() >= mostBehind {
 		return verdict{}, false
 	}
-	v, ok := m.get(m.ofConnection(q), now)
-	if !ok && q.sendsNothing() {
+	var v verdict
+	ok := false
+	if q.sendsNothing() {
 		if v, ok = m.get(m.ofClass(q), now); ok {
 			v.holder, ok = holderOfClass(v.holder, q)
 		}
+	}
+	if !ok {
+		v, ok = m.get(m.ofConnection(q), now)
 	}
 	if !ok || !v.conditions.hold(q.Nonce, q.Signature) {
 		return verdict{}, false
@@ -216,8 +220,16 @@ func (q *question) sendsNothing() bool {
 }
 
 // ofConnection is the key of everything that can be known of a connection, but for its number, its nonce, the signature
-// of that, and what its program says of itself.
+// of that, and what its program says of itself. It is worked out once for each connection.
 func (m *memory) ofConnection(q *question) memoryKey {
+	if q.remembered == nil {
+		key := m.sum(everythingOf(q))
+		q.remembered = &key
+	}
+	return *q.remembered
+}
+
+func everythingOf(q *question) []string {
 	told := []string{"connection", q.Kind, q.listener, q.TLS, q.Address, q.User, q.Password, q.Token, q.JWT, q.Nkey, "", ""}
 	if q.TokenUnread {
 		told[10] = "unread"
@@ -234,7 +246,7 @@ func (m *memory) ofConnection(q *question) memoryKey {
 			told = append(told, "authority", c.Authority.Fingerprint, c.Authority.Key)
 		}
 	}
-	return m.sum(told)
+	return told
 }
 
 // ofClass is the key of all connections of a kind and class of TLS that send nothing.
@@ -254,25 +266,20 @@ func (m *memory) sum(told []string) memoryKey {
 // holderOfClass says whose a connection is that is let in by the verdict of its class: what was said of the one that was
 // asked about, with the certificate of this one.
 func holderOfClass(asked json.RawMessage, q *question) (json.RawMessage, bool) {
-	fields := map[string]any{}
-	var told map[string]json.RawMessage
-	if json.Unmarshal(asked, &told) != nil {
+	var said struct {
+		Method      json.RawMessage `json:"method,omitempty"`
+		Rule        json.RawMessage `json:"rule,omitempty"`
+		Certificate *certificate    `json:"certificate,omitempty"`
+		Identity    string          `json:"identity,omitempty"`
+		Expires     int64           `json:"expires,omitempty"`
+	}
+	if json.Unmarshal(asked, &said) != nil {
 		return nil, false
 	}
-	for _, name := range []string{"method", "rule"} {
-		if text, ok := told[name]; ok {
-			fields[name] = text
-		}
-	}
+	said.Certificate, said.Identity, said.Expires = nil, "", 0
 	if c := q.Certificate; c != nil && q.TLS == verifiedTLS {
-		fields["certificate"] = c
-		if c.CommonName != "" {
-			fields["identity"] = c.CommonName
-		}
-		if c.NotAfter != 0 {
-			fields["expires"] = c.NotAfter
-		}
+		said.Certificate, said.Identity, said.Expires = c, c.CommonName, c.NotAfter
 	}
-	holder, err := json.Marshal(fields)
+	holder, err := json.Marshal(said)
 	return holder, err == nil && len(holder) <= mostOfHolder
 }

@@ -35,6 +35,7 @@ func (c *fakeClient) GetID() uint64                               { return 5 }
 func (c *fakeClient) RegisterUser(u *server.User)                 { c.opts.Username = u.Username }
 func (c *fakeClient) Account() *server.Account                    { return c.account }
 func (c *fakeClient) ForgetLogin(bool)                            { c.opts = server.ClientOpts{} }
+func (c *fakeClient) ShowUser(name string)                        { c.opts.Username = name }
 func (c *fakeClient) Measured() int                               { return 0 }
 func (c *fakeClient) LimitSubscriptions(int32)                    {}
 func (c *fakeClient) Closing() bool                               { return false }

@@ -113,7 +113,7 @@ func (t *sessions) admitted(c server.ClientAuthentication) {
 	if !ok || isPipe(c.RemoteAddress()) {
 		return
 	}
-	s := describeSession(conn)
+	s := describeSession(conn, peerAddress(conn.RemoteAddress()), classOf(conn.GetTLSConnectionState()))
 	t.mu.Lock()
 	known := t.live[s.Connection] != nil
 	t.mu.Unlock()
@@ -124,15 +124,14 @@ func (t *sessions) admitted(c server.ClientAuthentication) {
 }
 
 // describeSession tells of a connection what the library knows.
-func describeSession(conn endable) session {
-	s := session{Connection: conn.GetID(), Kind: "client", Address: peerAddress(conn.RemoteAddress()), Since: unixNow()}
+func describeSession(conn endable, address, tls string) session {
+	s := session{Connection: conn.GetID(), Kind: "client", Address: address, TLS: tls, Since: unixNow()}
 	switch {
 	case conn.Kind() == server.LEAF:
 		s.Kind = kindLeafnode
 	case conn.Websocket():
 		s.Kind = "websocket"
 	}
-	s.TLS = classOf(conn.GetTLSConnectionState())
 	if account := conn.Account(); account != nil {
 		s.Account = account.GetName()
 	}

@@ -105,12 +105,13 @@ func parsePermissions(raw json.RawMessage) (*server.Permissions, error) {
 	if isNull(raw) {
 		return nil, nil
 	}
-	var sides struct {
-		Publish   json.RawMessage `json:"publish"`
-		Subscribe json.RawMessage `json:"subscribe"`
-	}
+	// What stays as it is here was not in the text.
+	sides := struct {
+		Publish   *sentLists `json:"publish"`
+		Subscribe *sentLists `json:"subscribe"`
+	}{newSentLists(), newSentLists()}
 	if json.Unmarshal(raw, &sides) != nil {
-		return nil, errors.New("field 'permissions' is not an object")
+		return nil, errors.New("field 'permissions' is not an object of objects with lists of texts")
 	}
 	publish, err := parseSubjects("publish", sides.Publish, server.IsValidSubject)
 	if err != nil {
@@ -123,22 +124,24 @@ func parsePermissions(raw json.RawMessage) (*server.Permissions, error) {
 	return &server.Permissions{Publish: publish, Subscribe: subscribe}, nil
 }
 
-func parseSubjects(side string, raw json.RawMessage, valid func(string) bool) (*server.SubjectPermission, error) {
-	var lists struct {
-		Allow json.RawMessage `json:"allow"`
-		Deny  json.RawMessage `json:"deny"`
-	}
-	if isNull(raw) || json.Unmarshal(raw, &lists) != nil {
+// sentLists are the lists of one side of the permissions as they came.
+type sentLists struct {
+	Allow []string `json:"allow"`
+	Deny  []string `json:"deny"`
+}
+
+// newSentLists has lists in which an entry stands that is no subject: a list that is not sent stays so, and is refused.
+func newSentLists() *sentLists { return &sentLists{[]string{""}, []string{""}} }
+
+func parseSubjects(side string, lists *sentLists, valid func(string) bool) (*server.SubjectPermission, error) {
+	if lists == nil {
 		return nil, fmt.Errorf("permission '%s' is not an object", side)
 	}
-	limits := &server.SubjectPermission{}
-	if len(lists.Allow) == 0 || json.Unmarshal(lists.Allow, &limits.Allow) != nil {
-		return nil, fmt.Errorf("list '%s.allow' is neither null nor a list of texts", side)
-	}
+	limits := &server.SubjectPermission{Allow: lists.Allow, Deny: lists.Deny}
 	if limits.Allow != nil && len(limits.Allow) == 0 {
 		return nil, fmt.Errorf("list '%s.allow' is empty; null allows everything", side)
 	}
-	if isNull(lists.Deny) || json.Unmarshal(lists.Deny, &limits.Deny) != nil {
+	if limits.Deny == nil {
 		return nil, fmt.Errorf("list '%s.deny' is not a list of texts", side)
 	}
 	for _, list := range [][]string{limits.Allow, limits.Deny} {
