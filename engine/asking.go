@@ -53,7 +53,7 @@ func (a *authenticator) answer(q *question, start time.Time, first bool) (verdic
 			return verdict{}, causeMalformed, fmt.Errorf("malformed verdict: %w", err)
 		case !v.allow:
 			return verdict{}, causeDenied, nil
-		case v.conditions.hold(q.Nonce, q.Signature):
+		case v.conditions.hold(q.Nonce, q.Signature, q.Token):
 			return v, causeNone, nil
 		case q.Unmet:
 			return verdict{}, causeUnmet, errors.New("the verdict has conditions that do not hold, once more")

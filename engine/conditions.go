@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 )
 
 // mostConditions is the most signatures that one verdict may leave open.
@@ -16,7 +17,8 @@ const mostConditions = 8
 type condition struct {
 	Key       []byte `json:"key"`
 	Signature []byte `json:"signature"`
-	Message   []byte `json:"message"`
+	// Message is nil where it is the token of the question, without the signature at its end.
+	Message []byte `json:"message,omitempty"`
 }
 
 // conditions are all that a verdict has left open.
@@ -46,12 +48,19 @@ func parseConditions(signatures, proof json.RawMessage) (conditions, error) {
 // any tells whether something is left open.
 func (c conditions) any() bool { return len(c.signatures) > 0 || len(c.proof) > 0 }
 
-// hold checks all of it for the connection that has this nonce and sent this signature.
-func (c conditions) hold(nonce, signature string) bool {
+// hold checks all of it for the connection that has this nonce, and sent this signature of it and this token.
+func (c conditions) hold(nonce, signature, token string) bool {
 	if len(c.proof) > 0 && !proves(c.proof, nonce, signature) {
 		return false
 	}
 	return !slices.ContainsFunc(c.signatures, func(each condition) bool {
+		if each.Message == nil {
+			end := strings.LastIndexByte(token, '.')
+			if end < 0 {
+				return true
+			}
+			each.Message = []byte(token[:end])
+		}
 		return !signedBy(each.Key, each.Signature, each.Message)
 	})
 }

@@ -30,7 +30,7 @@ func TestConditionsHold(t *testing.T) {
 	nonce := "nonce-of-connection"
 	answer := base64.RawURLEncoding.EncodeToString(ed25519.Sign(holder, []byte(nonce)))
 	good := conditions{[]condition{signed(issuer, "token"), signed(issuer, "chain")}, publicOf(holder)}
-	if !good.hold(nonce, answer) || !(conditions{}).hold("", "") {
+	if !good.hold(nonce, answer, "") || !(conditions{}).hold("", "", "") {
 		t.Fatal("conditions that hold are said not to")
 	}
 	for name, change := range map[string]func(c *conditions, nonce, answer *string){
@@ -48,9 +48,28 @@ func TestConditionsHold(t *testing.T) {
 		c := conditions{[]condition{signed(issuer, "token"), signed(issuer, "chain")}, publicOf(holder)}
 		n, a := nonce, answer
 		change(&c, &n, &a)
-		if c.hold(n, a) {
+		if c.hold(n, a, "") {
 			t.Errorf("%s: held", name)
 		}
+	}
+}
+
+func TestAConditionWithoutAMessageIsAboutTheToken(t *testing.T) {
+	issuer := pair(2)
+	about := signed(issuer, "to.ke")
+	about.Message = nil
+	c := conditions{[]condition{about}, nil}
+	if !c.hold("", "", "to.ke.n") {
+		t.Error("the signature of the token does not hold")
+	}
+	for _, token := range []string{"", "token", "to.ke", "to.kf.n", "to.ke.n.n", " to.ke.n"} {
+		if c.hold("", "", token) {
+			t.Errorf("%q: held", token)
+		}
+	}
+	about.Message = []byte{}
+	if (conditions{[]condition{about}, nil}).hold("", "", "to.ke.n") {
+		t.Error("an empty message is none")
 	}
 }
 
@@ -148,6 +167,20 @@ func TestWhoMeetsTheConditionsIsIn(t *testing.T) {
 	d.in()
 	time.Sleep(2 * admissionsWithin)
 	e.expectNothing()
+}
+
+func TestATokenNeedNotComeBackToBeChecked(t *testing.T) {
+	e := startEngine(t, plainConfig, nil)
+	c := e.connect(e.url("client"), withKey(pair(1)))
+	q := e.expect("question")
+	if q["token"] != "to.ke.n" || q["jwt"] != nil {
+		t.Errorf("the token is told twice, or not: %v", q)
+	}
+	about := signed(pair(2), "to.ke")
+	about.Message = nil
+	e.send(leaving(q, publicOf(pair(1)), about))
+	c.in()
+	e.expect("admitted")
 }
 
 func TestUnmetConditionsAreAskedAboutOnceMore(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 const (
 	// protocolVersion is the version of the gate protocol, sent and demanded in the first frame of both sides.
-	protocolVersion = 8
+	protocolVersion = 9
 	// maxFrame is the largest body of a frame, in bytes.
 	maxFrame = 1 << 20
 

@@ -94,7 +94,7 @@ func (m *memory) find(q *question, now time.Time) (verdict, bool) {
 	if !ok {
 		v, ok = m.get(m.ofConnection(q), now)
 	}
-	if !ok || !v.conditions.hold(q.Nonce, q.Signature) {
+	if !ok || !v.conditions.hold(q.Nonce, q.Signature, q.Token) {
 		return verdict{}, false
 	}
 	m.used.Add(1)

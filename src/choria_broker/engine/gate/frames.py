@@ -18,7 +18,7 @@ from choria_broker.access.verdict import Permissions, Reach, Verdict
 from choria_broker.engine.authorities import Count
 from choria_broker.security.conditions import Condition
 
-PROTOCOL = 8
+PROTOCOL = 9
 """Version of the gate protocol this broker speaks."""
 
 MAX_FRAME = 1_048_576
@@ -295,6 +295,14 @@ class Ended(msgspec.Struct, tag="ended", frozen=True):
     sessions: int
 
 
+class WireCondition(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A condition; without a message it is about the token of the question, but for the signature at its end."""
+
+    key: bytes
+    signature: bytes
+    message: bytes | None = None
+
+
 class WireVerdict(msgspec.Struct, tag="verdict", frozen=True):
     """The answer to one question."""
 
@@ -306,7 +314,7 @@ class WireVerdict(msgspec.Struct, tag="verdict", frozen=True):
     permissions: Permissions | None = None
     max_subscriptions: int = 0
     holder: Holder | None = None
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[WireCondition, ...] = ()
     proof: bytes = b""
     reach: Reach | None = None
 
@@ -364,8 +372,15 @@ def encode(frame: BrokerFrame) -> bytes:
     return LENGTH.pack(len(payload)) + payload
 
 
-def wire_verdict(verdict: Verdict, *, question_id: int, generation: int) -> WireVerdict:
-    """Turn a verdict into its wire form; a refusal carries nothing but itself."""
+def wire_verdict(verdict: Verdict, *, question_id: int, generation: int, token: str = "") -> WireVerdict:
+    """Turn a verdict into its wire form; a refusal carries nothing but itself.
+
+    Args:
+        verdict: the verdict.
+        question_id: of the question.
+        generation: of the policy.
+        token: of the question, which need not be sent back.
+    """
     if not verdict.allowed:
         return WireVerdict(id=question_id, generation=generation, allow=False)
     return WireVerdict(
@@ -377,7 +392,14 @@ def wire_verdict(verdict: Verdict, *, question_id: int, generation: int) -> Wire
         permissions=verdict.permissions,
         max_subscriptions=verdict.max_subscriptions,
         holder=verdict.holder or Holder(),
-        conditions=verdict.conditions,
+        conditions=_wire_conditions(verdict.conditions, token) if verdict.conditions else (),
         proof=verdict.proof,
         reach=verdict.reach,
+    )
+
+
+def _wire_conditions(conditions: tuple[Condition, ...], token: str) -> tuple[WireCondition, ...]:
+    signed = token.rpartition(".")[0].encode("utf-8", "surrogatepass") or None
+    return tuple(
+        WireCondition(each.key, each.signature, None if each.message == signed else each.message) for each in conditions
     )

@@ -350,13 +350,16 @@ class Gate:
         if self._clock() * 1000 >= question.deadline:
             self.counters.expired += 1
             return b""
-        verdict = self._decide(question.request)
+        request = question.request
+        verdict = self._decide(request)
         asked = question.deadline - self._hello.answer_within_ms
         self.counters.latency.add(self._clock() - asked / 1000)
         generation = self._generation
         self.counters.answered += 1
         try:
-            return frames.encode(frames.wire_verdict(verdict, question_id=question.id, generation=generation))
+            return frames.encode(
+                frames.wire_verdict(verdict, question_id=question.id, generation=generation, token=request.token)
+            )
         except frames.FrameError:
             self.counters.oversized += 1
             return frames.encode(frames.WireVerdict(id=question.id, generation=generation, allow=False))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from choria_broker.access.request import Certificate, ConnectionKind, TlsState
 from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
 from choria_broker.engine.gate import frames
+from choria_broker.security.conditions import Condition
 
 QUESTION = {
     "type": "question",
@@ -128,6 +129,29 @@ def test_everything_is_written_as_null_and_limits_as_lists() -> None:
         "publish": {"allow": ["a.>"], "deny": ["b"]},
         "subscribe": {"allow": None, "deny": [">"]},
     }
+
+
+def test_what_a_token_has_signed_goes_not_back() -> None:
+    about_token = Condition(b"k" * 32, b"s" * 64, b"head.claims")
+    of_chain = Condition(b"c" * 32, b"t" * 64, b"id")
+    verdict = Verdict(allowed=True, rule="r", reason="", account="choria", conditions=(about_token, of_chain))
+    token = "head.claims.signature"
+    wire = frames.wire_verdict(verdict, question_id=5, generation=2, token=token)
+    assert wire.conditions == (
+        frames.WireCondition(b"k" * 32, b"s" * 64),
+        frames.WireCondition(b"c" * 32, b"t" * 64, b"id"),
+    )
+    written = payload_of(frames.encode(wire))["conditions"]
+    assert isinstance(written, list)
+    assert "message" not in written[0]
+
+
+@pytest.mark.parametrize("token", ["", "head", " head.claims.x", "head.claims", "head.claims.x.y", "\ud800.x.y"])
+def test_what_another_text_has_signed_does(token: str) -> None:
+    condition = Condition(b"k" * 32, b"s" * 64, b"head.claims")
+    verdict = Verdict(allowed=True, rule="r", reason="", account="choria", conditions=(condition,))
+    wire = frames.wire_verdict(verdict, question_id=5, generation=2, token=token)
+    assert wire.conditions[0].message == b"head.claims"
 
 
 def test_a_verdict_over_the_size_limit_is_not_written() -> None:
