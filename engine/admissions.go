@@ -8,7 +8,7 @@ import (
 
 const (
 	// admissionsWithin is how long the broker may be told later of who is in, so that it is told of many at once.
-	admissionsWithin = 10 * time.Millisecond
+	admissionsWithin = 25 * time.Millisecond
 	// mostAdmissions is the most that one frame tells of, so that it is not too large.
 	mostAdmissions = 32
 )

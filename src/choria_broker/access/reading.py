@@ -6,6 +6,10 @@ from choria_broker.access.request import ConnectRequest
 
 _set, _get = object.__setattr__, object.__getattribute__
 
+_NEVER_MATTERS = ("kind", "tls", "user", "token", "token_unread")
+"""Fields in which all connections agree that one verdict may reach, those of a class too: a decision may read them
+unseen. ``reach`` looks itself at whether a connection has sent something."""
+
 
 class Watched(ConnectRequest):
     """The same question, which knows what was read of it.
@@ -22,6 +26,8 @@ class Watched(ConnectRequest):
         """Begin with nothing read."""
         _set(self, "_asked", asked)
         _set(self, "_noted", [])
+        for name in _NEVER_MATTERS:
+            _set(self, name, getattr(asked, name))
 
     def __getattr__(self, name: str) -> object:
         """Read a field for the first time."""
@@ -32,7 +38,7 @@ class Watched(ConnectRequest):
 
     @property
     def read(self) -> frozenset[str]:
-        """Names of the fields that were read."""
+        """Names of the fields that were read, but for those which never matter."""
         return frozenset(self._noted)
 
 

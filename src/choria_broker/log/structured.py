@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ ENGINE = f"{ROOT}.engine"
 """Name of the logger of the engine's own lines."""
 
 _ENGINE_COMPONENT = "network_broker"
+_TO_SECONDS = len("2026-01-01T00:00:00")
 _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
 _SHOWN_LEVELS = {
@@ -178,10 +180,11 @@ class _Lines(logging.Formatter):
     def __init__(self, render: Callable[[dict[str, object]], str]) -> None:
         super().__init__()
         self._render = render
+        self._second, self._begins, self._zone = -1, "", ""
 
     def format(self, record: logging.LogRecord) -> str:
         event: dict[str, object] = {
-            "time": dt.datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds"),
+            "time": self._written(record.created),
             "level": _SHOWN_LEVELS.get(record.levelno, "info"),
             "msg": record.getMessage(),
             "component": _ENGINE_COMPONENT if record.name == ENGINE else record.name.removeprefix(f"{ROOT}."),
@@ -190,6 +193,14 @@ class _Lines(logging.Formatter):
         if record.exc_info and record.exc_info[1]:
             event["exception"] = bounded_traceback(record.exc_info[1])
         return self._render(event)
+
+    def _written(self, moment: float) -> str:
+        """Write a moment in local time, to the millisecond; lines of one second have most of it in common."""
+        second = math.floor(moment)
+        if second != self._second:
+            text = dt.datetime.fromtimestamp(second).astimezone().isoformat()
+            self._second, self._begins, self._zone = second, text[:_TO_SECONDS], text[_TO_SECONDS:]
+        return f"{self._begins}.{int((moment - second) * 1000):03}{self._zone}"
 
 
 def _json(event: dict[str, object]) -> str:

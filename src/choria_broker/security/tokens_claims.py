@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import math
 import sys
 from collections.abc import Mapping
@@ -355,14 +356,20 @@ def _flags(payload: Payload, kind: type[_Flag]) -> frozenset[_Flag]:
     flags = _object(payload, "permissions")
     if not flags:
         return frozenset()
+    known = _by_name(kind)
     held: set[_Flag] = set()
-    for flag in kind:
-        value = flags.get(flag)
-        if value is True:
-            held.add(flag)
-        elif value is not None and value is not False:
-            raise ClaimError(f"claim permissions.{flag} is not true or false")
+    for name, value in flags.items():
+        if value is False or value is None or name not in known:
+            continue
+        if value is not True:
+            raise ClaimError(f"claim permissions.{name} is not true or false")
+        held.add(known[name])
     return frozenset(held)
+
+
+@functools.lru_cache(maxsize=4)
+def _by_name(kind: type[_Flag]) -> Mapping[str, _Flag]:
+    return {str(flag): flag for flag in kind}
 
 
 def _moment(payload: Payload, name: str) -> int | None:

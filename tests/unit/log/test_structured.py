@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 from pathlib import Path
 
 import pytest
 
-from choria_broker.log.structured import ENGINE, component, configure, drain
+from choria_broker.log.structured import ENGINE, ROOT, component, configure, drain
 from choria_broker.settings.broker import LogLevel
 
 pytestmark = pytest.mark.usefixtures("log_as_before")
@@ -104,3 +105,13 @@ def test_without_configuration_lines_go_where_the_embedding_program_says(caplog:
 def test_a_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         configure(str(tmp_path / "no" / "where.log"), LogLevel.INFO)
+
+
+@pytest.mark.parametrize("moment", [0.0, 1795983742.0, 1795983742.25, 1795983742.75, 1795983743.5, 1782000000.25])
+def test_moments_are_written_in_local_time(tmp_path: Path, moment: float) -> None:
+    configure(str(tmp_path / "broker.log"), LogLevel.INFO)
+    (handler,) = logging.getLogger(ROOT).handlers
+    for each in (moment, moment + 0.125):
+        record = logging.makeLogRecord({"name": f"{ROOT}.x", "levelno": logging.INFO, "msg": "hello", "created": each})
+        written = json.loads(handler.format(record))["time"]
+        assert written == dt.datetime.fromtimestamp(each).astimezone().isoformat(timespec="milliseconds")
