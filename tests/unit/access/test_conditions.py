@@ -41,6 +41,8 @@ from support.policy_cases import (
 from support.vector_cases import CASES, VectorCase
 from support.vector_cases import NOW as VECTOR_NOW
 
+STANDARD = Ways()
+
 
 def verifies(condition: Condition) -> bool:
     key = Ed25519PublicKey.from_public_bytes(condition.key)
@@ -53,21 +55,28 @@ def met(verdict: Verdict, request: ConnectRequest) -> bool:
     return proven and all(map(verifies, verdict.conditions))
 
 
-def carried_out(request: ConnectRequest, rules: Policy, now: float) -> Verdict:
+def carried_out(request: ConnectRequest, rules: Policy, now: float, taken: Ways) -> Verdict:
     """Return what comes of a question that the engine puts, and once more where conditions do not hold."""
-    verdict = decide_for_engine(request, rules, now, Ways())
+    verdict = decide_for_engine(request, rules, now, taken)
+    if not taken.conditions:
+        assert verdict.is_final
+    if not taken.memory:
+        assert verdict.reach is None
     if not met(verdict, request):
         return decide(request, rules, now)
     return structs.replace(verdict, conditions=(), proof=b"", reach=None)
 
 
-def check(request: ConnectRequest, rules: Policy, now: float) -> None:
-    assert carried_out(request, rules, now) == decide(request, rules, now)
+def check(request: ConnectRequest, rules: Policy, now: float, taken: Ways = STANDARD) -> None:
+    assert carried_out(request, rules, now, taken) == decide(request, rules, now)
 
 
+@pytest.mark.parametrize(
+    "taken", [Ways(conditions=one, memory=other) for one in (True, False) for other in (True, False)], ids=str
+)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_both_ways_agree_on_the_vectors(case: VectorCase) -> None:
-    check(case.request, case.policy, VECTOR_NOW)
+def test_all_ways_agree_on_the_vectors(case: VectorCase, taken: Ways) -> None:
+    check(case.request, case.policy, VECTOR_NOW, taken)
 
 
 @pytest.mark.parametrize(("rules", "request_"), [row[:2] for row in [*ROWS, *UNVERIFIED, *REVOKED]])

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from choria_broker.access.decision import decide_for_engine
 from choria_broker.access.request import Certificate, ConnectionKind, TlsState
 from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
+from choria_broker.access.ways import Ways
 from choria_broker.engine.gate import frames
 from choria_broker.security.conditions import Condition
+from support.vector_cases import CASES, NOW
 
 QUESTION = {
     "type": "question",
@@ -144,6 +147,21 @@ def test_what_a_token_has_signed_goes_not_back() -> None:
     written = payload_of(frames.encode(wire))["conditions"]
     assert isinstance(written, list)
     assert "message" not in written[0]
+
+
+def test_of_every_vector_the_engine_has_what_is_to_be_signed() -> None:
+    left_out = 0
+    for case in CASES:
+        token = case.request.token
+        verdict = decide_for_engine(case.request, case.policy, NOW, Ways())
+        wire = frames.wire_verdict(verdict, question_id=1, generation=1, token=token)
+        for sent, meant in zip(wire.conditions, verdict.conditions, strict=True):
+            left_out += sent.message is None
+            message = (
+                token[: token.rindex(".")].encode() if sent.message is None else sent.message
+            )  # as the engine does
+            assert (sent.key, sent.signature, message) == (meant.key, meant.signature, meant.message)
+    assert left_out
 
 
 @pytest.mark.parametrize("token", ["", "head", " head.claims.x", "head.claims", "head.claims.x.y", "\ud800.x.y"])
