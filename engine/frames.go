@@ -203,11 +203,11 @@ type request struct {
 	TokenUnread bool   `json:"token_unread,omitempty"`
 	Signature   string `json:"signature,omitempty"`
 	// JWT is absent too where it is the same as the token.
-	JWT  string `json:"jwt,omitempty"`
-	Nkey        string `json:"nkey,omitempty"`
-	Name        string `json:"name,omitempty"`
-	Language    string `json:"language,omitempty"`
-	Version     string `json:"version,omitempty"`
+	JWT      string `json:"jwt,omitempty"`
+	Nkey     string `json:"nkey,omitempty"`
+	Name     string `json:"name,omitempty"`
+	Language string `json:"language,omitempty"`
+	Version  string `json:"version,omitempty"`
 	// Unmet says that a verdict had conditions that do not hold: the broker is to check signatures itself.
 	Unmet       bool         `json:"unmet,omitempty"`
 	Certificate *certificate `json:"certificate,omitempty"`
