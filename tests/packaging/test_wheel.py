@@ -77,6 +77,9 @@ def test_the_wheel_holds_the_engine_for_its_platform(wheel: Path) -> None:
     assert "-any" not in wheel.name
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
+        assert {
+            f"choria_broker/ui/{name}" for name in ("templates/frame.html", "assets/live.js", "assets/style.css")
+        } <= {*names}
         engine = archive.getinfo("choria_broker/_engine/choria-broker-engine")
         assert engine.external_attr >> 16 & 0o111
     assert "choria_broker/py.typed" in names

@@ -122,7 +122,7 @@ class _Dashboard:
         form = _Form(json=ending == "json", part=_PART in request.headers)
         row = None
         try:
-            async with asyncio.timeout(_PATIENCE), self._places:
+            async with asyncio.timeout(_PATIENCE):
                 row = await asyncio.to_thread(_row, name if not dot or form.json else "-")
                 asked = await _asked(request, row, self._known.clock())
                 text = await self._made(row, asked, form)
@@ -138,7 +138,8 @@ class _Dashboard:
 
     async def _made(self, row: _Row, asked: Asked, form: _Form) -> str | bytes:
         facts = await row.facts(self._known, asked)
-        return await asyncio.to_thread(_make, row, facts, asked, self._known.status(), form)
+        async with self._places:
+            return await asyncio.to_thread(_make, row, facts, asked, self._known.status(), form)
 
     async def _problem(self, row: _Row | None, error: BadInputError, form: _Form) -> web.Response:
         if form.json:

@@ -75,8 +75,8 @@ def _core() -> tuple[Setting, ...]:
         _row("Statistics", choria + "stats_port", _PORT, "0", _RESTART,
              "Port for statistics and NATS monitoring; 0 turns both off.", field="Statistics.port"),
         _row("Statistics", choria + "stats_ui", _BOOLEAN, "false", _LIVE,
-             "Show /choria/status to other machines too, if they can reach stats_address.", status=_NEW,
-             field="Statistics.ui"),
+             "Show /choria/status and the dashboard to other machines too, if they can reach stats_address.",
+             status=_NEW, field="Statistics.ui"),
     )
 
 
