@@ -25,6 +25,7 @@ from hatch_library import LibraryError, patches, prepare
 ENGINE = "choria-broker-engine"
 NOTE = "not-built.txt"
 STAMP = "build.json"
+FOLDER = ("src", "choria_broker", "_engine")
 DOCUMENTATION = "CHORIA_BROKER_DOCUMENTATION"
 """Where the documentation of what is built will be: a directory, or the address of a site."""
 
@@ -54,7 +55,7 @@ class EngineBuildHook(BuildHookInterface[Any]):
         """Compile the engine and mark the wheel as made for this platform."""
         if self.target_name != "wheel":
             return
-        folder = Path(self.root, "src", "choria_broker", "_engine")
+        folder = Path(self.root, *FOLDER)
         folder.mkdir(exist_ok=True)
         for name in (ENGINE, NOTE, STAMP):
             (folder / name).unlink(missing_ok=True)
@@ -70,6 +71,10 @@ class EngineBuildHook(BuildHookInterface[Any]):
         machine = (sys.platform, platform.machine())
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{PLATFORMS.get(machine, '_'.join(machine))}"
+
+    def finalize(self, _version: str, _build_data: dict[str, Any], _artifact: str) -> None:
+        """Take away what tells of this build: it is in the wheel, and untrue of the checkout from now on."""
+        Path(self.root, *FOLDER, STAMP).unlink(missing_ok=True)
 
     def _build(self, target: Path) -> str:
         """Put the engine at a path; return an empty text, or one sentence with what was missing."""

@@ -119,6 +119,7 @@ def test_a_wheel_tells_which_revision_it_was_built_from(tmp_path: Path) -> None:
         told = json.loads(archive.read("choria_broker/_engine/build.json"))
     assert told["sha"] == sha
     assert told["documentation"] == "https://docs.example.net"
+    assert not (tree / "src/choria_broker/_engine/build.json").exists(), "the checkout goes on changing"
     assert dt.datetime.fromisoformat(told["date"]).tzinfo is not None
 
 
