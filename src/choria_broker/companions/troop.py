@@ -246,6 +246,7 @@ class Companions:
         self._grace = grace
         self._alone = alone
         self._wanted: tuple[Spec, ...] = ()
+        self._afresh = False
         self._living: dict[Key, tuple[Companion, asyncio.Task[None]]] = {}
         self._totals: dict[Key, Totals] = {}
         self._gone: dict[Key, tuple[int, int]] = {}
@@ -270,8 +271,9 @@ class Companions:
             counted.over(0, GAUGES)
 
     def apply(self, wanted: tuple[Spec, ...]) -> None:
-        """Take over which there are to be; those that stay as they are go on undisturbed."""
+        """Take over which there are to be; those that stay as they are go on undisturbed, unless they were given up."""
         self._wanted = wanted
+        self._afresh = True
         self._news.set()
 
     @property
@@ -305,8 +307,15 @@ class Companions:
     async def _keep(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             self._news.clear()
-            wanted = {spec.key: spec for spec in self._wanted}
-            await self._stopped(tuple(key for key, (each, _) in self._living.items() if wanted.get(key) != each.spec))
+            wanted, afresh = {spec.key: spec for spec in self._wanted}, self._afresh
+            self._afresh = False
+            await self._stopped(
+                tuple(
+                    key
+                    for key, (each, _) in self._living.items()
+                    if wanted.get(key) != each.spec or (afresh and each.given_up)
+                )
+            )
             for key, spec in wanted.items():
                 if key not in self._living:
                     totals_ = self._totals.setdefault(key, Totals())
