@@ -58,8 +58,8 @@ type rated struct {
 	conn  endable
 	id    uint64
 	score float64
-	carried
-	rates
+	held  carried
+	rates rates
 }
 
 // busiest returns the connections over which most goes since the look before, and what goes over all of them. It costs
@@ -80,12 +80,12 @@ func (t *sessions) busiest(most int, by string, now time.Time) ([]session, altog
 	score := orders[by]
 	for i := range all {
 		each := &all[i]
-		each.carried = carriedBy(each.conn.Traffic())
-		current.carried[each.id] = each.carried
+		each.held = carriedBy(each.conn.Traffic())
+		current.carried[each.id] = each.held
 		if before != nil {
-			each.rates = each.carried.since(before.carried[each.id], told.Seconds)
+			each.rates = each.held.since(before.carried[each.id], told.Seconds)
 		}
-		each.score = score(each.rates, each.Pending)
+		each.score = score(each.rates, each.held.Pending)
 		told.add(each)
 	}
 	top := foremost(all, most)
@@ -98,7 +98,7 @@ func (t *sessions) busiest(most int, by string, now time.Time) ([]session, altog
 			continue // It has ended meanwhile.
 		}
 		s := live.session
-		s.Traffic, s.Rates = &each.carried, &each.rates
+		s.Traffic, s.Rates = &each.held, &each.rates
 		if size += s.bytes(); size > bytesOfPage {
 			break
 		}
@@ -112,8 +112,8 @@ func (a *altogether) add(each *rated) {
 	a.InBytes += each.rates.InBytes
 	a.OutMsgs += each.rates.OutMsgs
 	a.OutBytes += each.rates.OutBytes
-	a.Pending += each.Pending
-	if each.Pending > 0 {
+	a.Pending += each.held.Pending
+	if each.held.Pending > 0 {
 		a.Waiting++
 	}
 }
