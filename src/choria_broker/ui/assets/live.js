@@ -128,5 +128,10 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// On a phone the menu is a strip: the page that is shown is to be in sight.
+const strip = document.querySelector(".menu");
+const here = strip?.querySelector("[aria-current]");
+if (here && strip.scrollWidth > strip.clientWidth) strip.scrollLeft = here.offsetLeft - (strip.clientWidth - here.offsetWidth) / 2;
+
 localize(document);
 plan();

@@ -85,6 +85,7 @@ class Refusals(msgspec.Struct, frozen=True, kw_only=True):
         matching: how many of those that are kept are meant.
         denied: subjects that were denied, and slow consumers, the latest first.
         rule, address: what the latest ones are limited to, empty for all.
+        query: of the address that shows the same.
         operator: in operator mode, who decides in place of this broker.
     """
 
@@ -96,6 +97,7 @@ class Refusals(msgspec.Struct, frozen=True, kw_only=True):
     denied: tuple[Noted, ...]
     rule: str
     address: str
+    query: str
     operator: str
 
 
@@ -152,6 +154,7 @@ def view(found: Facts, asked: Asked) -> Refusals:
         denied=status.denied,
         rule=rule,
         address=address,
+        query=urllib.parse.urlencode({name: each for name, each in (("rule", rule), ("address", address)) if each}),
         operator=status.operator,
     )
 
