@@ -82,6 +82,7 @@ TESTED_BY = {
     "sessions/documents.py": "sessions/test_words.py",
     "streams/use.py": "streams/test_history.py",
     "streams/report.py": "streams/test_keeper.py",
+    "ui/pages/bundle.py": "ui/test_scene.py",
 }
 """Pure modules that have no test file of their own, and the one that tests them."""
 
@@ -106,6 +107,7 @@ OWN = {
     "test_library.py": "the build",
     "test_loaded.py": "what a start loads",
     "test_tests.py": "the tests",
+    "ui/test_facts.py": "one step of several pages",
     "ui/test_scene.py": "all pages of one scene",
     "ui/test_vendored.py": "files of others",
 }

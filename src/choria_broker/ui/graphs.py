@@ -223,8 +223,5 @@ def _ceiling(most: float, unit: Unit) -> float:
         while most / base >= _BINARY:
             base *= _BINARY
     exponent = math.floor(math.log10(most / base))
-    for step in (1.0, 2.0, 5.0, 10.0):
-        ceiling = float(f"{step * _DECIMAL**exponent:.6g}") * base
-        if ceiling >= most:
-            return ceiling
-    return most
+    rounds = (float(f"{step * _DECIMAL**exponent:.6g}") * base for step in (1.0, 2.0, 5.0, 10.0))
+    return next((each for each in rounds if each >= most), most)
