@@ -59,6 +59,19 @@ async def test_who_fills_a_stream(filled: tuple[Path, NetworkBroker, Client]) ->
     assert "account other has no streams; these have: choria" in elsewhere.stderr
 
 
+async def test_long_work_shows_its_progress_on_a_terminal(filled: tuple[Path, NetworkBroker, Client]) -> None:
+    config, _, _ = filled
+    program = (sys.executable, "-m", "choria_broker")
+    for command, wanted in (
+        (("streams", "contents", EVENTS, "--over", "1"), "Measuring for 1 s.*choria CHORIA_EVENTS: 10 messages"),
+        (("find", "nobody"), "Asking the members of the cluster.*nobody was not seen"),
+        (("drain", "--over", "0s"), "Draining: .*Drained"),
+    ):
+        async with on_terminal(*program, *command, "--config", config) as terminal:
+            await terminal.shows(wanted)
+            await terminal.process.wait()
+
+
 async def test_a_purge_says_first_what_goes_and_asks(filled: tuple[Path, NetworkBroker, Client]) -> None:
     config, broker, connection = filled
     dry = await run(config, "purge", EVENTS, "--dry-run")
