@@ -11,9 +11,9 @@ import pytest
 
 from choria_broker.ui.site import PAGES
 from support.chromium import Tab
+from support.looking import NO_AXE, PICTURES, WIDE, axe, looked_over, told
 
 from .conftest import HOSTILE, HOSTILE_SERVER, Busy
-from .looking import NO_AXE, PICTURES, WIDE, axe, looked_over, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

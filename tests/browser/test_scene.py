@@ -16,9 +16,8 @@ from choria_broker.web.serving import serve
 from choria_broker.web.ui import dashboard
 from support.chromium import Tab
 from support.dashboard import HOSTILE, NOW
+from support.looking import NO_AXE, PHONE, PICTURES, WIDE, axe, looked_over, told
 from support.scene import hour, knowledge, quiet
-
-from .looking import NO_AXE, PHONE, PICTURES, WIDE, axe, looked_over, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
