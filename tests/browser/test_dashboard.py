@@ -10,10 +10,9 @@ import aiohttp
 import pytest
 
 from choria_broker.ui.site import PAGES
+from support.besieged import HOSTILE, HOSTILE_SERVER, Busy
 from support.chromium import Tab
 from support.looking import NO_AXE, PICTURES, WIDE, axe, looked_over, told
-
-from .conftest import HOSTILE, HOSTILE_SERVER, Busy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
