@@ -10,7 +10,7 @@ import msgspec
 
 from choria_broker.access.selection import Selection, SelectionError, mentions, selector
 from choria_broker.access.session import Rates, Session
-from choria_broker.sessions.words import SORTS, measured, name_of, ordered
+from choria_broker.sessions.words import SORTS, measured, name_of
 from choria_broker.ui.page import Asked, BadInputError, Knowledge, Look, Page
 from choria_broker.values import replace
 
@@ -190,13 +190,24 @@ def view(found: Look, asked: Asked) -> Connections:
 
 
 def _sorted(found: Look, meant: Sequence[Session], wanted: _Wanted) -> list[Session]:
-    """Sort connections; what goes over each is only worked out where that is what they are sorted by."""
+    """Sort connections; what goes over each is worked out whole only for those that are shown."""
     if wanted.key == "rate":
-        rows = [session for session, _ in ordered(meant, found.time, "rate", found.before, found.seconds)]
+        rows = sorted(meant, key=lambda each: (-_messages(each, found), each.connection))
     else:
         key, nothing = SORTS[wanted.key], Rates()
         rows = sorted(meant, key=lambda each: key(each, nothing))  # type: ignore[arg-type, return-value] # each sort has one type
     return rows[::-1] if wanted.backwards else rows
+
+
+def _messages(session: Session, found: Look) -> float:
+    """Tell how many messages go over a session in a second."""
+    traffic, before = session.traffic, found.before.get(session.connection)
+    if traffic is None:
+        return 0.0
+    count, seconds = traffic.in_msgs + traffic.out_msgs, found.time - session.since
+    if before is not None and before.traffic is not None:
+        count, seconds = count - before.traffic.in_msgs - before.traffic.out_msgs, found.seconds
+    return count / seconds if seconds > 0 else 0.0
 
 
 def document(shown: Connections) -> object:

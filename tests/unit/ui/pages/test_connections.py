@@ -123,3 +123,12 @@ def test_programs_are_told_what_the_command_tells() -> None:
     assert isinstance(told, dict)
     assert (told["total"], told["page"], told["pages"], len(told["connections"])) == (250, 1, 5, 50)
     assert told["connections"][0]["holder"]["identity"] == "web1.example.net"
+
+
+def test_the_busiest_come_first_by_what_went_over_them_lately() -> None:
+    before = {number: session(number, messages=100) for number in (1, 2)}
+    now = (session(1, messages=110), session(2, messages=300), session(3, messages=4000), session(4, traffic=None))
+    found = view(Look(NOW, now, before, 10.0), asked(sort="rate"))
+    assert numbers(found) == [3, 2, 1, 4]
+    assert [each.rates.messages for each in found.rows] == [80.0, 40.0, 2.0, 0.0]
+    assert numbers(view(Look(NOW, (session(1, since=NOW), session(2, messages=1))), asked(sort="rate"))) == [2, 1]
