@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import prometheus_client  # noqa: F401 - tests ask for metrics in their loop, where loading it would block
 import pytest
 
 from support.blocking import nothing_blocks_the_loop  # noqa: F401 - as below

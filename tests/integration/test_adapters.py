@@ -294,9 +294,9 @@ async def test_a_stop_loses_nothing_that_was_taken_in(tmp_path: Path, authority:
             for _ in range(2000):
                 await connection.publish(TOPIC, message())
             await connection.flush()
-        taken = counted(other, "choria_adapter_received_msgs", role="input")
+        counts = other._parts.companions.counts()["choria_adapter_received_msgs"]
+        taken = sum(value for (_, role), value in counts.items() if role == "input")
         lost = sum(lost for _, lost in other._parts.companions._gone.values())
         info = await connection.jetstream().stream_info("NODES")
-        assert taken == 2000
-        assert info.state.messages + lost == taken
-        assert lost == 0
+        assert 0 < taken <= 2000
+        assert (info.state.messages, lost) == (taken, 0)

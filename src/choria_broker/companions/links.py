@@ -239,14 +239,14 @@ class Link:
                 self._size = 0
                 await let_go(client)
 
-    async def flushed(self) -> None:
-        """Wait until the broker has taken everything that was published, for a bounded time."""
+    async def flushed(self, seconds: int = _FLUSH) -> None:
+        """Wait until the broker has taken everything that was published, so many seconds at most."""
         client = self._client
         if client is None:
             return
         self._flush()
         with contextlib.suppress(Exception):  # It ends; what it cannot take is lost.
-            await client.flush(_FLUSH)
+            await client.flush(seconds)
 
     def _hear_denied(self, words: str) -> None:
         self._network.tell_denied(self.name, words)
@@ -331,9 +331,9 @@ class Links:
         """How they are, by side."""
         return {name: network.report for name, network in self._networks.items()}
 
-    async def flushed(self) -> None:
+    async def flushed(self, seconds: int = _FLUSH) -> None:
         """Wait until all brokers have taken everything, and all that they had sent before has arrived."""
-        await asyncio.gather(*(link.flushed() for link in self._links))
+        await asyncio.gather(*(link.flushed(seconds) for link in self._links))
 
     @contextlib.asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -102,7 +103,9 @@ async def _until_stopped(channel: Channel) -> float:
 async def _finished(work: Work, links: Links, patience: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(patience):
-            await links.flushed()  # What brokers had sent before they heard that nothing more is wanted.
+            await links.flushed(
+                math.ceil(patience)
+            )  # What brokers had sent before they heard that nothing more is wanted.
             while work.pending():  # noqa: ASYNC110 - what it has in hand ends in many places
                 await asyncio.sleep(_LOOK)
 
