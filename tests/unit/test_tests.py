@@ -51,6 +51,7 @@ TESTED_BY = {
     "security/tokens_encoding.py": "security/test_tokens.py",
     # What is counted and told: read as metrics.
     "audit/decided.py": "audit/test_trail.py",
+    "control/event_acts.py": "control/test_session_acts.py",
     "engine/counters.py": "engine/gate/test_gate.py",
     "engine/held.py": "engine/gate/test_holding.py",
     "engine/events.py": "engine/gate/test_gate.py",
@@ -93,6 +94,7 @@ OWN = {
     "access/test_conditions.py": "two ways to decide, held together",
     "access/test_unverified.py": "one way in, through the whole decision",
     "access/test_vectors.py": "the vectors",
+    "cli/test_asking.py": "what all commands say that get no answer",
     "cli/test_commands.py": "which commands there are",
     "config/table/test_apply.py": "one column of the table",
     "config/test_long_lists.py": "time of whole configurations",

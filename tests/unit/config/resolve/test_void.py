@@ -46,6 +46,7 @@ NEVER = {
     "plugin.choria.broker_federation": "stands for itself",
     "plugin.choria.adapters": "stands for itself",
     "plugin.choria.stats_port": "stands for itself",
+    NET + "publish_events": "all publish them, kept or not",
     "plugin.choria.use_srv": "says whether DNS is asked",
     NET + "listen_address": "all have a port for clients",
     NET + "client_port": "all have a port for clients",
