@@ -52,6 +52,8 @@ async def log_in(options: argparse.Namespace) -> dict[str, Any]:
         name="login example",
         connect_timeout=int(DEADLINE),
         allow_reconnect=False,
+        max_reconnect_attempts=1,
+        reconnect_time_wait=1,
         **login,
     )
     try:

@@ -34,7 +34,13 @@ async def converse(server: str, *, ca: Path, certificate: Path, key: Path, text:
     tls.load_cert_chain(certificate, key)
     # One attempt: a broker that refuses us now will do so again.
     connection = await nats.connect(
-        server, tls=tls, name="pubsub example", connect_timeout=int(DEADLINE), allow_reconnect=False
+        server,
+        tls=tls,
+        name="pubsub example",
+        connect_timeout=int(DEADLINE),
+        allow_reconnect=False,
+        max_reconnect_attempts=1,
+        reconnect_time_wait=1,
     )
     try:
         subscription = await connection.subscribe(SUBJECT)
