@@ -22,8 +22,10 @@ _METHODS = frozenset({"token", "mtls", "unverified"})
 SENT = frozenset({"user", "password", "token", "token_unread", "jwt", "nkey", "signature"})
 """What a client may send to be known by."""
 
-_OF_CLASS = frozenset({"kind", "tls"}) | SENT
-_OF_CONNECTION = _OF_CLASS | {"address", "certificate"}
+OF_CLASS = frozenset({"kind", "tls"}) | SENT
+"""In which all connections of a class agree."""
+
+_OF_CONNECTION = OF_CLASS | {"address", "certificate"}
 _PROVEN = frozenset({"nonce", "signature"})
 
 
@@ -50,7 +52,7 @@ def reach_of(request: Watched, verdict: Verdict, proof: bytes, policy: Policy, n
         return None
     if not read <= _OF_CONNECTION:
         return None
-    of_class = not proof and read <= _OF_CLASS and not any(getattr(asked, name) for name in SENT)
+    of_class = not proof and read <= OF_CLASS and not any(getattr(asked, name) for name in SENT)
     return Reach(until=int(until * 1000), of_class=of_class)
 
 

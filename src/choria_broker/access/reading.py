@@ -6,7 +6,7 @@ from choria_broker.access.request import ConnectRequest
 
 _set, _get = object.__setattr__, object.__getattribute__
 
-_NEVER_MATTERS = ("kind", "tls", "user", "token", "token_unread")
+NEVER_MATTERS = ("kind", "tls", "user", "token", "token_unread")
 """Fields in which all connections agree that one verdict may reach, those of a class too: a decision may read them
 unseen. ``reach`` looks itself at whether a connection has sent something."""
 
@@ -26,7 +26,7 @@ class Watched(ConnectRequest):
         """Begin with nothing read."""
         _set(self, "_asked", asked)
         _set(self, "_noted", [])
-        for name in _NEVER_MATTERS:
+        for name in NEVER_MATTERS:
             _set(self, name, getattr(asked, name))
 
     def __getattr__(self, name: str) -> object:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
-from choria_broker.access.reading import Watched, unwatched
+from choria_broker.access.reach import OF_CLASS
+from choria_broker.access.reading import NEVER_MATTERS, Watched, unwatched
 from choria_broker.access.request import ConnectRequest
 from choria_broker.values import replace
 from support.policy_cases import ANON
@@ -25,16 +27,17 @@ def test_each_field_is_noted(name: str) -> None:
     watched = Watched(ANON)
     assert getattr(watched, name) == getattr(ANON, name)
     assert getattr(watched, name) == getattr(ANON, name)
-    assert watched.read == {name}
+    assert watched.read == {name} - set(NEVER_MATTERS)
 
 
-def test_what_is_worked_out_is_noted_as_what_it_is_made_of() -> None:
-    watched = Watched(replace(ANON, token="x"))
-    assert watched.has_token
-    assert watched.read == {"token_unread", "token"}
-    unread = Watched(replace(ANON, token_unread=True))
-    assert unread.has_token
-    assert unread.read == {"token_unread"}
+def test_what_is_not_noted_is_the_same_for_every_connection_that_a_verdict_may_reach() -> None:
+    assert OF_CLASS.issuperset(NEVER_MATTERS)
+
+
+@pytest.mark.parametrize("sent", [{"token": "x"}, {"token_unread": True}, {}])
+def test_what_is_worked_out_comes_of_what_is_there(sent: dict[str, Any]) -> None:
+    asked = replace(ANON, **sent)
+    assert Watched(asked).has_token is asked.has_token is bool(sent)
 
 
 def test_it_is_shown_without_secrets() -> None:
