@@ -80,6 +80,10 @@ LINES = {
         "find out who by the addresses; `max_unauthenticated` is the limit",
     ),
     "Could not answer on the control socket": ("a command got no answer", "ask again; report it as a bug if it stays"),
+    "Could not make a page of the dashboard": (
+        "a page of the dashboard has a fault, which the line tells",
+        "use the command that tells the same, and report it as a bug",
+    ),
     "Could not connect, trying again": (
         "the broker that an adapter or the federation broker connects to is away",
         "look at that broker; `side` and `why` say which and why",

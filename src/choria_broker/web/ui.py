@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from choria_broker.errors import BrokerError
+from choria_broker.log.structured import component
 from choria_broker.status.document import Status
 from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
 from choria_broker.web.host_guard import Readers
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from choria_broker.ui.render import Asset
 
 _Row: TypeAlias = Page[Any, Any]
+
+_log = component("network")
 
 FOLDER = "/ui"
 
@@ -100,16 +103,19 @@ class _Dashboard:
     async def bundle(self, request: web.Request) -> web.Response:
         """Send the file for a ticket; a page of another site cannot have it made."""
         self._admit(request)
-        form = _Form(json=False, part=False)
+        form, row = _Form(json=False, part=False), None
         try:
+            row = await asyncio.to_thread(_row, "bundle")
             _of_the_dashboard(request)
             content = await self._known.bundle()
         except BadInputError as error:
-            return await self._problem(None, error, form)
+            return await self._problem(row, error, form)
         except BrokerError as error:
             why = f"{str(error)[:1].upper()}{str(error)[1:]}."
             remedy = "Try again in a moment, or run choria-broker bundle on the broker's machine."
-            return await self._problem(None, BadInputError(why, remedy, 503), form)
+            return await self._problem(row, BadInputError(why, remedy, 503), form)
+        except Exception:  # noqa: BLE001 - a fault of a page must not be a bare answer
+            return await self._fault(row, form)
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._known.clock()))
         name = f"choria-broker-{re.sub('[^A-Za-z0-9.-]', '-', self._known.settings().identity)}-{now}.tar.gz"
         headers = {**_PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
@@ -134,6 +140,8 @@ class _Dashboard:
         except TimeoutError:
             busy = BadInputError("The broker is too busy to make this page in time.", "Try again in a moment.", 503)
             return await self._problem(row, busy, form)
+        except Exception:  # noqa: BLE001 - a fault of a page must not be a bare answer
+            return await self._fault(row, form)
         return _answer(text, form)
 
     async def _made(self, row: _Row, asked: Asked, form: _Form) -> str | bytes:
@@ -141,12 +149,28 @@ class _Dashboard:
         async with self._places:
             return await asyncio.to_thread(_make, row, facts, asked, self._known.status(), form)
 
+    async def _fault(self, row: _Row | None, form: _Form) -> web.Response:
+        """Say that a page has a fault, which only the log describes; call it where the fault is handled."""
+        _write_down(row)
+        problem = "This page has a fault, so it cannot be shown."
+        remedy = "The broker's log says more; please report it. Commands tell the same as pages: choria-broker --help."
+        return await self._problem(row, BadInputError(problem, remedy, 500), form)
+
     async def _problem(self, row: _Row | None, error: BadInputError, form: _Form) -> web.Response:
         if form.json:
-            text: str | bytes = msgspec.json.encode({"error": error.problem, "remedy": error.remedy})
-        else:
+            return _answer(msgspec.json.encode({"error": error.problem, "remedy": error.remedy}), form, error.status)
+        try:
             text = await asyncio.to_thread(_apologize, row, error, self._known.status(), self._known.clock(), form)
+        except Exception:  # noqa: BLE001 - what all pages have in common is at fault
+            _write_down(None)
+            told = f"{error.problem} {error.remedy}\n"
+            return web.Response(text=told, status=error.status, headers=_PAGE_HEADERS)
         return _answer(text, form, error.status)
+
+
+def _write_down(row: _Row | None) -> None:
+    """Have the log tell of the fault that is being handled."""
+    _log.exception("Could not make a page of the dashboard", page=row.name if row else "")
 
 
 def _of_the_dashboard(request: web.Request) -> None:
