@@ -121,3 +121,45 @@ async def test_the_map_is_read_out_as_what_it_is(tab: Tab) -> None:
         tree = await tab.call("Accessibility.getFullAXTree")
     named = {(each["role"]["value"], each.get("name", {}).get("value")) for each in tree["nodes"] if "role" in each}
     assert {role for role, name in named if name == "Map of links"} >= {"region", "image"}
+
+
+MARKS = """(() => {
+    window.marks = [];
+    const {fillText: write, clearRect: clear} = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.clearRect = function (...all) {
+        window.marks = window.marks.filter(({graph}) => graph !== this.canvas.closest('figure').id);
+        return clear.apply(this, all);
+    };
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+        const half = this.measureText(text).width / 2;
+        const at = this.getTransform().transformPoint(new DOMPoint(x, y));
+        const sides = {left: [0, 2 * half], center: [half, half], right: [2 * half, 0]}[this.textAlign];
+        window.marks.push({graph: this.canvas.closest('figure').id, text, y: at.y, left: at.x - sides[0],
+            right: at.x + sides[1], width: this.canvas.width});
+        return write.apply(this, arguments);
+    };
+})()"""
+
+
+@pytest.mark.parametrize("points", [3, 5, 20, 360])
+async def test_marks_of_time_are_whole_and_no_two_are_the_same(tab: Tab, points: int) -> None:
+    """At the right edge a mark stands under the last point, and a broker may have run for a moment only."""
+    history = hour(points=points)
+    known = SimpleNamespace(**{**vars(cast("SimpleNamespace", knowledge())), "history": history.drawn})
+    added = await tab.call("Page.addScriptToEvaluateOnNewDocument", source=MARKS)
+    try:
+        async with served(cast("Knowledge", known)) as url:
+            for size in (WIDE, PHONE):
+                await tab.look_like(*size)
+                await told(tab, url + "history")
+                await tab.until(CANVAS)
+                await tab.until("window.marks.length")
+                marks = await tab.run("window.marks")
+                assert [each for each in marks if each["left"] < 0 or each["right"] > each["width"]] == []
+                drawn = [each for each in marks if each["graph"] == "graph-connections"]
+                lowest = max(each["y"] for each in drawn)
+                times = [each["text"] for each in drawn if each["y"] == lowest]
+                assert times
+                assert len(set(times)) == len(times), times
+    finally:
+        await tab.call("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])

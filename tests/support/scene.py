@@ -38,11 +38,11 @@ _DAY = 86400.0
 _GIB = 1 << 30
 
 
-def hour(step: float = 10.0) -> History:
-    """Make an hour of a broker that is busy, with a gap where its engine was started anew."""
+def hour(step: float = 10.0, points: int = STEPS) -> History:
+    """Make an hour of a broker that is busy, or its last points, with a gap where its engine was started anew."""
     history, start = History(step), NOW - STEPS * step
     totals = dict.fromkeys(Kept, 0.0)
-    for at in range(STEPS + 1):
+    for at in range(STEPS - points, STEPS + 1):
         wave = 1 + math.sin(at / 25) / 3 + math.sin(at / 7) / 10
         if 200 <= at < 206:
             continue

@@ -36,6 +36,15 @@ function mark(value, unit) {
   return figure(value, unit).replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, "");
 }
 
+// Steps between the marks of time, in seconds: none below the time between two points, and those above an hour are never needed.
+const TIME_STEPS = [10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600];
+
+// With seconds where steps are shorter than a minute, so that no two marks are the same.
+function clock(time, step) {
+  const parts = {hour: "2-digit", minute: "2-digit", hourCycle: "h23"};
+  return new Date(time * 1000).toLocaleTimeString([], step < 60 ? {...parts, second: "2-digit"} : parts);
+}
+
 // Steps between the marks of bytes: 1, 2, 4 and so on, of which each unit has a whole number.
 const BINARY_STEPS = Array.from({length: 44}, (_, power) => 2 ** power);
 
@@ -107,12 +116,12 @@ function options(place) {
   return {
     width: place.clientWidth,
     height: place.clientHeight,
-    padding: [8, 10, 0, 0],
+    padding: [8, 26, 0, 0],
     legend: {show: false},
     cursor: {sync: {key: "hour"}, y: false, drag: {x: true, y: false}, points: {size: 5}},
     scales: {y: {range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1]}},
     axes: [
-      {...axis, size: 22, space: 60, values: (_, ticks) => ticks.map((time) => new Date(time * 1000).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit", hourCycle: "h23"}))},
+      {...axis, size: 22, space: 62, incrs: TIME_STEPS, values: (_, ticks, __, ___, step) => ticks.map((time) => clock(time, step))},
       {...axis, size: 62, space: 36, incrs: place.dataset.unit.startsWith("bytes") ? BINARY_STEPS : undefined, values: (_, ticks) => ticks.map((value) => mark(value, place.dataset.unit))},
     ],
     series: [{}, ...names.map((_, index) => ({
