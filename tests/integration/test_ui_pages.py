@@ -55,7 +55,7 @@ class Reader:
 
     async def get(self, path: str) -> str:
         async with self._session.get(f"http://127.0.0.1:{self._port}/ui/{path}") as answer:
-            text = await answer.text()
+            text = (await answer.text()).replace("<wbr>", "")
             assert answer.status == 200, text
             self.seen += text
             return text

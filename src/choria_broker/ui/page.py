@@ -151,14 +151,16 @@ class Page(msgspec.Struct, Generic[F, V], frozen=True, kw_only=True):
     posts: bool = False
 
 
-def command(source: str, *words: str) -> str:
+def command(source: str, *words: str, text: str = "") -> str:
     """Write a command line as it is typed.
 
     Args:
         source: configuration file of the broker.
         words: the command and its options.
+        text: what the command is about; never taken for an option.
     """
-    return shlex.join(("choria-broker", *words, "--config", source))
+    about, last = ((), ("--", text)) if text.startswith("-") else ((text,) if text else (), ())
+    return shlex.join(("choria-broker", *words, *about, "--config", source, *last))
 
 
 async def status(known: Knowledge, _asked: Asked) -> Status:

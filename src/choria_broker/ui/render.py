@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import re
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -135,6 +136,15 @@ def times(number: int) -> str:
     return "once" if number == 1 else f"{grouped(number)} times"
 
 
+def parted(text: str) -> Markup:
+    """Write a name or place so that a browser that has to break it does so after the signs between its parts."""
+    return Markup("<wbr>").join(filter(None, _PARTS.split(text)))
+
+
+_PARTS = re.compile(r"(?<=[a-zA-Z0-9][/._:@=-])(?=[a-zA-Z0-9])")
+"""Between a sign and what follows it; elsewhere a browser breaks where it has to."""
+
+
 def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("choria_broker.ui"),
@@ -145,7 +155,7 @@ def _environment() -> jinja2.Environment:
         auto_reload=False,
     )
     made.filters |= {"moment": moment, "duration": duration, "number": grouped, "size": in_bytes, "plain": plain}
-    made.filters |= {"name": name_of, "times": times}
+    made.filters |= {"name": name_of, "parted": parted, "times": times}
     made.globals |= {"command": command, "help_for": help_for, "integrity": integrity, "menu": _menu()}
     return made
 

@@ -30,3 +30,15 @@ def test_numbers_are_read_or_left_out() -> None:
 def test_a_command_line_is_quoted_as_a_shell_wants_it() -> None:
     line = command("/etc/choria/broker.conf", "find", "it's *")
     assert line == "choria-broker find 'it'\"'\"'s *' --config /etc/choria/broker.conf"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("web1", "choria-broker find web1 --config broker.conf"),
+        ("--json", "choria-broker find --config broker.conf -- --json"),
+        ("-x; reboot", "choria-broker find --config broker.conf -- '-x; reboot'"),
+    ],
+)
+def test_what_is_looked_for_is_never_an_option(text: str, line: str) -> None:
+    assert command("broker.conf", "find", text=text) == line

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
 
 from choria_broker.access.verdict import Step
 from choria_broker.audit.denials import Noted
@@ -130,3 +133,24 @@ def test_names_of_strangers_are_text_on_every_page(name: str, facts: object, val
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert "\"'&" not in page
     json.loads(render.document(row, row.view(facts, question)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("broker.example.net", "broker.<wbr>example.<wbr>net"),
+        ("KV_CHORIA_LEADER", "KV_<wbr>CHORIA_<wbr>LEADER"),
+        ("/etc/choria/broker.conf:13", "/etc/<wbr>choria/<wbr>broker.<wbr>conf:<wbr>13"),
+        ("", ""),
+        ("...", "..."),
+        ("a.<b>", "a.&lt;b&gt;"),
+        ("a.b<img>", "a.<wbr>b&lt;img&gt;"),
+    ],
+)
+def test_names_and_places_break_after_signs(text: str, expected: str) -> None:
+    assert render.parted(text) == expected
+
+
+@given(st.text())
+def test_what_breaks_is_text_all_the_same(text: str) -> None:
+    assert render.parted(text).replace("<wbr>", "") == Markup.escape(text)
