@@ -163,3 +163,15 @@ async def test_marks_of_time_are_whole_and_no_two_are_the_same(tab: Tab, points:
                 assert len(set(times)) == len(times), times
     finally:
         await tab.call("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
+
+
+async def test_the_hour_in_figures_is_seen_whole(tab: Tab) -> None:
+    await tab.look_like(*WIDE)
+    async with served(knowledge()) as url:
+        await told(tab, url + "history")
+        assert (
+            await tab.run(
+                "(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(document.querySelector('.wide'))"
+            )
+            <= 0
+        )

@@ -137,12 +137,12 @@ def times(number: int) -> str:
 
 
 def parted(text: str) -> Markup:
-    """Write a name or place so that a browser that has to break it does so after the signs between its parts."""
-    return Markup("<wbr>").join(filter(None, _PARTS.split(text)))
+    """Write a name or place so that a browser that has to break it does so between its parts."""
+    return Markup("<wbr>").join(filter(None, (_FOLDERS if "/" in text else _PARTS).split(text)))
 
 
-_PARTS = re.compile(r"(?<=[a-zA-Z0-9][/._:@=-])(?=[a-zA-Z0-9])")
-"""Between a sign and what follows it; elsewhere a browser breaks where it has to."""
+_FOLDERS = re.compile(r"(?<=[^/]/)(?=[^/])")
+_PARTS = re.compile(r"(?<=[a-zA-Z0-9][._@=-])(?=[a-zA-Z0-9])")
 
 
 def _environment() -> jinja2.Environment:

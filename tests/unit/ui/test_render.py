@@ -140,7 +140,7 @@ def test_names_of_strangers_are_text_on_every_page(name: str, facts: object, val
     [
         ("broker.example.net", "broker.<wbr>example.<wbr>net"),
         ("KV_CHORIA_LEADER", "KV_<wbr>CHORIA_<wbr>LEADER"),
-        ("/etc/choria/broker.conf:13", "/etc/<wbr>choria/<wbr>broker.<wbr>conf:<wbr>13"),
+        ("/etc/choria/broker.conf:13", "/etc/<wbr>choria/<wbr>broker.conf:13"),
         ("", ""),
         ("...", "..."),
         ("a.<b>", "a.&lt;b&gt;"),
