@@ -481,6 +481,19 @@ async def test_a_running_broker_tells_its_status(tmp_path: Path, authority: Auth
     gone = await run("status", "--config", config)
     assert gone.exit_code == 1
     assert f"no broker runs with {config}" in gone.stderr
+    assert "start it" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("connections",), ("find", "web1"), ("streams",), ("certificates",), ("top", "--once")]
+)
+async def test_a_configuration_that_is_not_there_is_said(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """The sentence names the mistake, which is another one than a broker that is down."""
+    for name in ("nothing.conf", "nothing/below.conf"):
+        result = await run(*words, "--config", tmp_path / name)
+        assert result.exit_code == 1
+        assert f"no broker runs with {tmp_path / name}: there is no such file" in result.stderr
+        assert "--config names the file" in result.stderr
 
 
 async def test_a_running_broker_explains_a_decision(tmp_path: Path, authority: Authority) -> None:

@@ -365,10 +365,22 @@ def _connected(configuration: Path, environ: Mapping[str, str]) -> socket.socket
             f"this user may not ask the broker on {configuration}: it is of user {users}, and answers only that user "
             "and root; run this command with sudo, or as that user"
         )
+    if not _seen(configuration):
+        raise NotRunningError(
+            f"no broker runs with {configuration}: there is no such file that user {uid} can see; --config names the "
+            "file that the broker was started with"
+        )
     raise NotRunningError(
         f"no broker runs with {configuration} as user {uid}; start it, or run this command as the broker's user "
         "or as root"
     )
+
+
+def _seen(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:
+        return False
 
 
 def _read_line(sock: socket.socket) -> bytes:
