@@ -538,7 +538,7 @@ async def test_a_running_broker_explains_a_decision(tmp_path: Path, authority: A
         with pytest.raises(UnansweredError):
             await asyncio.to_thread(ask_decision, config, 999_999)
     with pytest.raises(NotRunningError):
-        ask_status(config)
+        await asyncio.to_thread(ask_status, config)
 
 
 async def test_two_brokers_do_not_share_a_configuration(tmp_path: Path, authority: Authority) -> None:
