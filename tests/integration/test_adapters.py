@@ -300,3 +300,36 @@ async def test_a_stop_loses_nothing_that_was_taken_in(tmp_path: Path, authority:
         info = await connection.jetstream().stream_info("NODES")
         assert 0 < taken <= 2000
         assert (info.state.messages, lost) == (taken, 0)
+
+
+async def test_a_reload_that_changes_an_adapter_loses_nothing(tmp_path: Path, authority: Authority) -> None:
+    settings: dict[str, str | Path] = {"plugin__choria__adapters": "nodes", "network__stream__store": tmp_path / "s"}
+    path = configuration(tmp_path, authority, **settings, **adapter("nodes"))
+    async with NetworkBroker.from_file(path) as broker:
+        connection = await broker.connect()
+        await stream(connection, "nodes")
+        (before,) = (await runs(broker)).processes
+        over = asyncio.Event()
+        sent = 0
+
+        async def flow() -> None:
+            nonlocal sent
+            while not over.is_set():
+                await connection.publish(TOPIC, message())
+                await connection.flush()
+                sent += 1
+
+        async with asyncio.timeout(2 * DEADLINE), asyncio.TaskGroup() as tasks:
+            tasks.create_task(flow())
+            await until(lambda: counted(broker, "choria_adapter_published_msgs") > 100)
+            configuration(tmp_path, authority, **settings, **adapter("nodes", queue_len=500))
+            await broker.reload()
+            await until(lambda: not psutil.pid_exists(before))
+            (after,) = (await runs(broker)).processes
+            shared = sent
+            await until(lambda: sent > shared + 100)
+            over.set()
+        assert after != before
+        await until(lambda: counted(broker, "choria_adapter_published_msgs") == sent)
+        info = await connection.jetstream().stream_info("NODES")
+        assert info.state.messages == sent

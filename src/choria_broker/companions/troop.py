@@ -35,6 +35,9 @@ SETTLED = 60.0
 _AT_ONCE = 2
 """Processes of each core that may be between their start and their first word. More would keep each other from it."""
 
+CHANGE_OVER = 10.0
+"""Seconds in which a changed companion has to be connected everywhere; the one that it replaces goes on until then."""
+
 _BEYOND_DRAIN = 5.0
 """Seconds for the way out of a process beside those for what it has in hand."""
 
@@ -101,6 +104,7 @@ class Companion:
         self._given_up: set[int] = set()
         self._problem = ""
         self._stopping = asyncio.Event()
+        self._heard = asyncio.Event()
 
     @property
     def given_up(self) -> bool:
@@ -114,9 +118,28 @@ class Companion:
                 name = f"{self.spec.key.words}, process {number}"
                 tasks.create_task(self._kept(Share(number, self._wanted)), name=name)
 
+    async def connected(self, patience: float) -> None:
+        """Wait until all its processes are connected everywhere, or will not be, or the time is over.
+
+        Args:
+            patience: seconds.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while not (self._complete or self._given_up or self._stopping.is_set()):
+                    self._heard.clear()
+                    await self._heard.wait()
+
+    @property
+    def _complete(self) -> bool:
+        told = [each.report for each in self._processes.values() if each.report]
+        sides = [side for report in told for side in report.sides.values()]
+        return len(told) == self._wanted and bool(sides) and all(side.connected >= side.wanted for side in sides)
+
     def stop(self, patience: float) -> None:
         """Have all its processes finish what they have in hand, and end; ``live`` returns then."""
         self._stopping.set()
+        self._heard.set()
         for process in self._processes.values():
             process.stop(patience)
 
@@ -137,6 +160,7 @@ class Companion:
             self._problem = why
             if failures >= MOST_ENDS:
                 self._given_up.add(share.number)
+                self._heard.set()
                 _log.error("Given up: it ends again and again", companion=self.spec.key.words, why=why)
                 return
             self.restarts += 1
@@ -159,13 +183,14 @@ class Companion:
 
             def told(report: Report) -> None:
                 leave()
-                self.totals.tell(share.number, report.counts)
+                self.totals.tell(process.pid, report.counts)
+                self._heard.set()
 
             try:
                 status = await process.ended(told)
             finally:
                 del self._processes[share.number]
-                self.totals.over(share.number, GAUGES)
+                self.totals.over(process.pid, GAUGES)
                 self.lost += process.lost
         if process.lost:
             _log.warning("Messages are lost", companion=self.spec.key.words, messages=process.lost)
@@ -248,6 +273,7 @@ class Companions:
         self._wanted: tuple[Spec, ...] = ()
         self._afresh = False
         self._living: dict[Key, tuple[Companion, asyncio.Task[None]]] = {}
+        self._replaced: list[tuple[Companion, asyncio.Task[None]]] = []
         self._totals: dict[Key, Totals] = {}
         self._gone: dict[Key, tuple[int, int]] = {}
         self._starts = Starts(_AT_ONCE * len(os.sched_getaffinity(0)))
@@ -302,41 +328,54 @@ class Companions:
                 yield
             finally:
                 keeping.cancel()
-                await self._stopped(tuple(self._living))
+                await self._stopped((*self._replaced, *self._living.values()))
 
     async def _keep(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             self._news.clear()
             wanted, afresh = {spec.key: spec for spec in self._wanted}, self._afresh
             self._afresh = False
-            await self._stopped(
-                tuple(
-                    key
-                    for key, (each, _) in self._living.items()
-                    if wanted.get(key) != each.spec or (afresh and each.given_up)
-                )
-            )
+            await self._stopped(tuple(each for key, each in self._living.items() if key not in wanted))
+            for key, (companion, task) in tuple(self._living.items()):
+                if wanted[key] != companion.spec or (afresh and companion.given_up):
+                    self._replaced.append((companion, task))
+                    del self._living[key]
             for key, spec in wanted.items():
                 if key not in self._living:
-                    totals_ = self._totals.setdefault(key, Totals())
-                    companion = Companion(spec, self._way_in, totals_, self._starts)
-                    companion.restarts, companion.lost = self._gone.pop(key, (0, 0))
-                    self._living[key] = companion, tasks.create_task(self._lived(companion), name=key.words)
-                    _log.info(f"Starting {key.words}")
+                    self._start(spec, tasks)
+            await self._changed_over()
             await self._news.wait()
             if self._alone and self._living and all(each.given_up for each, _ in self._living.values()):
                 raise CompanionsGivenUpError(
                     "every adapter and the federation broker ended again and again; see the log"
                 )
 
+    def _start(self, spec: Spec, tasks: asyncio.TaskGroup) -> None:
+        key = spec.key
+        companion = Companion(spec, self._way_in, self._totals.setdefault(key, Totals()), self._starts)
+        companion.restarts, companion.lost = self._gone.pop(key, (0, 0))
+        for replaced, _ in self._replaced:
+            if replaced.spec.key == key:
+                companion.restarts, replaced.restarts = companion.restarts + replaced.restarts, 0
+                companion.lost, replaced.lost = companion.lost + replaced.lost, 0
+        self._living[key] = companion, tasks.create_task(self._lived(companion), name=key.words)
+        _log.info(f"Starting {key.words}")
+
+    async def _changed_over(self) -> None:
+        """Stop those that were replaced, once their successors are connected: they share the work until then."""
+        async with asyncio.TaskGroup() as waits:
+            for replaced, _ in self._replaced:
+                successor, _ = self._living[replaced.spec.key]
+                waits.create_task(successor.connected(CHANGE_OVER), name=f"change over to {replaced.spec.key.words}")
+        await self._stopped(tuple(self._replaced))
+
     async def _lived(self, companion: Companion) -> None:
         await companion.live()
         self._news.set()
 
-    async def _stopped(self, keys: tuple[Key, ...]) -> None:
+    async def _stopped(self, leaving: tuple[tuple[Companion, asyncio.Task[None]], ...]) -> None:
         """Stop some in order, together, within the grace; what they cannot finish by then is lost."""
         grace = self._grace()
-        leaving = [self._living[key] for key in keys]
         for companion, _ in leaving:
             companion.stop(min(DRAIN, max(0.5, grace - _BEYOND_DRAIN)))
         if leaving:
@@ -348,7 +387,21 @@ class Companions:
                     companion.kill()
             if late:
                 await asyncio.wait(late)
-        for key, (companion, _) in zip(keys, leaving, strict=True):
-            self._gone[key] = companion.restarts, companion.lost
+        for each in leaving:
+            self._leave(each)
+
+    def _leave(self, gone: tuple[Companion, asyncio.Task[None]]) -> None:
+        """Forget one that has ended; its counts are its successor's, or those of the next one of its name."""
+        companion, key = gone[0], gone[0].spec.key
+        if gone in self._replaced:
+            self._replaced.remove(gone)
+        else:
             del self._living[key]
-            _log.info(f"Stopped {key.words}")
+        if key in self._living:
+            successor, _ = self._living[key]
+            successor.restarts += companion.restarts
+            successor.lost += companion.lost
+        else:
+            restarts, lost = self._gone.get(key, (0, 0))
+            self._gone[key] = restarts + companion.restarts, lost + companion.lost
+        _log.info(f"Stopped {key.words}")

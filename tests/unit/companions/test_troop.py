@@ -29,6 +29,9 @@ class Process(CompanionProcess):
         self.pid = 7
         self.report = Report(sides, {}) if sides else None
 
+    def stop(self, patience: float) -> None:
+        """It has nothing in hand."""
+
 
 def companion(**processes: Process) -> Companion:
     made = Companion(BROKEN, lambda: None, Totals(), Starts(1))
@@ -103,6 +106,31 @@ async def test_beside_a_network_broker_that_ends_nothing(monkeypatch: pytest.Mon
         one.apply(())
         while one.reports:
             await asyncio.sleep(0.02)
+
+
+async def test_one_waits_for_a_companion_until_it_is_connected_everywhere() -> None:
+    never = companion(one=Process(ingest=UP, output=DOWN))
+    await never.connected(0.01)
+    up = companion(one=Process(ingest=UP, output=UP))
+    await up.connected(3600)
+    never.stop(1)
+    await never.connected(3600)
+
+
+async def test_what_a_changed_companion_has_counted_is_its_successors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(troop, "MOST_ENDS", 1)
+    one = Companions(lambda: None, lambda: 60.0, alone=False)
+    one.apply((BROKEN,))
+    async with asyncio.timeout(100), one.kept():
+        while not one.reports or one.reports[0].state != State.GIVEN_UP:
+            await asyncio.sleep(0.02)
+        (before, _) = one._living[KEY]
+        before.restarts, before.lost = 5, 7
+        one.apply((Spec(KEY, "other", b"\xc1"),))
+        while one._living[KEY][0] is before or one._replaced:
+            await asyncio.sleep(0.02)
+        (report,) = one.reports
+        assert (report.restarts, report.lost) == (5, 7)
 
 
 async def test_a_process_that_is_not_listened_to_is_gone_all_the_same() -> None:
