@@ -29,6 +29,17 @@ def test_totals_outlive_processes_and_gauges_do_not() -> None:
     assert totals.counts()["a"] == {("x",): 7, ("y",): 2}
 
 
+def test_what_is_too_long_is_told_in_parts() -> None:
+    told = {"a": [(("x" * 60,), 1.0), (("y" * 60,), 2.0)], "b": [(("z",), 3.0)]}
+    made = list(parts(told, 100))
+    assert [list(part) for part in made] == [["a"], ["a"], ["b"]]
+    assert list(parts({}, 100)) == [{}]
+    totals = Totals()
+    for part in made:
+        totals.tell(0, part)
+    assert totals.told() == told
+
+
 @given(st.dictionaries(st.sampled_from("ab"), st.lists(st.tuples(st.tuples(st.text(max_size=9)), st.floats(0, 9)))))
 def test_parts_are_the_whole(told: dict[str, list[tuple[tuple[str], float]]]) -> None:
     whole, partly = Totals(), Totals()

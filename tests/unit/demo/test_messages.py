@@ -39,6 +39,17 @@ def test_nobody_is_answered_elsewhere(subject: str) -> None:
     assert messages.asked_by(asked(subject)) is None
 
 
+@pytest.mark.parametrize("number", ["x" * 1000, 17, None])
+def test_nobody_is_answered_without_a_number_that_can_be_one(number: Any) -> None:
+    sent = messages.request("up=alice", "discovery", "ping", number=number, reply_to=REPLY, now=1000)
+    assert messages.asked_by(sent) is None
+
+
+def test_subjects_of_requests() -> None:
+    assert messages.fleet_subject("discovery") == "mcollective.broadcast.agent.discovery"
+    assert messages.node_subject("web1.example.net") == "mcollective.node.web1.example.net"
+
+
 @given(
     st.one_of(
         st.binary(),
