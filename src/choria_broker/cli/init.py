@@ -154,7 +154,7 @@ def _given(ca: Path | None, certificate: Path | None, key: Path | None) -> Tls |
     missing = [f"--{name}" for name, file in (("ca", ca), ("certificate", certificate), ("key", key)) if not file]
     if ca or certificate or key:
         raise click.UsageError(
-            f"--ca, --certificate and --key go together: {' and '.join(missing)} is missing; give all three, or none "
+            f"--ca, --certificate and --key go together: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; give all three, or none "
             "to have certificates made"
         )
     return None
@@ -210,6 +210,6 @@ def _told(plan: Plan, wish: Wish, runner: str) -> str:
     if plan.config.parent == _FOLDER_OF_SERVICE:
         lines.append("\nAs a service: systemctl enable --now choria-network-broker")
     if plan.keep:
-        kept = " and ".join(map(str, plan.keep))
-        lines.append(f"\nWhoever has {kept} can let in anybody: move it to where only you get at it.")
+        kept, them = " or ".join(map(str, plan.keep)), "it" if len(plan.keep) == 1 else "them"
+        lines.append(f"\nWhoever has {kept} can let in anybody: move {them} to where only you get at {them}.")
     return "\n".join((*lines, ""))

@@ -83,7 +83,8 @@ def main() -> None:
         told = asyncio.run(log_in(options))
     except (OSError, nats.errors.Error, TimeoutError) as error:
         parser.exit(1, f"not let in: {str(error) or type(error).__name__}\n")
-    print(f"let in as {told['user']}, into account {told['account']}")
+    # Who comes with a certificate has no user name in the engine.
+    print(f"let in {'as ' + told['user'] if told['user'] else 'by certificate'}, into account {told['account']}")
 
 
 if __name__ == "__main__":
