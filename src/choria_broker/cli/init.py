@@ -153,9 +153,9 @@ def _given(ca: Path | None, certificate: Path | None, key: Path | None) -> Tls |
         return Tls(ca.absolute(), certificate.absolute(), key.absolute())
     missing = [f"--{name}" for name, file in (("ca", ca), ("certificate", certificate), ("key", key)) if not file]
     if ca or certificate or key:
+        absent = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
         raise click.UsageError(
-            f"--ca, --certificate and --key go together: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; give all three, or none "
-            "to have certificates made"
+            f"--ca, --certificate and --key go together: {absent}; give all three, or none to have certificates made"
         )
     return None
 
