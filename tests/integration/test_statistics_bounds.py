@@ -205,4 +205,4 @@ def test_the_port_cannot_be_worn_out(
 
 
 def test_the_usual_bounds() -> None:
-    assert Bounds() == Bounds(connections=256, patience=10.0, header=16_384)
+    assert Bounds() == Bounds(connections=256, patience=10.0, header=16_384, more=81_920)

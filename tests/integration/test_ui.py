@@ -200,3 +200,52 @@ async def test_forms_that_cannot_be_taken(
     async with site(tmp_path, authority) as ui:
         page = await ui.get("explain", "POST", data, **headers)
         assert (page.status, says in page.text) == (status, True), page.text
+
+
+LONG = {
+    "token": "e30." * 2_000,
+    "certificate": "-----BEGIN CERTIFICATE-----\n" + "YQ+/\n" * 2_300,
+    "publish": "x.y\n" * 490,
+}
+"""As much as the form lets somebody send, more than a packet of any network takes."""
+
+
+async def test_a_form_that_is_as_long_as_it_may_be_is_read_whole(tmp_path: Path, authority: Authority) -> None:
+    async with site(tmp_path, authority) as ui:
+        page = await ui.get("explain", "POST", LONG)
+        assert (page.status, "Certificate: a certificate in the file is damaged." in page.text) == (400, True), (
+            page.text
+        )
+        page = await ui.get("explain", "POST", {"token": "a" * 60_000})
+        assert (page.status, "Token is longer than 8192 characters." in page.text) == (400, True), page.text
+        page = await ui.get("explain", "POST", {"token": "a" * 70_000})
+        assert (page.status, "What was sent is too long." in page.text) == (413, True), page.text
+
+
+async def test_a_form_that_comes_in_pieces_is_read_whole(tmp_path: Path, authority: Authority) -> None:
+    form = b"address=192.0.2.7&publish=first.subject&subscribe=" + b"%0a".join(b"s%d.x" % at for at in range(60))
+    head = (
+        b"POST /ui/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(form)
+    )
+    async with site(tmp_path, authority) as ui:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ui.port)
+        writer.write(head + form[:30])
+        await writer.drain()
+        assert (await ui.get("health")).status == 200  # Meanwhile the first piece has been read.
+        writer.write(form[30:])
+        text = (await reader.read()).decode()
+        writer.close()
+        assert text.startswith("HTTP/1.1 200 ")
+        assert "first.subject" in text
+        assert "s59.x" in text
+
+
+async def test_a_question_that_is_too_long_gets_a_sentence(tmp_path: Path, authority: Authority) -> None:
+    async with site(tmp_path, authority) as ui:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ui.port)
+        writer.write(b"GET /ui/ HTTP/1.1\r\nHost: localhost\r\nCookie: " + b"c" * 20_000)
+        text = (await reader.read()).decode()
+        writer.close()
+        assert text.startswith("HTTP/1.1 431 ")
+        assert text.endswith("This question is too long. Ask for less at once.\n")

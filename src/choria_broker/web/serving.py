@@ -15,8 +15,9 @@ of a header there may be, which aiohttp keeps until its end has come.
 
 A deadline that is over aborts the transport, without waiting for what was not sent: waiting is what the peer wants.
 Only the first header has a deadline here; aiohttp has one for later ones. Whatever comes without the empty line that
-ends a header is counted all the time, so that later headers, trailers and bodies, which no page here takes, are bounded
-too. When the port closes, requests under way have ``farewell`` seconds, and then aiohttp closes what is left.
+ends a header is counted all the time, so that later headers, trailers and bodies are bounded too, at a little more than
+a form of the dashboard may have. When the port closes, requests under way have ``farewell`` seconds, and then aiohttp
+closes what is left.
 """
 
 from __future__ import annotations
@@ -39,7 +40,11 @@ _log = component("network")
 
 _LOOK_AGAIN = 0.01
 _END_OF_HEADER = b"\r\n\r\n"
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_SAYS = b"This question is too long. Ask for less at once.\n"
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(_SAYS), _SAYS)
+)
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -49,13 +54,15 @@ class Bounds(msgspec.Struct, frozen=True):
         connections: most at once; further ones are closed at once.
         farewell: seconds requests under way have when the port closes.
         patience: seconds a peer has to complete the header of a request, and to go on reading an answer.
-        header: most bytes of a header, and of anything else between two ends of headers.
+        header: most bytes of the first header.
+        more: most bytes of anything else between two ends of headers.
     """
 
     connections: int = 256
     farewell: float = 1.0
     patience: float = 10.0
     header: int = 16_384
+    more: int = 81_920
 
 
 @contextlib.asynccontextmanager
@@ -182,8 +189,9 @@ class _Connection(asyncio.Protocol):
         seen = self._tail + data
         self._tail = seen[1 - len(_END_OF_HEADER) :]
         pieces = seen.split(_END_OF_HEADER)
-        longest = max(self._unended + len(pieces[0]), *map(len, pieces[1:]), 0)
-        if longest > self._bounds.header + len(_END_OF_HEADER):
+        first = self._unended + len(pieces[0]) - len(_END_OF_HEADER)
+        more = max(map(len, pieces[1:]), default=0) - len(_END_OF_HEADER)
+        if first > (self._bounds.more if self._begun else self._bounds.header) or more > self._bounds.more:
             self._refuse()
             return
         if len(pieces) > 1:
