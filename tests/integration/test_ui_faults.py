@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from aiohttp import web
 from choria_broker.errors import BrokerError
 from choria_broker.ui import render
 from choria_broker.ui.page import Knowledge
+from choria_broker.web import ui
 from choria_broker.web.serving import serve
 from choria_broker.web.ui import dashboard
 from support.scene import knowledge
@@ -100,3 +102,21 @@ async def test_why_there_is_no_bundle_stands_under_its_own_title() -> None:
         assert answer.status == 503
         assert "Another bundle is being made at this moment." in text
         assert "Not found" not in text
+
+
+async def test_an_engine_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is too busy is another thing, and has another sentence."""
+
+    async def silent(*_: object) -> NoReturn:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(ui, "_ENGINE_PATIENCE", 0.05)
+    async with site(look=silent, find=silent) as session:
+        for path in ("connections", "find?text=web1"):
+            async with session.get(path) as answer:
+                text = await answer.text()
+                assert answer.status == 503
+                assert "The engine did not tell within 0.05 s what this page shows." in text
+        async with session.get("connections.json") as answer:
+            assert "Health tells how the engine is." in (await answer.json())["remedy"]

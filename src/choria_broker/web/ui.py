@@ -36,6 +36,9 @@ _AT_ONCE = 2
 _PATIENCE = 10.0
 """Seconds in which a page has to be made."""
 
+_ENGINE_PATIENCE = 8.0
+"""Seconds of these in which the engine has to tell what the page shows."""
+
 _MOST_VALUES = 64
 """Values in one question."""
 
@@ -145,7 +148,12 @@ class _Dashboard:
         return _answer(text, form)
 
     async def _made(self, row: _Row, asked: Asked, form: _Form) -> str | bytes:
-        facts = await row.facts(self._known, asked)
+        try:
+            async with asyncio.timeout(_ENGINE_PATIENCE):
+                facts = await row.facts(self._known, asked)
+        except TimeoutError:
+            problem = f"The engine did not tell within {_ENGINE_PATIENCE:g} s what this page shows."
+            raise BadInputError(problem, "Try again in a moment; Health tells how the engine is.", 503) from None
         async with self._places:
             return await asyncio.to_thread(_make, row, facts, asked, self._known.status(), form)
 
