@@ -64,7 +64,7 @@ async def test_nobody_is_dropped_or_refused_and_everything_lives_on(place: Place
         assert (len(accepted), len(set(accepted))) == (final, CONNECTIONS + crowd.logins)
         counted = sum(value for name, value in decided.items() if name.startswith("choria_broker_decisions_total{"))
         assert counted >= CONNECTIONS
-        acts = [line for line in program.lines() if line.get("act") == "upgrade"]
+        acts = await program.acted("upgrade")
         assert [each["outcome"] for each in acts] == ["done"]
         assert not [line for line in program.lines() if line["level"] == "error"]
 
@@ -103,7 +103,7 @@ async def test_a_broken_version_changes_nothing_and_is_named(
         assert words in json.loads(out)["reason"]
         assert (await place.status())["engine"]["pid"] == before["engine"]["pid"]
         await client.flush()
-        (act,) = [line for line in program.lines() if line.get("act") == "upgrade"]
+        (act,) = await program.acted("upgrade")
         assert act["outcome"] == "refused, nothing has changed"
         install(installed, "3.0.0")
         code, out, _ = await place.command("upgrade")
@@ -150,7 +150,7 @@ async def test_a_program_that_cannot_be_executed_leaves_this_one_at_work(
         assert (await place.status())["version"] == "1.0.0"
         async with connected(place, authority) as another:
             await another.flush()
-        (act,) = [line for line in program.lines() if line.get("act") == "upgrade"]
+        (act,) = await program.acted("upgrade")
         assert act["outcome"] == "refused, nothing has changed"
 
 

@@ -123,6 +123,7 @@ async def test_a_member_of_a_cluster_keeps_everybody_and_a_drain(tmp_path: Path,
         assert (await place.command("drain", "--cancel"))[0] == 0
         async with client_of(one, bob, **PATIENT) as late:
             await carried(late, far)
+        await program.acted("drain --cancel")
         acts = [(line["act"], line["outcome"]) for line in program.lines() if "act" in line]
         assert [act for act, _ in acts] == ["upgrade", "upgrade", "drain", "drain --cancel"]
         # The dashboard remembers what was done before the upgrades, and the time before them.

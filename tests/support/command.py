@@ -104,6 +104,13 @@ class Program:
                         return line
                 await asyncio.sleep(0.02)
 
+    async def acted(self, act: str) -> list[dict[str, object]]:
+        """Wait for a log line that tells of an operator's act, and return all of that act so far."""
+        async with asyncio.timeout(DEADLINE):
+            while not (found := [line for line in self.lines() if line.get("act") == act]):
+                await asyncio.sleep(0.02)
+        return found
+
     def lines(self) -> list[dict[str, object]]:
         """Read the whole log so far."""
         if not self._log.exists():
