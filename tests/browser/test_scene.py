@@ -38,13 +38,13 @@ CANVAS = "[...document.querySelectorAll('[data-series]')].every((place) => place
 
 
 @contextlib.asynccontextmanager
-async def served(known: Knowledge) -> AsyncIterator[str]:
+async def served(known: Knowledge, port: int = 0) -> AsyncIterator[str]:
     """Serve the dashboard of a broker that is none."""
     app = web.Application()
     for path, handler in dashboard(known, lambda _: "").items():
         app.router.add_route("*", path, handler)
-    async with serve(app, "127.0.0.1", 0) as port:
-        yield f"http://127.0.0.1:{port}/ui/"
+    async with serve(app, "127.0.0.1", port) as taken:
+        yield f"http://127.0.0.1:{taken}/ui/"
 
 
 @pytest.mark.timeout(600)
@@ -175,3 +175,30 @@ async def test_the_hour_in_figures_is_seen_whole(tab: Tab) -> None:
             )
             <= 0
         )
+
+
+SEEN = """(() => {
+    const {top, bottom, width} = document.getElementById('freshness').getBoundingClientRect();
+    const mark = getComputedStyle(document.querySelector('.broker .mark')).visibility;
+    return [width > 0 && top >= 0 && bottom <= innerHeight, mark, document.getElementById('freshness').textContent];
+})()"""
+
+
+async def test_a_broker_that_is_away_is_in_sight(tab: Tab) -> None:
+    """What was well a moment ago must not look as if it still were."""
+    for size in (WIDE, PHONE):
+        await tab.look_like(*size)
+        async with served(knowledge()) as url:
+            await told(tab, url + "health")
+            assert await tab.run("document.getElementById('freshness').textContent") == ""
+            port = int(url.split(":")[2].split("/")[0])
+        await tab.run("document.dispatchEvent(new Event('visibilitychange'))")
+        await tab.until("document.querySelector('.stale')")
+        seen, mark, text = await tab.run(SEEN)
+        assert (seen, mark) == (True, "hidden")
+        assert "does not answer" in text
+        async with served(knowledge(), port):
+            await tab.run("document.dispatchEvent(new Event('visibilitychange'))")
+            await tab.until("!document.querySelector('.stale')")
+            assert await tab.run("getComputedStyle(document.querySelector('.broker .mark')).visibility") == "visible"
+    tab.complaints.clear()

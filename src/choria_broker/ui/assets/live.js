@@ -97,7 +97,8 @@ async function look() {
     document.dispatchEvent(new Event("choria:looked"));
   } catch (error) {
     failures += 1;
-    say(`, and the broker does not answer at the moment; trying again`);
+    live.classList.add("stale");
+    say("The broker does not answer at the moment; what is shown is from before. Trying again.");
   }
   looking = false;
   plan();
