@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -13,6 +14,7 @@ from choria_broker.ui.site import PAGES
 from support.besieged import HOSTILE, HOSTILE_SERVER, Busy
 from support.chromium import Tab
 from support.looking import NO_AXE, PICTURES, WIDE, axe, looked_over, told
+from support.settled import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -220,3 +222,21 @@ async def test_a_broker_that_went_away_is_told_of(busy: Busy, tab: Tab) -> None:
     await tab.run(LOOKED)
     assert await tab.run("document.getElementById('freshness').textContent") == ""
     tab.complaints.clear()
+
+
+async def test_forms_are_taken_from_the_own_pages(busy: Busy, tab: Tab, tmp_path: Path) -> None:
+    """A browser tells with a form which page it is from, as far as that page lets it."""
+    await told(tab, busy.url + "explain")
+    await tab.run("document.querySelector('[name=user]').value = 'somebody'")
+    async with tab.leading_elsewhere():
+        await tab.run("document.querySelector('.describe button').click()")
+    assert await tab.run("document.querySelector('.sentence').classList.contains('refused')")
+    assert await tab.run("document.querySelector('.describe [name=user]').value") == "somebody"
+    await told(tab, busy.url + "bundle")
+    await tab.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    await tab.run("document.querySelector('main form button').click()")
+
+    async def downloaded() -> bool:
+        return any(tmp_path.glob("choria-broker-*.tar.gz"))
+
+    await eventually(downloaded)

@@ -56,17 +56,18 @@ async def test_it_has_everything_and_no_secret(tmp_path: Path, authority: Author
         downloaded = tmp_path / "downloaded.tar.gz"
         async with aiohttp.ClientSession() as session:
             page = f"http://127.0.0.1:{broker.settings.statistics.port}/ui/bundle.tar.gz"
-            async with session.get(page) as answer:
+            async with session.post(page, headers={"Origin": page.removesuffix("/ui/bundle.tar.gz")}) as answer:
                 assert answer.status == 200
                 assert answer.headers["Content-Type"] == "application/gzip"
                 named = answer.headers["Content-Disposition"]
                 assert named.startswith('attachment; filename="choria-broker-broker.example.net-20')
                 downloaded.write_bytes(await answer.read())
-            async with session.get(page, headers={"Sec-Fetch-Site": "cross-site"}) as answer:
-                assert answer.status == 403
-            async with session.get(page, headers={"Host": "evil.example"}) as answer:
-                assert answer.status == 403
-            async with session.post(page) as answer:
+            elsewhere = ({"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}, {"Origin": "null"})
+            for headers in (*elsewhere, {"Origin": "http://evil.example"}):
+                async with session.post(page, headers=headers) as answer:
+                    assert answer.status == 403, headers
+            # Pages of others can have a browser ask in this way without telling that it was they.
+            async with session.get(page) as answer:
                 assert answer.status == 405
     assert result.exit_code == 0, result.output
     other = texts(downloaded)

@@ -83,7 +83,7 @@ async def test_nothing_of_elsewhere_is_loaded_and_nobody_frames_a_page(tmp_path:
             assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
             assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
             assert headers["X-Content-Type-Options"] == "nosniff"
-            assert headers["Referrer-Policy"] == "no-referrer"
+            assert headers["Referrer-Policy"] == "same-origin"
             assert headers["Cache-Control"] == "no-store"
 
 

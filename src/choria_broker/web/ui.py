@@ -53,7 +53,8 @@ _HEADERS = {
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Without any referrer a browser does not tell of a form which page it is from.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -109,8 +110,7 @@ class _Dashboard:
         form, row = _Form(json=False, part=False), None
         try:
             row = await asyncio.to_thread(_row, "bundle")
-            _of_the_dashboard(request)
-            content = await self._known.bundle()
+            content = await self._bundled(request)
         except BadInputError as error:
             return await self._problem(row, error, form)
         except BrokerError as error:
@@ -123,6 +123,12 @@ class _Dashboard:
         name = f"choria-broker-{re.sub('[^A-Za-z0-9.-]', '-', self._known.settings().identity)}-{now}.tar.gz"
         headers = {**_PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
         return web.Response(body=content, content_type="application/gzip", headers=headers)
+
+    async def _bundled(self, request: web.Request) -> bytes:
+        if request.method != "POST":
+            raise BadInputError("The bundle is made when it is asked for with POST.", "Use the page Bundle.", 405)
+        _of_the_dashboard(request)
+        return await self._known.bundle()
 
     async def page(self, request: web.Request) -> web.Response:
         """Answer with a page, with what it shows as JSON, or with what was wrong with the question."""
@@ -182,15 +188,17 @@ def _write_down(row: _Row | None) -> None:
 
 
 def _of_the_dashboard(request: web.Request) -> None:
-    """Have only readers of the dashboard make something, and no page of another site in their name.
+    """Take a form from pages of the dashboard, and from programs that are no browser.
+
+    Browsers tell with every form where it is from, over plain HTTP too; of other questions they do not.
 
     Raises:
-        BadInputError: it was asked in another way.
+        BadInputError: a page of another site sent it.
     """
-    if request.method != "GET":
-        raise BadInputError("The bundle is made when it is asked for with GET.", "Use the page Bundle.", 405)
-    if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
-        raise BadInputError("This was asked by a page of another site.", "Use the page Bundle.", 403)
+    origin, host = request.headers.get("Origin", ""), request.headers.get("Host", "")
+    near = request.headers.get("Sec-Fetch-Site", "none") in {"none", "same-origin"}
+    if (origin and urllib.parse.urlsplit(origin).netloc != host) or not near:
+        raise BadInputError("This form was sent from a page of another site.", "Use the dashboard's own.", 403)
 
 
 class _Form(msgspec.Struct, frozen=True):
@@ -224,9 +232,7 @@ async def _asked(request: web.Request, row: _Row, now: float) -> Asked:
     if not posted:
         pairs = list(request.query.items())
     else:
-        origin = request.headers.get("Origin", "")
-        if origin and urllib.parse.urlsplit(origin).netloc != request.headers.get("Host", ""):
-            raise BadInputError("This form was sent from a page of another site.", "Use the dashboard's own.", 403)
+        _of_the_dashboard(request)
         if request.content_type != "application/x-www-form-urlencoded":
             raise BadInputError("This is not a form of the dashboard.", "Use the page's own form.", 415)
         text = await _form(request)
