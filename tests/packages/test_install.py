@@ -113,6 +113,22 @@ def asked(root: Root) -> str:
     return found[1]
 
 
+PAGES = """
+import sys, urllib.request
+for path in sys.argv[1:]:
+    with urllib.request.urlopen("http://127.0.0.1:8222/ui/" + path, timeout=20) as answer:
+        print(path, answer.status, answer.headers.get_content_type(), len(answer.read()) > 100)
+"""
+
+
+def see_the_dashboard(root: Root) -> None:
+    """Ask the installed broker for pages, and for what they load."""
+    paths = ["health", "connections", "settings?all=1", "links", "assets/style.css", "assets/vendor/uPlot.iife.min.js"]
+    told = root.run("python3", "-c", PAGES, *paths).splitlines()
+    assert [each.split()[:2] for each in told] == [[path, "200"] for path in paths]
+    assert all(each.endswith(" True") for each in told)
+
+
 def see_what_was_installed(root: Root) -> None:
     """Look at what an operator finds after the installation."""
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", root.run("choria-broker", "--version"))
@@ -140,6 +156,7 @@ def test_the_deb_from_the_installation_to_the_removal(root: Root, tmp_path: Path
     write_configuration(root)
     with running(root):
         process = asked(root)
+        see_the_dashboard(root)
         root.file("/usr/local/bin/systemctl").write_text(SYSTEMCTL, encoding="utf-8")
         root.file("/usr/local/bin/systemctl").chmod(0o755)
         root.file("/run/systemd/system").mkdir(parents=True)
@@ -223,6 +240,7 @@ def test_the_rpm_from_the_installation_to_the_removal(root: Root, tmp_path: Path
     write_configuration(root)
     with running(root):
         process = asked(root)
+        see_the_dashboard(root)
         root.run("rpm", "-U", "--nodeps", put(root, newer(tmp_path, "rpm")))
         assert asked(root) == process
     root.run("install", "-o", "choria-broker", "/dev/null", "/var/lib/choria-broker/kept")
