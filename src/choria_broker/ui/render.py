@@ -138,11 +138,12 @@ def times(number: int) -> str:
 
 def parted(text: str) -> Markup:
     """Write a name or place so that a browser that has to break it does so between its parts."""
-    return Markup("<wbr>").join(filter(None, (_FOLDERS if "/" in text else _PARTS).split(text)))
+    signs = _FOLDERS if "/" in text and "://" not in text else _PARTS
+    return Markup("<wbr>").join(filter(None, signs.split(text)))
 
 
 _FOLDERS = re.compile(r"(?<=[^/]/)(?=[^/])")
-_PARTS = re.compile(r"(?<=[a-zA-Z0-9][._@=-])(?=[a-zA-Z0-9])")
+_PARTS = re.compile(r"(?<=[a-zA-Z0-9][._@=-])(?=[a-zA-Z])|(?<=://)(?=[a-zA-Z0-9])")
 
 
 def _environment() -> jinja2.Environment:

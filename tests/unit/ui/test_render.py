@@ -141,6 +141,8 @@ def test_names_of_strangers_are_text_on_every_page(name: str, facts: object, val
         ("broker.example.net", "broker.<wbr>example.<wbr>net"),
         ("KV_CHORIA_LEADER", "KV_<wbr>CHORIA_<wbr>LEADER"),
         ("/etc/choria/broker.conf:13", "/etc/<wbr>choria/<wbr>broker.conf:13"),
+        ("nats://streams.example.net:4222", "nats://<wbr>streams.<wbr>example.<wbr>net:4222"),
+        ("nats://127.0.0.1:4222", "nats://<wbr>127.0.0.1:4222"),
         ("", ""),
         ("...", "..."),
         ("a.<b>", "a.&lt;b&gt;"),
