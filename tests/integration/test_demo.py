@@ -83,6 +83,21 @@ def test_a_running_demonstration_keeps_its_certificates(tmp_path: Path) -> None:
     assert (tmp_path / "ca.pem").read_bytes() == before if before else not (tmp_path / "ca.pem").exists()
 
 
+async def test_a_second_demonstration_leaves_the_files_of_one_that_runs(tmp_path: Path) -> None:
+    """Other ports do not make it another one: certificates, tokens and the configuration are those of the folder."""
+    demo = lay_out(tmp_path, port=free_port(), stats_port=free_port())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    ports = ["--port", str(free_port()), "--stats-port", str(free_port())]
+    words = ["demo", "--no-start", "--folder", str(tmp_path), *ports]
+    async with NetworkBroker.from_file(demo.config):
+        result = await asyncio.to_thread(CliRunner().invoke, main, words)
+        assert result.exit_code == 1
+        assert f"the demonstration in {tmp_path} runs already; stop it, or choose another --folder" in result.output
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    result = await asyncio.to_thread(CliRunner().invoke, main, words)
+    assert result.exit_code == 0
+
+
 async def test_strict_programs_accept_its_certificates(tmp_path: Path) -> None:
     demo = lay_out(tmp_path, port=free_port(), stats_port=free_port())
     context = ssl.create_default_context(cafile=str(demo.ca))

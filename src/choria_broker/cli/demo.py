@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from choria_broker.cli.run import run
+from choria_broker.control.client import ControlError, NotRunningError, ask_status
 from choria_broker.demo.guide import guide
-from choria_broker.demo.network import lay_out
+from choria_broker.demo.network import Demo, lay_out
 from choria_broker.demo.simulation import simulated
 
 
@@ -30,6 +31,7 @@ from choria_broker.demo.simulation import simulated
 def demo(context: click.Context, *, folder: Path, port: int, stats_port: int, fleet: bool, no_start: bool) -> None:
     """Make a throw-away CA, certificates, tokens and a configuration, and run a broker and a small fleet on them."""
     _refuse_taken(port, stats_port)
+    _refuse_running(folder)
     try:
         made = lay_out(folder, port=port, stats_port=stats_port)
     except OSError as error:
@@ -40,8 +42,19 @@ def demo(context: click.Context, *, folder: Path, port: int, stats_port: int, fl
             context.invoke(run, config=made.config)
 
 
+def _refuse_running(folder: Path) -> None:
+    """Stop before an earlier demonstration that still runs loses its certificates and its configuration."""
+    try:
+        ask_status(Demo(folder).config)
+    except NotRunningError:
+        return
+    except ControlError:
+        pass  # It does not answer as it should, and is there all the same.
+    raise click.ClickException(f"the demonstration in {folder} runs already; stop it, or choose another --folder")
+
+
 def _refuse_taken(*ports: int) -> None:
-    """Stop before an earlier demonstration that still runs loses its certificates."""
+    """Stop before ports are taken from somebody."""
     if len(set(ports)) < len(ports):
         raise click.ClickException("--port and --stats-port are the same: choose two different ports")
     for port in ports:
