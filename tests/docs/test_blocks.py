@@ -39,6 +39,7 @@ from choria_broker.cli import check, main
 from choria_broker.config.load import load
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.settings.finding_codes import Severity
+from choria_broker.ui.pages.bundle import FILE
 from choria_broker.web.relay import PAGES
 from choria_broker.web.status import HEALTH, STATUS
 from choria_broker.web.ui import FOLDER
@@ -171,6 +172,7 @@ def test_make_targets_and_addresses_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE)) <= targets
-    for path in re.findall(r"http://127\.0\.0\.1:8222(/[\w/]*)", text):
-        own = {"/choria/", "/choria/prometheus", "/choria/metrics", "/metrics", STATUS, HEALTH, f"{FOLDER}/"}
+    ui = {f"{FOLDER}/", f"{FOLDER}/{FILE}"}
+    for path in re.findall(r"http://127\.0\.0\.1:8222(/[\w/]*(?:\.tar\.gz)?)", text):
+        own = {"/choria/", "/choria/prometheus", "/choria/metrics", "/metrics", STATUS, HEALTH, *ui}
         assert path in PAGES or path in own
