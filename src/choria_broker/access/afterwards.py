@@ -12,6 +12,7 @@ import msgspec
 
 from choria_broker.access import rules
 from choria_broker.access.policy import Policy
+from choria_broker.access.request import ConnectionKind
 from choria_broker.access.rules import Rule
 from choria_broker.access.session import Session
 from choria_broker.access.trust import Signer, SignerEntry
@@ -114,7 +115,9 @@ def _system(session: Session, policy: Policy) -> _Given | None:
     if login is None or login.user != session.username:
         return None
     certified = session.tls == "mtls" and not policy.client_tokens_only
-    if not certified and not _token_counts(session, policy, policy.client_signers):
+    tokenless = certified or session.kind == ConnectionKind.IN_PROCESS.value
+    has_token = bool(session.holder.caller)
+    if not tokenless and not (has_token and _token_counts(session, policy, policy.client_signers)):
         return None
     return rules.SYSTEM_USER, SYSTEM_ACCOUNT
 

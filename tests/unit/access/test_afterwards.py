@@ -26,7 +26,6 @@ from support.minting import ORGANIZATION, STRANGER
 from support.sessions import session
 from support.vector_cases import ACCEPTED, NOW, VectorCase
 
-BROKERS_OWN = "in_process"
 JUDGED = [case for case in ACCEPTED if case.request.kind is not ConnectionKind.IN_PROCESS]
 
 
@@ -109,6 +108,20 @@ def test_what_is_judged_is_what_would_be_decided(case: VectorCase, names: list[s
     same = again is not None and (again.holder.rule, again.account) == (session.holder.rule, session.account)
     # Whose login was taken away may still come in as somebody else, which is something else.
     assert differs(session, policy) is not same
+
+
+def test_a_system_user_with_a_certificate_alone_does_not_count_where_tokens_are_wanted() -> None:
+    """Whether organizations sign the tokens or not."""
+    policy = replace(with_login("first"), client_tokens_only=True)
+    certified = msgspec.structs.replace(SYSTEM, tls="mtls")
+    assert not differs(certified, replace(policy, client_tokens_only=False))
+    for changed in (policy, CHANGES["an issuer"](policy), CHANGES["other signers"](policy)):
+        assert differs(certified, changed)
+    assert not differs(msgspec.structs.replace(certified, kind="in_process"), policy)
+    with_token = msgspec.structs.replace(
+        certified, holder=Holder(method="system", rule="system-user", caller="up=admin", signer="")
+    )
+    assert not differs(with_token, policy)
 
 
 @pytest.mark.parametrize("change", sorted(CHANGES))
