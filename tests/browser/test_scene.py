@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import cast
@@ -141,11 +142,12 @@ MARKS = """(() => {
 })()"""
 
 
-@pytest.mark.parametrize("points", [3, 5, 20, 360])
+@pytest.mark.parametrize("points", [2, 3, 5, 9, 20, 25, 27, 29, 40, 70, 130, 250, 360])
 async def test_marks_of_time_are_whole_and_no_two_are_the_same(tab: Tab, points: int) -> None:
     """At the right edge a mark stands under the last point, and a broker may have run for a moment only."""
     history = hour(points=points)
     known = SimpleNamespace(**{**vars(cast("SimpleNamespace", knowledge())), "history": history.drawn})
+    await tab.call("Emulation.setTimezoneOverride", timezoneId="UTC")
     added = await tab.call("Page.addScriptToEvaluateOnNewDocument", source=MARKS)
     try:
         async with served(cast("Knowledge", known)) as url:
@@ -161,8 +163,12 @@ async def test_marks_of_time_are_whole_and_no_two_are_the_same(tab: Tab, points:
                 times = [each["text"] for each in drawn if each["y"] == lowest]
                 assert times
                 assert len(set(times)) == len(times), times
+                # None stands beside the hour.
+                first, last = (f"{dt.datetime.fromtimestamp(at, dt.UTC):%H:%M:%S}" for at in (NOW - points * 10, NOW))
+                assert [each for each in times if not first <= f"{each}:00"[:8] <= last] == []
     finally:
         await tab.call("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
+        await tab.call("Emulation.setTimezoneOverride", timezoneId="")
 
 
 async def test_the_hour_in_figures_is_seen_whole(tab: Tab) -> None:

@@ -36,8 +36,9 @@ function mark(value, unit) {
   return figure(value, unit).replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, "");
 }
 
-// Steps between the marks of time, in seconds: none below the time between two points, and those above an hour are never needed.
-const TIME_STEPS = [10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600];
+// Steps between the marks of time, in seconds: none below the time between two points, and none more than twice the one
+// before, so that there is always one short enough to have a mark on the narrowest graph.
+const TIME_STEPS = [10, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600];
 
 // With seconds where steps are shorter than a minute, so that no two marks are the same.
 function clock(time, step) {
@@ -121,7 +122,7 @@ function options(place) {
     cursor: {sync: {key: "hour"}, y: false, drag: {x: true, y: false}, points: {size: 5}},
     scales: {y: {range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1]}},
     axes: [
-      {...axis, size: 22, space: 62, incrs: TIME_STEPS, values: (_, ticks, __, ___, step) => ticks.map((time) => clock(time, step))},
+      {...axis, size: 26, gap: 9, space: 54, incrs: TIME_STEPS, values: (_, ticks, __, ___, step) => ticks.map((time) => clock(time, step))},
       {...axis, size: 62, space: 36, incrs: place.dataset.unit.startsWith("bytes") ? BINARY_STEPS : undefined, values: (_, ticks) => ticks.map((value) => mark(value, place.dataset.unit))},
     ],
     series: [{}, ...names.map((_, index) => ({
