@@ -203,7 +203,7 @@ async def test_the_brokers_own_connection_meets_the_fleet(tmp_path: Path, author
     async with NetworkBroker.from_file(configuration(tmp_path, authority)) as broker, client(broker, context) as bob:
         inside = await broker.connect()
         try:
-            assert (await recent(broker))[-1].method == "in_process"
+            assert (await recent(broker, own=True))[-1].method == "in_process"
             assert await delivered(inside, bob, "mcollective.broadcast.agent.discovery")
         finally:
             await inside.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from choria_broker.access.request import ConnectionKind
 from choria_broker.audit.decided import Decision
 from choria_broker.broker import NetworkBroker
 from choria_broker.errors import NotReadyError
@@ -24,10 +25,15 @@ async def settle(broker: NetworkBroker) -> None:
             return
 
 
-async def recent(broker: NetworkBroker) -> list[Decision]:
-    """Return the latest decisions, oldest first, among them those about connections that were let in before this."""
+async def recent(broker: NetworkBroker, *, own: bool = False) -> list[Decision]:
+    """Return the latest decisions, oldest first, among them those about connections that were let in before this.
+
+    Args:
+        broker: whose.
+        own: with those about connections of its own, which it makes when it comes to that.
+    """
     await settle(broker)
-    return list(broker.audit.recent)
+    return [each for each in broker.audit.recent if own or each.kind != ConnectionKind.IN_PROCESS.value]
 
 
 async def eventually(happened: Callable[[], Awaitable[bool]]) -> None:
