@@ -48,7 +48,7 @@ integration: $(VENV)/.ready ## tests with a real engine
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" tests/integration
 
 slow: $(VENV)/.ready ## those of them that take many seconds each; CI runs them too
-	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m slow tests/integration
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m slow tests/integration tests/docs
 
 fuzz: $(VENV)/.ready ## a long run of the property tests
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q -n auto --timeout 5400 \

@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
 from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
@@ -32,6 +33,7 @@ async def arrives(connection: Client, source: str, target: str, data: bytes) -> 
         return document
 
 
+@pytest.mark.slow
 async def test_beside_the_network_broker(machine: Machine, local: Authority) -> None:
     del local
     async with asyncio.timeout(DEADLINE), NetworkBroker.from_file(machine.printed(PAGE, 0, {})) as broker:
@@ -44,6 +46,7 @@ async def test_beside_the_network_broker(machine: Machine, local: Authority) -> 
         await let_go(connection)
 
 
+@pytest.mark.slow
 async def test_on_a_machine_of_its_own(tmp_path: Path, machine: Machine, local: Authority) -> None:
     async with asyncio.timeout(DEADLINE), NetworkBroker.from_file(configuration(tmp_path, local)) as broker:
         places = {"broker.example.net:4222": f"localhost:{broker.ports.client}", "8222": str(free_port())}

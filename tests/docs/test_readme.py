@@ -67,6 +67,7 @@ async def run(line: str, folder: Path) -> str:
     return written
 
 
+@pytest.mark.slow
 async def test_the_tour(tmp_path: Path) -> None:
     if not shutil.which("curl"):
         pytest.skip("there is no curl")

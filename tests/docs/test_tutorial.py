@@ -97,6 +97,7 @@ def shown_after(block: Block) -> list[str]:
     return following.text.splitlines() if following.language == "text" and not following.marks else []
 
 
+@pytest.mark.slow
 async def test_the_demonstration_network(terminal: Terminal) -> None:
     ports = ("--port", terminal.ports["4222"], "--stats-port", terminal.ports["8222"])
     folder = terminal.folder / ".run"
@@ -130,6 +131,7 @@ async def laid_out(terminal: Terminal) -> None:
     assert "warn:" not in without_limits(outputs[-1])
 
 
+@pytest.mark.slow
 async def test_a_network_of_ones_own(terminal: Terminal) -> None:
     await laid_out(terminal)
     (wrong,) = scripts("lab-fails")

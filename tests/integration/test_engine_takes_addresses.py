@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +66,7 @@ def taken(accepted: Settings) -> None:
         binary.check(binary.locate(), path)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(LISTS, LISTS, LISTS, st.lists(st.tuples(HOSTS, st.integers(0, 65535)), max_size=8))
 def test_the_engine_takes_every_address_that_is_accepted(

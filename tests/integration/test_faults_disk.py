@@ -21,6 +21,8 @@ from support.streaming import mounted, use_up
 from support.testbed import Authority
 from support.topology import Node, configure
 
+pytestmark = pytest.mark.slow
+
 MOST_MEGABYTES = 110
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from support.testbed import Authority, configuration, free_port
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent.parent
 HOSTS = "::1 localhost both six\n127.0.0.1 localhost both four\n192.0.2.77 nat\n2001:db8::77 nat\n"
 WORLDS = {

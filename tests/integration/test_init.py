@@ -20,6 +20,8 @@ from choria_broker.cli import main
 from support.command import started
 from support.testbed import Authority, free_port
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = 60.0
 IDENTITY = "broker.example.net"
 

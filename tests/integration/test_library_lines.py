@@ -15,6 +15,8 @@ import pytest
 from support.command import Program, started
 from support.testbed import Authority, configuration, free_port
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = 60.0
 MARK = b"PEERSTEXT"
 GET = b"GET /choria/ HTTP/1.1\r\nHost: localhost\r\n"

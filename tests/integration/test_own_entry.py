@@ -19,6 +19,8 @@ from support.tap_relay import tapped
 from support.testbed import Authority
 from support.topology import DEADLINE, Node, Setting, broker, configure, formed, linked, nodes, peers, running
 
+pytestmark = pytest.mark.slow
+
 QUICK = 0.2
 """Seconds between two polls of the engine."""
 POLLS = 8

@@ -132,6 +132,7 @@ async def refused(broker: NetworkBroker, authority: Authority, **options: Any) -
             pass
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + BUSY // 2)
 async def test_nobody_is_dropped_and_nothing_is_lost(config: Path, tmp_path: Path, authority: Authority) -> None:
     further = Authority(tmp_path, "further")
@@ -350,6 +351,7 @@ def named_tasks() -> list[str]:
     return sorted(task.get_name() for task in asyncio.all_tasks() if not task.get_name().startswith("Task-"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150 + 2 * RELOADS)
 async def test_many_reloads_leave_nothing_behind_and_refuse_nobody(config: Path, authority: Authority) -> None:
     broker = NetworkBroker.from_file(config)

@@ -67,6 +67,7 @@ def install(own: Identity, made: Identity) -> None:
     own.key.write_bytes(made.key.read_bytes())
 
 
+@pytest.mark.slow
 async def test_every_listener_shows_and_takes_what_is_there_by_now(
     tmp_path: Path, authority: Authority, next_authority: Authority
 ) -> None:
@@ -200,6 +201,7 @@ HARM: dict[str, tuple[Callable[[Files], object], str, str]] = {
 """What is done to the files, and the setting and code of the finding."""
 
 
+@pytest.mark.slow
 async def test_what_is_broken_changes_nothing_and_is_named(
     tmp_path: Path, authority: Authority, next_authority: Authority
 ) -> None:

@@ -22,6 +22,8 @@ from choria_broker.streams.trouble import Trouble, TroubleKind
 from support.streaming import ask, info, kept, mounted, use_up
 from support.testbed import Authority, configuration
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = 60.0
 MESSAGES = 110
 RECORD = 1050
