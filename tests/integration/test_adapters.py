@@ -296,7 +296,7 @@ async def test_a_stop_loses_nothing_that_was_taken_in(tmp_path: Path, authority:
             await connection.flush()
         counts = other._parts.companions.counts()["choria_adapter_received_msgs"]
         taken = sum(value for (_, role), value in counts.items() if role == "input")
-        lost = sum(lost for _, lost in other._parts.companions._gone.values())
+        lost = sum(each.lost for each in other._parts.companions._records.values())
         info = await connection.jetstream().stream_info("NODES")
         assert 0 < taken <= 2000
         assert (info.state.messages, lost) == (taken, 0)

@@ -82,22 +82,33 @@ class Starts:
             leave()
 
 
+class Record(msgspec.Struct):
+    """What is counted of a companion, whatever becomes of it: those that take its place go on with it.
+
+    Attributes:
+        totals: what its processes have counted.
+        restarts: how often a process was started anew because it had ended by itself.
+        lost: messages that were in hand when a process ended.
+    """
+
+    totals: Totals = msgspec.field(default_factory=Totals)
+    restarts: int = 0
+    lost: int = 0
+
+
 class Companion:
     """One companion, with all its processes.
 
     Attributes:
         spec: what it is to be.
-        restarts: how often a process was started anew because it had ended by itself.
-        lost: messages that were in hand when a process ended.
+        record: what is counted of it.
     """
 
-    def __init__(self, spec: Spec, way_in: Callable[[], WayIn | None], totals: Totals, starts: Starts) -> None:
+    def __init__(self, spec: Spec, way_in: Callable[[], WayIn | None], record: Record, starts: Starts) -> None:
         """Nothing runs yet."""
         self._starts = starts
         self.spec = spec
-        self.totals = totals
-        self.restarts = 0
-        self.lost = 0
+        self.record = record
         self._way_in = way_in
         self._wanted = min(spec.processes, len(os.sched_getaffinity(0)))
         self._processes: dict[int, CompanionProcess] = {}
@@ -132,9 +143,9 @@ class Companion:
 
     @property
     def _complete(self) -> bool:
-        told = [each.report for each in self._processes.values() if each.report]
-        sides = [side for report in told for side in report.sides.values()]
-        return len(told) == self._wanted and bool(sides) and all(side.connected >= side.wanted for side in sides)
+        heard = sum(each.report is not None for each in self._processes.values())
+        state, _ = self._state(self.sides)
+        return heard == self._wanted and state is State.RUNNING
 
     def stop(self, patience: float) -> None:
         """Have all its processes finish what they have in hand, and end; ``live`` returns then."""
@@ -163,7 +174,7 @@ class Companion:
                 self._heard.set()
                 _log.error("Given up: it ends again and again", companion=self.spec.key.words, why=why)
                 return
-            self.restarts += 1
+            self.record.restarts += 1
             wait = pause(failures, random.random)
             _log.error("It ended by itself and is started anew", companion=self.spec.key.words, why=why, after=wait)
             with contextlib.suppress(TimeoutError):
@@ -183,15 +194,15 @@ class Companion:
 
             def told(report: Report) -> None:
                 leave()
-                self.totals.tell(process.pid, report.counts)
+                self.record.totals.tell(process.pid, report.counts)
                 self._heard.set()
 
             try:
                 status = await process.ended(told)
             finally:
                 del self._processes[share.number]
-                self.totals.over(process.pid, GAUGES)
-                self.lost += process.lost
+                self.record.totals.over(process.pid, GAUGES)
+                self.record.lost += process.lost
         if process.lost:
             _log.warning("Messages are lost", companion=self.spec.key.words, messages=process.lost)
         how = f"exit status {status}" if status >= 0 else f"signal {-status}"
@@ -213,19 +224,19 @@ class Companion:
         """How it is."""
         sides, key = self.sides, self.spec.key
         state, sentence = self._state(sides)
-        received, published, errors = totals(key, self.totals.counts())
+        received, published, errors = totals(key, self.record.totals.counts())
         return CompanionReport(
             kind=key.kind,
             name=key.name,
             state=state.value,
             sentence=sentence,
             processes=tuple(sorted(each.pid for each in self._processes.values())),
-            restarts=self.restarts,
+            restarts=self.record.restarts,
             sides=sides,
             received=received,
             published=published,
             errors=errors,
-            lost=self.lost,
+            lost=self.record.lost,
         )
 
     def _state(self, sides: Mapping[str, SideReport]) -> tuple[State, str]:
@@ -274,27 +285,21 @@ class Companions:
         self._afresh = False
         self._living: dict[Key, tuple[Companion, asyncio.Task[None]]] = {}
         self._replaced: list[tuple[Companion, asyncio.Task[None]]] = []
-        self._totals: dict[Key, Totals] = {}
-        self._gone: dict[Key, tuple[int, int]] = {}
+        self._records: dict[Key, Record] = {}
         self._starts = Starts(_AT_ONCE * len(os.sched_getaffinity(0)))
         self._news = asyncio.Event()
 
     def remember(self, succession: Succession) -> None:
         """Tell the next program what was counted."""
-        running = {key: (each.restarts, each.lost) for key, (each, _) in self._living.items()}
-        left = [
-            _Left(key, *{**self._gone, **running}.get(key, (0, 0)), counted.told())
-            for key, counted in self._totals.items()
-        ]
+        left = [_Left(key, each.restarts, each.lost, each.totals.told()) for key, each in self._records.items()]
         succession.tell(_LEFT, left)
 
     def recall(self, succession: Succession) -> None:
         """Go on with what the program before has counted."""
         for left in succession.told(_LEFT, list[_Left]) or ():
-            self._gone[left.key] = left.restarts, left.lost
-            self._totals[left.key] = counted = Totals()
-            counted.tell(0, left.counts)
-            counted.over(0, GAUGES)
+            self._records[left.key] = record = Record(restarts=left.restarts, lost=left.lost)
+            record.totals.tell(0, left.counts)
+            record.totals.over(0, GAUGES)
 
     def apply(self, wanted: tuple[Spec, ...]) -> None:
         """Take over which there are to be; those that stay as they are go on undisturbed, unless they were given up."""
@@ -310,8 +315,8 @@ class Companions:
     def counts(self) -> dict[str, dict[Labels, float]]:
         """Return everything that they count, by family and labels."""
         found: dict[str, dict[Labels, float]] = {}
-        for totals_ in self._totals.values():
-            for family, counts in totals_.counts().items():
+        for record in self._records.values():
+            for family, counts in record.totals.counts().items():
                 found.setdefault(family, {}).update(counts)
         return found
 
@@ -352,12 +357,7 @@ class Companions:
 
     def _start(self, spec: Spec, tasks: asyncio.TaskGroup) -> None:
         key = spec.key
-        companion = Companion(spec, self._way_in, self._totals.setdefault(key, Totals()), self._starts)
-        companion.restarts, companion.lost = self._gone.pop(key, (0, 0))
-        for replaced, _ in self._replaced:
-            if replaced.spec.key == key:
-                companion.restarts, replaced.restarts = companion.restarts + replaced.restarts, 0
-                companion.lost, replaced.lost = companion.lost + replaced.lost, 0
+        companion = Companion(spec, self._way_in, self._records.setdefault(key, Record()), self._starts)
         self._living[key] = companion, tasks.create_task(self._lived(companion), name=key.words)
         _log.info(f"Starting {key.words}")
 
@@ -388,20 +388,8 @@ class Companions:
             if late:
                 await asyncio.wait(late)
         for each in leaving:
-            self._leave(each)
-
-    def _leave(self, gone: tuple[Companion, asyncio.Task[None]]) -> None:
-        """Forget one that has ended; its counts are its successor's, or those of the next one of its name."""
-        companion, key = gone[0], gone[0].spec.key
-        if gone in self._replaced:
-            self._replaced.remove(gone)
-        else:
-            del self._living[key]
-        if key in self._living:
-            successor, _ = self._living[key]
-            successor.restarts += companion.restarts
-            successor.lost += companion.lost
-        else:
-            restarts, lost = self._gone.get(key, (0, 0))
-            self._gone[key] = restarts + companion.restarts, lost + companion.lost
-        _log.info(f"Stopped {key.words}")
+            if each in self._replaced:
+                self._replaced.remove(each)
+            else:
+                del self._living[each[0].spec.key]
+            _log.info(f"Stopped {each[0].spec.key.words}")

@@ -103,9 +103,8 @@ async def _until_stopped(channel: Channel) -> float:
 async def _finished(work: Work, links: Links, patience: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(patience):
-            await links.flushed(
-                math.ceil(patience)
-            )  # What brokers had sent before they heard that nothing more is wanted.
+            # What brokers had sent before they heard that nothing more is wanted.
+            await links.flushed(math.ceil(patience))
             while work.pending():  # noqa: ASYNC110 - what it has in hand ends in many places
                 await asyncio.sleep(_LOOK)
 

@@ -12,8 +12,7 @@ from choria_broker.companions.channel import Report
 from choria_broker.companions.process import CompanionProcess, environment
 from choria_broker.companions.reports import SideReport, State
 from choria_broker.companions.spec import ADAPTER, Key, Share, Spec
-from choria_broker.companions.tally import Totals
-from choria_broker.companions.troop import Companion, Companions, Starts
+from choria_broker.companions.troop import Companion, Companions, Record, Starts
 from choria_broker.errors import CompanionsGivenUpError
 from choria_broker.host.succession import Succession
 
@@ -34,7 +33,7 @@ class Process(CompanionProcess):
 
 
 def companion(**processes: Process) -> Companion:
-    made = Companion(BROKEN, lambda: None, Totals(), Starts(1))
+    made = Companion(BROKEN, lambda: None, Record(), Starts(1))
     made._processes = dict(enumerate(processes.values()))
     return made
 
@@ -67,15 +66,14 @@ def test_variables_that_may_hold_secrets_are_kept_back() -> None:
 
 def test_the_next_program_goes_on_counting() -> None:
     one = Companions(lambda: None, lambda: 60.0, alone=False)
-    one._totals[KEY] = Totals()
-    one._totals[KEY].tell(0, {"choria_adapter_errors": [(("reg.0", "input"), 5.0)]})
-    one._gone[KEY] = 2, 3
+    one._records[KEY] = Record(restarts=2, lost=3)
+    one._records[KEY].totals.tell(0, {"choria_adapter_errors": [(("reg.0", "input"), 5.0)]})
     succession = Succession()
     one.remember(succession)
     other = Companions(lambda: None, lambda: 60.0, alone=False)
     other.recall(Succession.unpacked(succession.packed()))
     assert other.counts() == {"choria_adapter_errors": {("reg.0", "input"): 5.0}}
-    assert other._gone == {KEY: (2, 3)}
+    assert {key: (each.restarts, each.lost) for key, each in other._records.items()} == {KEY: (2, 3)}
     other.recall(Succession())
 
 
@@ -125,7 +123,7 @@ async def test_what_a_changed_companion_has_counted_is_its_successors(monkeypatc
         while not one.reports or one.reports[0].state != State.GIVEN_UP:
             await asyncio.sleep(0.02)
         (before, _) = one._living[KEY]
-        before.restarts, before.lost = 5, 7
+        before.record.restarts, before.record.lost = 5, 7
         one.apply((Spec(KEY, "other", b"\xc1"),))
         while one._living[KEY][0] is before or one._replaced:
             await asyncio.sleep(0.02)
@@ -168,7 +166,7 @@ async def test_few_processes_start_at_a_time() -> None:
 
 async def test_what_waits_for_its_start_is_stopped_at_once() -> None:
     starts = Starts(1)
-    one = Companion(BROKEN, lambda: None, Totals(), starts)
+    one = Companion(BROKEN, lambda: None, Record(), starts)
     async with asyncio.timeout(60), starts.place(asyncio.Event()), asyncio.TaskGroup() as tasks:
         living = tasks.create_task(one.live())
         await asyncio.sleep(0)
