@@ -35,7 +35,7 @@ run: $(VENV)/.ready ## start a broker with a small simulated fleet, and say what
 	$(BIN)/choria-broker demo --folder .run
 
 # The engine's tests wait more than they compute, and so go on beside those that only compute.
-test: $(VENV)/.ready ## run all tests of the suite
+test: $(VENV)/.ready ## run the tests, but for those that "slow", "interop" and "browser" run
 	$(MAKE) --no-print-directory --output-sync=target -j2 unit engine-test
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" tests/integration tests/docs
 
