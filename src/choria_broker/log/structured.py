@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import math
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ ENGINE = f"{ROOT}.engine"
 _ENGINE_COMPONENT = "network_broker"
 _TO_SECONDS = len("2026-01-01T00:00:00")
 _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+_root = logging.getLogger(ROOT)
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
 _SHOWN_LEVELS = {
     logging.DEBUG: "debug",
@@ -94,9 +96,12 @@ class ComponentLog:
 
     def _write(self, level: int, message: str, error: _ErrorInfo | None, fields: dict[str, object]) -> None:
         logger = self._logger
-        if logger.isEnabledFor(level):
-            extra = self._fields | fields
-            logger.handle(logger.makeRecord(logger.name, level, self._name, 0, message, (), error, extra=extra))
+        if not logger.isEnabledFor(level):
+            return
+        told = self._fields | fields
+        if error is None and _written_directly(logger, level, message, told):
+            return
+        logger.handle(logger.makeRecord(logger.name, level, self._name, 0, message, (), error, extra=told))
 
 
 def component(name: str) -> ComponentLog:
@@ -133,9 +138,8 @@ def configure(logfile: str, level: LogLevel) -> None:
     handler.setFormatter(_Lines(render))
     # Nobody is told of them, and finding them out costs as much as the rest of a record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    root = logging.getLogger(ROOT)
-    root.handlers[:] = [handler]
-    root.propagate = False
+    _root.handlers[:] = [handler]
+    _root.propagate = False
     show_from(level)
 
 
@@ -145,9 +149,8 @@ def show_from(level: LogLevel) -> None:
     Args:
         level: lowest level shown.
     """
-    root = logging.getLogger(ROOT)
-    root.setLevel(_LEVELS[level])
-    for handler in root.handlers[:1]:
+    _root.setLevel(_LEVELS[level])
+    for handler in _root.handlers[:1]:
         adopt(handler, _LEVELS[level])
 
 
@@ -165,8 +168,29 @@ def drain(patience: float = 1.0) -> bool:
     Returns:
         False when they were not enough.
     """
-    handlers = [each for each in logging.getLogger(ROOT).handlers if isinstance(each, OutletHandler)]
+    handlers = [each for each in _root.handlers if isinstance(each, OutletHandler)]
     return all(each.stream.drain(patience) for each in handlers)
+
+
+def _written_directly(logger: logging.Logger, level: int, message: str, fields: dict[str, object]) -> bool:
+    """Write a line without a record, where it goes to our own handler alone; False when nothing was written.
+
+    A record costs several times what the line does, and there is a line for each connection.
+    """
+    handlers = _root.handlers
+    handler = handlers[0] if len(handlers) == 1 else None
+    if type(handler) is not OutletHandler or logger.parent is not _root or _root.propagate:
+        return False
+    lines = handler.formatter
+    # Whoever embeds the broker can have added any of these.
+    if logger.handlers or logger.filters or handler.filters or handler.level > level or not isinstance(lines, _Lines):
+        return False
+    try:
+        text = lines.line(time.time(), level, message, fields)
+    except Exception:  # noqa: BLE001 - the record is written in its place, and what is wrong with that is told
+        return False
+    handler.stream.write(text + handler.terminator)
+    return True
 
 
 def own_fields(record: logging.LogRecord) -> dict[str, object]:
@@ -183,16 +207,16 @@ class _Lines(logging.Formatter):
         self._second, self._begins, self._zone = -1, "", ""
 
     def format(self, record: logging.LogRecord) -> str:
-        event: dict[str, object] = {
-            "time": self._written(record.created),
-            "level": _SHOWN_LEVELS.get(record.levelno, "info"),
-            "msg": record.getMessage(),
-            "component": _ENGINE_COMPONENT if record.name == ENGINE else record.name.removeprefix(f"{ROOT}."),
-        }
-        event |= own_fields(record)
+        component = _ENGINE_COMPONENT if record.name == ENGINE else record.name.removeprefix(f"{ROOT}.")
+        fields = {"component": component, **own_fields(record)}
         if record.exc_info and record.exc_info[1]:
-            event["exception"] = bounded_traceback(record.exc_info[1])
-        return self._render(event)
+            fields["exception"] = bounded_traceback(record.exc_info[1])
+        return self.line(record.created, record.levelno, record.getMessage(), fields)
+
+    def line(self, created: float, level: int, message: str, fields: dict[str, object]) -> str:
+        """Write a line that was logged at a moment, Unix seconds; its component is the first of the fields."""
+        begins = {"time": self._written(created), "level": _SHOWN_LEVELS.get(level, "info"), "msg": message}
+        return self._render(begins | fields)
 
     def _written(self, moment: float) -> str:
         """Write a moment in local time, to the millisecond; lines of one second have most of it in common."""

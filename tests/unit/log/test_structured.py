@@ -115,3 +115,107 @@ def test_moments_are_written_in_local_time(tmp_path: Path, moment: float) -> Non
         record = logging.makeLogRecord({"name": f"{ROOT}.x", "levelno": logging.INFO, "msg": "hello", "created": each})
         written = json.loads(handler.format(record))["time"]
         assert written == dt.datetime.fromtimestamp(each).astimezone().isoformat(timespec="milliseconds")
+
+
+FIELDS: dict[str, object] = {
+    "cid": 7,
+    "cn": 'a"b\nc\x1b',
+    "nothing": None,
+    "yes": True,
+    "no": False,
+    "rtt": 0.5,
+    "path": Path("/x"),
+}
+
+
+def everything(record: logging.LogRecord) -> bool:
+    return bool(record)
+
+
+@pytest.mark.parametrize("to", ["file", "stderr"])
+@pytest.mark.parametrize("place", ["root", "component", "handler"])
+def test_lines_are_the_same_with_a_record_and_without_one(
+    to: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    configure("stderr" if to == "stderr" else str(path), LogLevel.INFO)
+    monkeypatch.setattr("time.time", lambda: 1795983742.25)
+    log = component("access").bind(link="hub")
+
+    def written() -> str:
+        log.info("Connection accepted", **FIELDS)
+        log.error("odd", component="other", **FIELDS)
+        assert drain()
+        if to == "stderr":
+            return capsys.readouterr().err
+        text = path.read_text(encoding="utf-8")
+        path.write_text("", encoding="utf-8")
+        return text
+
+    directly = written()
+    assert directly.count("\n") == 2
+    root, own = logging.getLogger(ROOT), logging.getLogger(f"{ROOT}.access")
+    if place == "root":
+        root.handlers.append(logging.NullHandler())
+    else:
+        (own if place == "component" else root.handlers[0]).addFilter(everything)
+    try:
+        assert written() == directly
+    finally:
+        own.removeFilter(everything)
+
+
+def nothing(_record: logging.LogRecord) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("place", ["component", "handler", "level"])
+def test_whoever_has_a_hand_in_the_log_is_heeded(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    configure(str(path), LogLevel.INFO)
+    log, own, (handler,) = component("x"), logging.getLogger(f"{ROOT}.x"), logging.getLogger(ROOT).handlers
+    if place == "level":
+        handler.setLevel(logging.ERROR)
+    else:
+        (own if place == "component" else handler).addFilter(nothing)
+    try:
+        log.info("hidden")
+    finally:
+        own.removeFilter(nothing)
+    assert drain()
+    assert path.read_text(encoding="utf-8") == ""
+
+
+def test_others_hear_of_lines_of_a_log_that_they_added_themselves_to(tmp_path: Path) -> None:
+    configure(str(tmp_path / "log"), LogLevel.INFO)
+    heard: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    listener, own = Listener(), logging.getLogger(f"{ROOT}.x")
+    own.addHandler(listener)
+    try:
+        component("x").info("one")
+    finally:
+        own.removeHandler(listener)
+    component("x").info("two")
+    logging.getLogger(ROOT).addHandler(listener)
+    component("x").info("three")
+    assert heard == ["one", "three"]
+
+
+class Unwritable:
+    def __repr__(self) -> str:
+        """Fail."""
+        raise RuntimeError("no")
+
+
+def test_a_line_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    configure(str(path), LogLevel.INFO)
+    component("x").info("odd", what=Unwritable())
+    assert drain()
+    (line,) = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    assert (line["msg"], line["why"]) == ("A log line cannot be written", "RuntimeError")
