@@ -32,6 +32,9 @@ _CREDENTIALS = re.compile(
     r"|(?i:\bbearer)\s+[\w.~+/=-]{16,}",
     re.ASCII,
 )
+_SHORTEST_CREDENTIAL = len("-----BEGIN JWT")
+"""Characters of the shortest text that has one of these forms; a token has two more."""
+_SHORTEST_SEED = 58
 # A path has lost slashes of a URL.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}:/{1,3})([^\s,;'\"]*[^\s,;'\":.])")
 _LOGIN = re.compile(r"(?<![^\s,;'\"])(?![A-Za-z0-9+.-]{1,20}:/)[^\s,;'\"@]{1,200}:[^\s,;'\"@]{1,200}@")
@@ -84,6 +87,20 @@ def without_credentials(text: str, label: str = HIDDEN) -> str:
 
     It takes time that grows with the length of the text and no more, since strangers choose some of the texts.
     """
+    return _without_credentials(text, label) if _can_hold_credentials(text) else text
+
+
+def _can_hold_credentials(text: str) -> bool:
+    """Tell, at little cost, whether it is worth looking closely: most texts are names and numbers."""
+    length = len(text)
+    if length < _SHORTEST_CREDENTIAL:
+        return False
+    if length >= _SHORTEST_SEED:
+        return True
+    return "ey" in text or "ew" in text or "$2" in text or "-----BEGIN" in text or "bearer" in text.lower()
+
+
+def _without_credentials(text: str, label: str) -> str:
     others = _CREDENTIALS.sub(lambda _: label, text)
     return _WORD_WITH_DOTS.sub(lambda found: _without_tokens(found[0], label), others)
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from choria_broker import wording
 from choria_broker.access.explain import Direction, Ground, SubjectAnswer
 from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdict
 from choria_broker.cli.explanation import text
 from choria_broker.explaining.explanation import Explanation
-from choria_broker.wording import configured_key, in_bytes, plain, sentence, table
+from choria_broker.wording import configured_key, in_bytes, plain, sentence, table, without_credentials
 
 HOSTILE = "a\x1b[31m\x07\x9b2J\u202eb\nc"
 
@@ -144,3 +145,36 @@ def test_columns_are_as_wide_as_what_is_in_them() -> None:
         "wide  x",
         "            z",
     ]
+
+
+CREDENTIALS = [
+    "-----BEGIN JWT",
+    "-----BEGIN EC PRIVATE KEY-----\nMHcC",
+    "-----BEGIN USER NKEY SEED-----",
+    "$2a$11$" + "a" * 22,
+    "Bearer abcdefghijklmnop",
+    "beaRER\tabcdefghijklmnop",
+    "SU" + "A" * 56,
+    "eyJhbGc.eyJjYWxs",
+    "eyAbcde.abcdefgh",
+    "ewgAbcde.abcdefgh",
+    "ewogICJhbGci.abcdefgh.sig",
+    "up=bob eyJhbGc.eyJjYWxs x",
+]
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+@pytest.mark.parametrize("around", ["", " ", "a b "])
+def test_the_shortest_of_each_kind_is_hidden(credential: str, around: str) -> None:
+    text = f"{around}{credential}"
+    assert credential not in without_credentials(text)
+
+
+PIECES = st.sampled_from(
+    [*CREDENTIALS, "ey", "ew", "eyJ", "ewo", "$2a$", "-----BEGIN ", "JWT", "bearer ", "S", ".", " "]
+)
+
+
+@given(st.lists(PIECES | st.text("aAeEyJwg019.-_ \n$", max_size=12), max_size=6).map("".join))
+def test_a_text_that_is_not_looked_at_closely_holds_no_credentials(text: str) -> None:
+    assert without_credentials(text) == wording._without_credentials(text, wording.HIDDEN)

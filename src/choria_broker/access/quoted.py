@@ -41,5 +41,9 @@ def claimed(name: str, language: str, version: str) -> str:
     Returns:
         The parts that there are, each quoted; empty when there is none.
     """
-    parts = (("name", name), ("language", language), ("version", version))
-    return ", ".join(f"{label} {quoted(text)}" for label, text in parts if text)
+    told = f"name {quoted(name)}" if name else ""
+    if language:
+        told = f"{told}, language {quoted(language)}" if told else f"language {quoted(language)}"
+    if version:
+        told = f"{told}, version {quoted(version)}" if told else f"version {quoted(version)}"
+    return told
