@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from choria_broker.security import chain
 from choria_broker.security.conditions import Checks
-from choria_broker.security.keys import SignatureCheck, VerificationKey, ed25519_verifies, rsa_verifies
+from choria_broker.security.keys import SignatureCheck, VerificationKey, ed25519_verifies, is_ed25519, rsa_verifies
 from choria_broker.security.tokens_claims import ClaimError, Claims, Payload, stated_purpose
 from choria_broker.security.tokens_encoding import decode_base64url
 
@@ -215,6 +215,7 @@ def _stated_algorithm(part: str) -> str | None:
     return algorithm if isinstance(algorithm, str) and (algorithm == EDDSA or algorithm in _DIGESTS) else None
 
 
+_JSON_SPACE = " \t\r\n"
 _JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
@@ -222,7 +223,10 @@ def _read_object(part: str) -> Payload:
     raw = decode_base64url(part)
     if len(raw) > _NEVER_TOO_MANY and raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MOST_VALUES:
         raise ClaimError(f"header or claims have more than {MOST_VALUES} values")
-    value = _JSON.decode(raw.decode("utf-8"))
+    text = raw.decode("utf-8").strip(_JSON_SPACE)
+    value, end = _JSON.raw_decode(text)
+    if end != len(text):
+        raise ValueError("something follows the object")
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004 - one kind of error for everything unreadable
     return cast("Payload", value)
@@ -252,7 +256,7 @@ def _origin_fault(
 
 def _fits(envelope: Envelope, key: VerificationKey, signed_by: SignatureCheck) -> bool:
     if envelope.algorithm == EDDSA:
-        return isinstance(key, Ed25519PublicKey) and signed_by(key, envelope.signature, envelope.signed)
+        return is_ed25519(key) and signed_by(key, envelope.signature, envelope.signed)
     digest = _DIGESTS[envelope.algorithm]
     return isinstance(key, RSAPublicKey) and rsa_verifies(key, envelope.signature, envelope.signed, digest)
 
@@ -267,7 +271,7 @@ def _chain_fault(
         link = chain.read_link(claims.issuer, claims.trust_chain, claims.token_id, issued_at)
     except chain.ChainError as error:
         return Rejection(Fault.CHAIN, str(error))
-    organizations = (signer for signer in signers if isinstance(signer, Ed25519PublicKey))
+    organizations = (signer for signer in signers if is_ed25519(signer))
     # All tokens of a chain issuer have the same voucher: it is looked at here, where such answers are remembered.
     if not any(link.issuer_is_genuine(organization, checks.answers) for organization in organizations):
         return Rejection(Fault.CHAIN, "no trusted key has signed for the chain issuer")

@@ -309,15 +309,13 @@ def _text(payload: Payload, name: str, shown: str = "") -> str:
     value = payload.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or not _encodable(value):
+    if not isinstance(value, str) or not (value.isascii() or _encodable(value)):
         raise ClaimError(f"claim {shown or name} is not text")
     return value
 
 
 def _encodable(text: str) -> bool:
     # JSON can spell half of a surrogate pair, which no wire format and no digest can take.
-    if text.isascii():
-        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -374,9 +372,9 @@ def _by_name(kind: type[_Flag]) -> Mapping[str, _Flag]:
 
 def _moment(payload: Payload, name: str) -> int | None:
     value = payload.get(name)
-    if value is None:
-        return None
     # A bool is an int to Python and not a number to JSON.
+    if value is None or type(value) is int:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ClaimError(f"claim {name} is not a number")
     if isinstance(value, float) and not math.isfinite(value):
