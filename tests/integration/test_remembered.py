@@ -25,7 +25,7 @@ ISSUER: dict[str, Any] = {
 
 def token(**claims: Any) -> str:
     made = int(time.time()) - 60
-    return mint(client(iat=made, nbf=made, exp=made + 3600, jti=ksuid(made), **claims), ORGANIZATION)
+    return mint(client(**{"iat": made, "nbf": made, "exp": made + 3600, "jti": ksuid(made), **claims}), ORGANIZATION)
 
 
 async def come(broker: NetworkBroker, context: ssl.SSLContext, text: str = "", key: Any = HOLDER) -> bool:
@@ -71,6 +71,26 @@ async def test_a_token_that_comes_again_is_not_asked_about(
         assert (await recent(broker))[-1].rule == "token-nonce"
     lines = [record.__dict__ for record in caplog.records if record.getMessage() == "Connection accepted"]
     assert [line["cid"] for line in lines] == [first.connection_id, second.connection_id]
+
+
+@pytest.mark.parametrize("end", [1_999_999_999_000, 2**63, 1e300])
+async def test_the_end_of_a_token_may_lie_beyond_every_calendar(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture, end: float
+) -> None:
+    """Some programs write milliseconds. Such a token once ended the broker."""
+    caplog.set_level(logging.INFO, logger="choria_broker")
+    context, text = authority.context(), token(exp=end)
+    settings = {**ISSUER, "network__enforce_expiry": True}
+    async with NetworkBroker.from_file(configuration(tmp_path, authority, **settings)) as broker:
+        for _ in range(2):
+            assert await come(broker, context, text)
+        async with wire(broker.ports.client, context) as peer:
+            await peer.connect(auth_token=text, sig=proof(HOLDER, peer.nonce))
+            (session,) = await broker._engine.sessions()
+            assert session.holder.expires == 253_402_300_799
+        await recent(broker)
+    ends = [record.__dict__["expires"] for record in caplog.records if record.getMessage() == "Connection accepted"]
+    assert ends == ["9999-12-31T23:59:59+00:00"] * 3
 
 
 async def test_whoever_is_revoked_is_refused_from_the_next_connection_on(tmp_path: Path, authority: Authority) -> None:

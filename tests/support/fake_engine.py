@@ -75,15 +75,20 @@ class Broker:
         self.verdict = Verdict(allowed=True, rule="r", reason="", account="choria", username="bob")
         self.admitted: list[int] = []
         self.again: list[Again] = []
+        self.fault: Exception | None = None
         told = Told(self.refusals.append, self._admitted, self.hellos.append)
         self.gate = Gate(sock, HELLO, self._decide, told, clock=lambda: NOW)
 
     def _admitted(self, connections: Iterable[int], again: Iterable[Again]) -> None:
         self.admitted += connections
         self.again += again
+        if self.fault:
+            raise self.fault
 
     def _decide(self, request: ConnectRequest) -> Verdict:
         self.requests.append(request)
+        if self.fault:
+            raise self.fault
         return self.verdict
 
 

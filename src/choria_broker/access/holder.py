@@ -7,6 +7,9 @@ from choria_broker.access.session import Holder
 from choria_broker.security.chain import CHAIN_PREFIX
 from choria_broker.security.tokens_claims import Claims, ClientClaims, ServerClaims
 
+LAST_MOMENT = 253_402_300_799
+"""The last second that a calendar has, of the year 9999, Unix seconds: what ends later, never ends."""
+
 
 def holder_of(request: ConnectRequest, claims: Claims | None, *, method: str, rule: str, signer: str = "") -> Holder:
     """Say whose a connection is that is let in.
@@ -19,12 +22,14 @@ def holder_of(request: ConnectRequest, claims: Claims | None, *, method: str, ru
         signer: key that the token goes back to.
     """
     certificate = request.certificate if request.tls is TlsState.MTLS else None
-    ends = [None if certificate is None else certificate.not_after or None]
+    ends = None if certificate is None else certificate.not_after or None
     if claims is None:
         identity = "" if certificate is None else certificate.common_name
-        return Holder(identity=identity, method=method, rule=rule, certificate=certificate, expires=_first(ends))
+        return Holder(identity=identity, method=method, rule=rule, certificate=certificate, expires=ends)
     chain = _chain(claims)
-    ends += [claims.expires, claims.issuer_expires if chain else None]
+    ends = _sooner(ends, claims.expires)
+    if chain:
+        ends = _sooner(ends, claims.issuer_expires)
     return Holder(
         identity=claims.identity if isinstance(claims, ServerClaims) else "",
         caller=claims.caller if isinstance(claims, ClientClaims) else "",
@@ -36,7 +41,7 @@ def holder_of(request: ConnectRequest, claims: Claims | None, *, method: str, ru
         key=claims.public_key.lower(),
         chain=chain,
         certificate=certificate,
-        expires=_first(ends),
+        expires=ends,
     )
 
 
@@ -48,5 +53,8 @@ def _chain(claims: Claims) -> tuple[tuple[str, str], ...]:
     return ((key.lower(), token_id),)
 
 
-def _first(ends: list[int | None]) -> int | None:
-    return min((end for end in ends if end is not None), default=None)
+def _sooner(end: int | None, other: int | None) -> int | None:
+    """Return the first of two ends; None stands for never. A token may name a moment that no calendar has."""
+    if other is None:
+        return end
+    return min(other, LAST_MOMENT if end is None else end)

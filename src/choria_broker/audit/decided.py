@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import sys
 
 import msgspec
 
+from choria_broker.access.holder import LAST_MOMENT
 from choria_broker.access.permissions import size_of
 from choria_broker.access.quoted import claimed
 from choria_broker.access.request import Certificate, ConnectRequest
@@ -15,6 +17,8 @@ from choria_broker.access.verdict import Permissions, Step, Verdict
 
 _LONGEST_NAME = 256
 """Characters of a name that are logged."""
+
+_DAY = 86_400
 
 _NO_CERTIFICATE, _NOBODY = Certificate(), Holder()
 
@@ -154,16 +158,16 @@ def decision_again(again: Again, before: Decision | None, now: float) -> Decisio
 
 def room_of(decision: Decision) -> int:
     """Tell how many bytes of a decision others have chosen, about."""
-    texts = (
-        decision.common_name,
-        decision.serial,
-        decision.reason,
-        decision.username,
-        decision.claimed,
-        decision.token_id,
-        *(step.outcome for step in decision.trail),
-    )
-    return sum(map(sys.getsizeof, texts)) + size_of(decision.permissions)
+    size = own_room_of(decision) + sys.getsizeof(decision.reason) + sys.getsizeof(decision.username)
+    for step in decision.trail:
+        size += sys.getsizeof(step.outcome)
+    return size + size_of(decision.permissions)
+
+
+def own_room_of(decision: Decision) -> int:
+    """Tell how many of them are not shared with other decisions by the same verdict."""
+    texts = decision.common_name, decision.serial, decision.claimed, decision.token_id
+    return sum(map(sys.getsizeof, texts))
 
 
 def cut(name: str) -> str:
@@ -183,8 +187,31 @@ def fields_of(decision: Decision) -> dict[str, object]:
         "duration_us": round(decision.seconds * 1_000_000),
     }
     # A certificate need not have a common name. Its holder chose that, its authority the serial.
-    named = {"cn": cut(decision.common_name), "serial": cut(decision.serial), "fingerprint": decision.fingerprint}
-    named |= {"claimed": decision.claimed, "jti": cut(decision.token_id), "issuer": decision.issuer}
-    if decision.issuer and decision.expires is not None:
-        named["expires"] = dt.datetime.fromtimestamp(decision.expires, dt.UTC).isoformat(timespec="seconds")
-    return fields | {name: text for name, text in named.items() if text}
+    if decision.common_name:
+        fields["cn"] = cut(decision.common_name)
+    if decision.serial:
+        fields["serial"] = cut(decision.serial)
+    if decision.fingerprint:
+        fields["fingerprint"] = decision.fingerprint
+    if decision.claimed:
+        fields["claimed"] = decision.claimed
+    if decision.token_id:
+        fields["jti"] = cut(decision.token_id)
+    if decision.issuer:
+        fields["issuer"] = decision.issuer
+        if decision.expires is not None:
+            fields["expires"] = _in_utc(decision.expires)
+    return fields
+
+
+def _in_utc(moment: int) -> str:
+    """Write a moment, Unix seconds; those of one day have most of it in common."""
+    day, second = divmod(min(moment, LAST_MOMENT), _DAY)
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    return f"{_date(day)}T{hour:02}:{minute:02}:{second:02}+00:00"
+
+
+@functools.lru_cache(maxsize=512)
+def _date(day: int) -> str:
+    return dt.datetime.fromtimestamp(day * _DAY, dt.UTC).date().isoformat()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 
 from choria_broker.access.session import Again
-from choria_broker.audit.decided import Decision, decision_again
+from choria_broker.audit.decided import Decision, decision_again, own_room_of
 
 MOST = 10_000
 """As many verdicts as the engine keeps; it forgets the oldest first, as is done here."""
@@ -42,15 +42,16 @@ class Lasting:
         while len(self._known) > MOST or (self._size > _ROOM and len(self._known) > 1):
             self._forget(next(iter(self._known)))
 
-    def decision(self, again: Again, now: float) -> Decision:
-        """Tell what was decided about a connection that the engine has let in by itself.
+    def decision(self, again: Again, now: float) -> tuple[Decision, int]:
+        """Tell what was decided about a connection that the engine has let in by itself, and its room, about.
 
         Args:
             again: the connection.
             now: Unix seconds.
         """
-        before, _ = self._known.get(again.by, (None, 0))
-        return decision_again(again, before, now)
+        before, size = self._known.get(again.by, (None, 0))
+        decision = decision_again(again, before, now)
+        return decision, size + own_room_of(decision)
 
     def remember(self) -> list[Decision]:
         """Return all, for the next program."""

@@ -203,9 +203,9 @@ class Audit:
                 found.append(decision)
                 self.enter(decision, lasting=lasting)
         for each in again:
-            decision = self._again.decision(each, self._clock())
+            decision, size = self._again.decision(each, self._clock())
             found.append(decision)
-            self.enter(decision)
+            self._enter(decision, size)
         return found
 
     def enter(self, decision: Decision, *, lasting: bool = False) -> None:
@@ -216,9 +216,12 @@ class Audit:
             lasting: the engine may use its verdict for other connections.
         """
         size = room_of(decision)
-        self._keep(decision, size)
         if lasting:
             self._again.learn(decision, size)
+        self._enter(decision, size)
+
+    def _enter(self, decision: Decision, size: int) -> None:
+        self._keep(decision, size)
         self.counts.decisions[_ACCEPTED if decision.allowed else _REFUSED, decision.rule] += 1
         self.counts.latency.add(decision.seconds)
         self.heard(decision)

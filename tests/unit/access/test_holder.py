@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from choria_broker.access.holder import holder_of
+from choria_broker.access.holder import LAST_MOMENT, holder_of
 from choria_broker.access.request import Certificate, ConnectionKind, ConnectRequest, TlsState
 from choria_broker.access.session import Holder
 from choria_broker.security.tokens_claims import Claims, ClientClaims, ProvisioningClaims, ServerClaims
@@ -74,3 +74,12 @@ def test_whatever_ends_first_ends_it(ends: list[int | None]) -> None:
     claims = ClientClaims.read({"callerid": "up=bob", "iss": f"C-a.{KEY}", "exp": token, "issexp": issuer})
     asked = request(certificate=replace(CERTIFICATE, not_after=certificate or 0))
     assert held(claims, asked).expires == min((end for end in ends if end), default=None)
+
+
+@pytest.mark.parametrize("end", [LAST_MOMENT, LAST_MOMENT + 1, 1_795_983_742_000, 2**63, 10**30, 1e300])
+@pytest.mark.parametrize("chained", [False, True])
+def test_what_ends_after_the_last_moment_of_the_calendar_never_ends(end: float, chained: bool) -> None:
+    issuer = {"iss": f"C-a.{KEY}", "exp": 2 * end, "issexp": end} if chained else {"exp": end}
+    claims = ClientClaims.read({"callerid": "up=bob", **issuer})
+    assert held(claims, request(certificate=None)).expires == LAST_MOMENT
+    assert held(claims).expires == 2000

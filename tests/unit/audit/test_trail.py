@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from choria_broker.access.request import Certificate, ConnectionKind, ConnectRequest, TlsState
+from choria_broker.access.session import Holder
 from choria_broker.access.verdict import Permissions, Step, SubjectRules, Verdict
 from choria_broker.audit.throttle import Bounds
 from choria_broker.audit.trail import Audit
@@ -476,3 +477,22 @@ def test_the_next_program_goes_on_with_what_waits_for_the_engine(audit: Audit) -
     following = Audit()
     following.recall(Succession.unpacked(succession.packed()))
     assert [each.connection_id for each in following.admitted([7])] == [7]
+
+
+@pytest.mark.parametrize(
+    ("expires", "written"),
+    [
+        (1_795_983_742, "2026-11-29T20:22:22+00:00"),
+        (1_795_996_799, "2026-11-29T23:59:59+00:00"),
+        (1_795_996_800, "2026-11-30T00:00:00+00:00"),
+        (951_782_400, "2000-02-29T00:00:00+00:00"),
+        (0, "1970-01-01T00:00:00+00:00"),
+        (-1, "1969-12-31T23:59:59+00:00"),
+        (253_402_300_799, "9999-12-31T23:59:59+00:00"),
+        (10**30, "9999-12-31T23:59:59+00:00"),  # Of an older program's time.
+    ],
+)
+def test_the_end_of_a_token_is_logged(audit: Audit, lines: list[logging.LogRecord], expires: int, written: str) -> None:
+    holder = Holder(method="token", rule="client-token", signer="ab" * 32, expires=expires)
+    audit.record(request(), structs.replace(verdict(allowed=True), holder=holder), 0.001)
+    assert fields(lines[0])["expires"] == written

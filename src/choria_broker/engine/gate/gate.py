@@ -286,6 +286,15 @@ class Gate:
         if not self._greeted:
             self._greet(frame)
             return b""
+        try:
+            return self._handle(frame)
+        except (GateError, frames.FrameError):
+            raise
+        except Exception:  # noqa: BLE001 - one odd connection must not end the broker, and with it all others
+            _log.exception("The broker failed at a frame of its engine; please report this", frame=type(frame).__name__)
+            return self._refusal(frame.id) if isinstance(frame, frames.Question) else b""
+
+    def _handle(self, frame: frames.EngineFrame) -> bytes:
         match frame:
             case frames.Question():
                 return self._answer(frame)
@@ -362,4 +371,7 @@ class Gate:
             )
         except frames.FrameError:
             self.counters.oversized += 1
-            return frames.encode(frames.WireVerdict(id=question.id, generation=generation, allow=False))
+            return self._refusal(question.id)
+
+    def _refusal(self, question: int) -> bytes:
+        return frames.encode(frames.WireVerdict(id=question, generation=self._generation, allow=False))

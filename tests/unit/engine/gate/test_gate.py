@@ -277,3 +277,19 @@ async def test_who_is_in_is_told_on() -> None:
         await engine.receive()
         assert broker.admitted == [4, 5]
         assert broker.again == [Again(connection=6, by=4)]
+
+
+async def test_a_fault_of_ours_refuses_one_connection_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with connected() as (broker, engine, _):
+        engine.greet()
+        broker.fault = ValueError("year 58882 is out of range")
+        engine.ask(1)
+        assert (await engine.receive())["allow"] is False
+        engine.send_raw(framed(READY, b'{"type":"admitted","connections":[4]}'))
+        engine.ask(2)
+        assert (await engine.receive())["allow"] is False
+        broker.fault = None
+        engine.ask(3)
+        assert (await engine.receive())["allow"] is True
+        told = [record.__dict__["frame"] for record in caplog.records if "please report" in record.getMessage()]
+        assert told == ["Question", "Admitted", "Question"]
