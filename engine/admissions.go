@@ -9,8 +9,13 @@ import (
 const (
 	// admissionsWithin is how long the broker may be told later of who is in, so that it is told of many at once.
 	admissionsWithin = 25 * time.Millisecond
-	// mostAdmissions is the most that one frame tells of, so that it is not too large.
-	mostAdmissions = 32
+	// admissionsApart is how long it is left alone after it was told, while more come: waking it costs several times what
+	// noting a connection does.
+	admissionsApart = 100 * time.Millisecond
+	// mostAdmissions is the most that one frame tells of, and mostAdmittedBytes what makes it full before, about: peers
+	// choose how long their names are.
+	mostAdmissions    = 128
+	mostAdmittedBytes = 128 << 10
 )
 
 // admittedOnes tells of connections whose being in the broker does not know by itself.
@@ -39,6 +44,9 @@ type admittedAgain struct {
 type admissions struct {
 	mu      sync.Mutex
 	waiting admittedOnes
+	size    int       // bytes of texts that wait, about
+	told    time.Time // when the broker was told last
+	due     *time.Timer
 	put     func(told admittedOnes)
 }
 
@@ -50,7 +58,7 @@ func (a *admissions) tell(q *question, v verdict, took time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.count() == 0 {
-		time.AfterFunc(admissionsWithin, a.flush)
+		a.due = time.AfterFunc(max(admissionsWithin, admissionsApart-time.Since(a.told)), a.flush)
 	}
 	if v.by == 0 {
 		a.waiting.Connections = append(a.waiting.Connections, q.Connection)
@@ -58,8 +66,9 @@ func (a *admissions) tell(q *question, v verdict, took time.Duration) {
 		a.waiting.Again = append(a.waiting.Again, admittedAgain{
 			q.Connection, v.by, q.Address, v.holder, q.Name, q.Language, q.Version, took.Seconds(),
 		})
+		a.size += len(v.holder) + len(q.Name) + len(q.Language) + len(q.Version)
 	}
-	if a.count() == mostAdmissions {
+	if a.count() == mostAdmissions || a.size > mostAdmittedBytes {
 		a.flushLocked()
 	}
 }
@@ -75,8 +84,9 @@ func (a *admissions) flush() {
 
 func (a *admissions) flushLocked() {
 	if a.count() > 0 {
+		a.due.Stop()
 		a.waiting.Type = "admitted"
 		a.put(a.waiting)
-		a.waiting = admittedOnes{}
+		a.waiting, a.size, a.told = admittedOnes{}, 0, time.Now()
 	}
 }

@@ -165,7 +165,7 @@ func TestWhoMeetsTheConditionsIsIn(t *testing.T) {
 	d := e.connect(e.url("client"))
 	e.send(allowing(e.expect("question")))
 	d.in()
-	time.Sleep(2 * admissionsWithin)
+	time.Sleep(2 * admissionsApart)
 	e.expectNothing()
 }
 

@@ -48,6 +48,7 @@ type engine struct {
 // newEngine prepares everything and opens nothing.
 func newEngine(file string, conn net.Conn, hello brokerHello, keys *keyProcesses, log *journal) (*engine, error) {
 	g := newGate(conn, hello)
+	log.precede(g.admissions.flush) // A line may be about somebody of whom the broker was not told yet.
 	table := newSessions()
 	known := newMemory(g)
 	g.renewed = known.clear

@@ -40,13 +40,23 @@ type journal struct {
 
 	stamp func() string // date and time of a line, empty when lines have none
 	debug bool
+
+	// ahead is called before each line: what is to be known when it is read.
+	ahead func()
 }
 
 func newJournal(out io.Writer) *journal {
-	j := &journal{out: out, pid: "[" + strconv.Itoa(os.Getpid()) + "] ", room: journalRoom, stamp: func() string { return "" }}
+	j := &journal{out: out, pid: "[" + strconv.Itoa(os.Getpid()) + "] ", room: journalRoom, stamp: func() string { return "" }, ahead: func() {}}
 	j.changed.L = &j.mu
 	go j.write()
 	return j
+}
+
+// precede has something done before each line.
+func (j *journal) precede(ahead func()) {
+	j.mu.Lock()
+	j.ahead = ahead
+	j.mu.Unlock()
 }
 
 // follow takes over what the configuration says about the log.
@@ -83,6 +93,12 @@ func (j *journal) Fatalf(format string, v ...any) {
 
 func (j *journal) log(level, format string, v []any) {
 	text := fmt.Sprintf(format, v...)
+	if level != "DBG" {
+		j.mu.Lock()
+		ahead := j.ahead
+		j.mu.Unlock()
+		ahead()
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	room := j.room

@@ -22,6 +22,10 @@ ROOM = 4 * 1024 * 1024
 _BATCH = 65_536
 _GATHERING = 0.02
 """Seconds for which the first line waits for others: waking a thread for each costs more than writing it."""
+_GATHERING_MANY = 0.1
+"""The same while so many come that this saves something."""
+_MANY = 3
+"""Lines in a batch, after which the next one waits longer."""
 _NEWLINE = 0x0A
 _TOO_LATE = "they were not written in time"
 _LOOK_EVERY = 1.0
@@ -187,6 +191,7 @@ class Outlet(io.TextIOBase):
         Outlet.dropped_by_all += lines
 
     def _write_all(self) -> None:
+        gathering = _GATHERING
         while True:
             with self._changed:
                 self._writing = False
@@ -197,8 +202,9 @@ class Outlet(io.TextIOBase):
                     return
                 self._writing = True
                 if self._size < _BATCH and not self._hurried and not self._ending:
-                    self._changed.wait(_GATHERING)
+                    self._changed.wait(gathering)
                 batch = self._batch()
+                gathering = _GATHERING_MANY if len(batch) >= _MANY else _GATHERING
             lost = self._put(b"".join(batch))
             with self._changed:
                 self._drop(lost)

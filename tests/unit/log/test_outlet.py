@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import logging
 import os
@@ -67,6 +68,30 @@ def test_lines_are_written_in_their_order(tmp_path: Path) -> None:
     outlet.end(PATIENCE)
     assert path.read_text(encoding="utf-8").splitlines() == [f"{number} é" for number in range(10_000)]
     assert stream.closed
+
+
+class Counting(io.StringIO):
+    """A stream that counts how often it was written to."""
+
+    encoding = "utf-8"
+    times = 0
+
+    def write(self, text: str) -> int:
+        self.times += 1
+        return super().write(text)
+
+
+def test_many_lines_are_written_together() -> None:
+    stream = Counting()
+    outlet = Outlet(stream)
+    began = time.monotonic()
+    for number in range(100):
+        outlet.write(f"{number}\n")
+        time.sleep(0.004)
+    assert outlet.drain(PATIENCE)
+    assert stream.getvalue().splitlines() == [str(number) for number in range(100)]
+    assert stream.times <= (time.monotonic() - began) / 0.1 + 3
+    outlet.end(PATIENCE)
 
 
 def test_a_pipe_nobody_reads_holds_nobody_up_and_the_log_tells_what_is_missing(
