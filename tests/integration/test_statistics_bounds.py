@@ -32,8 +32,10 @@ def app() -> web.Application:
 
 
 @contextlib.asynccontextmanager
-async def opened(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def opened(
+    port: int, here: str = "127.0.0.1"
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(here, 0))
     try:
         yield reader, writer
     finally:
@@ -80,6 +82,47 @@ async def connections_beyond_the_most_are_closed_at_once_and_places_become_free(
                 async with opened(port) as again:
                     if await answered(*again):
                         return
+
+
+async def one_address_does_not_keep_others_out() -> None:
+    """However many connections it holds, and whether it asks something on them or not."""
+    async with (
+        serve(app(), "127.0.0.1", 0, Bounds(connections=3, patience=PATIENT)) as port,
+        opened(port) as silent,
+        opened(port) as first,
+        opened(port) as second,
+    ):
+        for each in (first, second):
+            assert await answered(*each)
+        async with opened(port, "127.0.0.2") as monitor:
+            assert await answered(*monitor)
+            await closed(silent[0])
+            async with opened(port, "127.0.0.3") as another:
+                assert await answered(*another)
+                await closed(first[0])
+                async with opened(port) as too_many:
+                    assert not await answered(*too_many)
+                for each in (second, monitor, another):
+                    assert await answered(*each)
+
+
+async def who_asks_nothing_gives_way() -> None:
+    async with (
+        serve(app(), "127.0.0.1", 0, Bounds(connections=3, patience=PATIENT)) as port,
+        opened(port, "127.0.0.2") as silent,
+        opened(port, "127.0.0.3") as busy,
+        opened(port, "127.0.0.4") as quiet,
+    ):
+        assert await answered(*busy)
+        async with opened(port, "127.0.0.5") as another, opened(port, "127.0.0.6") as last:
+            for each in (another, last):
+                assert await answered(*each)
+            await closed(silent[0])
+            await closed(quiet[0])
+            async with opened(port, "127.0.0.7") as too_many:
+                assert not await answered(*too_many)
+            for each in (busy, another, last):
+                assert await answered(*each)
 
 
 async def a_header_has_to_be_complete_in_time() -> None:
@@ -185,6 +228,8 @@ async def both_families_are_taken_where_every_address_is_meant() -> None:
     "scenario",
     [
         connections_beyond_the_most_are_closed_at_once_and_places_become_free,
+        one_address_does_not_keep_others_out,
+        who_asks_nothing_gives_way,
         a_header_has_to_be_complete_in_time,
         a_header_that_trickles_in_gets_no_more_time,
         a_header_in_pieces_is_a_header,

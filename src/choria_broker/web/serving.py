@@ -4,7 +4,8 @@ How it works. aiohttp speaks HTTP. Before it stands ``_Connection``, a protocol 
 aiohttp does not: how many connections there are, how long a peer may keep one of them without getting on, and how much
 of a header there may be, which aiohttp keeps until its end has come.
 
-    made        over the bound: closed at once, aiohttp never hears of it. Else counted, and the deadline runs.
+    made        over the bound: somebody gives way, as ``places`` says, or it is closed at once and aiohttp never hears
+                of it. Else counted, and the deadline runs.
     header      bytes go on to aiohttp. The deadline, set once, is not moved by bytes, so that one byte a second does
                 not help. The end of the first header stops it.
     serving     no deadline here: aiohttp has its own between requests (``keepalive_timeout``), and an answer that the
@@ -31,10 +32,12 @@ from typing import cast
 import msgspec
 from aiohttp import web
 
+from choria_broker.audit.throttle import site as place_of
 from choria_broker.host.listening import bound
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.settings.hostnames import authority
+from choria_broker.web.places import gives_way
 
 _log = component("network")
 
@@ -51,7 +54,7 @@ class Bounds(msgspec.Struct, frozen=True):
     """Limits of the port.
 
     Attributes:
-        connections: most at once; further ones are closed at once.
+        connections: most at once; then somebody gives way, or further ones are closed at once.
         farewell: seconds requests under way have when the port closes.
         patience: seconds a peer has to complete the header of a request, and to go on reading an answer.
         header: most bytes of the first header.
@@ -97,7 +100,7 @@ async def serve(
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=bounds.patience, shutdown_timeout=bounds.farewell)
     await runner.setup()
     try:
-        connected: set[_Connection] = set()
+        connected: dict[_Connection, None] = {}
         listening = []
         for address in (addresses,) if isinstance(addresses, str) else addresses:
             name = f"statistics {address}"
@@ -125,7 +128,12 @@ async def _last_requests(runner: web.BaseRunner, connected: Collection[_Connecti
 
 class _Site(web.BaseSite):
     def __init__(
-        self, runner: web.BaseRunner, address: str, sock: socket.socket, bounds: Bounds, connected: set[_Connection]
+        self,
+        runner: web.BaseRunner,
+        address: str,
+        sock: socket.socket,
+        bounds: Bounds,
+        connected: dict[_Connection, None],
     ) -> None:
         super().__init__(runner)
         self._address = address
@@ -154,11 +162,14 @@ class _Site(web.BaseSite):
 class _Connection(asyncio.Protocol):
     """Stands before aiohttp's protocol and hands it everything, as long as the connection is within the bounds."""
 
-    def __init__(self, make: Callable[[], asyncio.Protocol], connected: set[_Connection], bounds: Bounds) -> None:
+    def __init__(
+        self, make: Callable[[], asyncio.Protocol], connected: dict[_Connection, None], bounds: Bounds
+    ) -> None:
         self._make = make
         self._connected = connected
         self._bounds = bounds
         self._served = asyncio.Protocol()
+        self.place = ""
         self._transport: asyncio.WriteTransport | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._begun = False
@@ -174,14 +185,29 @@ class _Connection(asyncio.Protocol):
         return not self._begun
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if len(self._connected) >= self._bounds.connections:
+        peer = transport.get_extra_info("peername")
+        self.place = place_of(peer[0]) if peer else ""
+        if len(self._connected) >= self._bounds.connections and not self._replaces_another():
             transport.close()
             return
-        self._connected.add(self)
+        self._connected[self] = None
         self._transport = cast("asyncio.WriteTransport", transport)  # A class of uvloop's own, under that loop.
         self._arm()
         self._served = self._make()
         self._served.connection_made(transport)
+
+    def _replaces_another(self) -> bool:
+        other = gives_way(self.place, self._connected)
+        if other is None:
+            return False
+        other.give_way()
+        return True
+
+    def give_way(self) -> None:
+        """Leave the place to another connection."""
+        self._connected.pop(self, None)
+        if self._transport is not None:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -225,7 +251,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
-        self._connected.discard(self)
+        self._connected.pop(self, None)
         self._served.connection_lost(exc)
 
     def _arm(self) -> None:
