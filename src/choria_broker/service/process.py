@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import faulthandler
 import gc
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,9 @@ from choria_broker.upgrade.program import this_program
 from choria_broker.values import replace
 
 _log = component("broker")
+
+_WHILE_LOADING = 0.0005
+"""Seconds for which the thread that loads libraries keeps the loop waiting, as long as it runs Python itself."""
 
 
 class Service(Protocol):
@@ -213,6 +217,11 @@ def _keep() -> None:
 
 
 async def _keep_loaded(broker: NetworkBroker) -> None:
-    """Do the same with what is loaded while the first connections come."""
-    await broker.loaded.wait()
+    """Do the same with what is loaded while the first connections come, which wait for the thread that loads."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_WHILE_LOADING)
+    try:
+        await broker.loaded.wait()
+    finally:
+        sys.setswitchinterval(before)
     _keep()
