@@ -143,17 +143,17 @@ class Gate:
         Raises:
             NotReadyError: it needed longer, or is not running; the gate goes on.
         """
-        transport = self._transport
+        late = False
         try:
             async with asyncio.timeout(deadline):
                 for calls in self._calls.values():
                     await calls.close()
                 self._wire.hold()
-                while transport is not None and transport.get_write_buffer_size():  # noqa: ASYNC110 - nobody tells
+                while self._open and self._open.get_write_buffer_size():  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(_LOOK_AGAIN)
         except TimeoutError:
-            transport = None
-        if transport is None or not self.ready.done() or self._wire.ended.done():
+            late = True
+        if late or self._open is None or not self.ready.done():
             self.go_on()
             raise NotReadyError("the engine does not take what it is told")
         return HeldGate(
@@ -208,8 +208,8 @@ class Gate:
             generation: number of the policy, more than that of the one before.
         """
         self._generation = generation
-        if self._transport is not None:
-            self._transport.write(frames.encode(frames.Generation(generation)))
+        if self._open:
+            self._open.write(frames.encode(frames.Generation(generation)))
 
     async def reload(self, hello: frames.Hello, deadline: float) -> str:
         """Have the engine read its configuration file again.
@@ -276,9 +276,14 @@ class Gate:
 
     def _send(self, call: Callable[[int], frames.BrokerFrame], number: int) -> None:
         """Send a call of this number to an engine that is ready."""
-        if self._transport is None or not self.ready.done():
+        if self._open is None or not self.ready.done():
             raise NotReadyError("the engine is not running")
-        self._transport.write(frames.encode(call(number)))
+        self._open.write(frames.encode(call(number)))
+
+    @property
+    def _open(self) -> asyncio.Transport | None:
+        """The connection to an engine that has not closed it; ``run`` hears of that a moment later."""
+        return None if self._wire.ended.done() else self._transport
 
     def _receive(self, payload: bytes) -> bytes:
         """Handle one frame and return what to answer, which may be nothing."""

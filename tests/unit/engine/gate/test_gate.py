@@ -6,16 +6,18 @@ import asyncio
 import json
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import uvloop
 
 from choria_broker.access.session import Again
 from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
 from choria_broker.engine.counters import LISTENERS
 from choria_broker.engine.events import Ports, Queue, Refusal, Versions
 from choria_broker.engine.gate import frames
-from choria_broker.errors import GateError
+from choria_broker.errors import GateError, NotReadyError
 from support.fake_engine import DEADLINE, GREETING, NOW, READY, Broker, FakeEngine, connected, framed
 
 
@@ -233,6 +235,42 @@ async def test_an_engine_that_goes_away_just_ends_the_gate(sent: bytes) -> None:
     await writer.wait_closed()
     await asyncio.wait_for(broker.gate.run(), DEADLINE)
     assert not broker.gate.ready.done()
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_nothing_is_sent_to_an_engine_that_has_just_gone(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Between the end of the connection and the moment in which the gate hears of it."""
+
+    async def scenario() -> None:
+        ours, theirs = socket.socketpair()
+        broker = Broker(ours)
+        _, writer = await asyncio.open_unix_connection(sock=theirs)
+        writer.write(framed(GREETING, READY))
+        told: list[str] = []
+
+        async def ask() -> None:
+            broker.gate.renew(9)
+            with pytest.raises(NotReadyError) as refused:
+                await broker.gate.authorities(DEADLINE)
+            told.append(str(refused.value))
+            with pytest.raises(NotReadyError):
+                await broker.gate.hold(DEADLINE)
+
+        ending = broker.gate._wire._end
+
+        def ends(error: Exception | None) -> None:
+            tasks.create_task(ask())
+            ending(error)
+
+        broker.gate._wire._end = ends  # type: ignore[method-assign]
+        async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
+            tasks.create_task(broker.gate.run())
+            await broker.gate.ready
+            writer.close()
+        assert told == ["the engine is not running"]
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(scenario())
 
 
 async def test_answers_an_engine_does_not_take_hold_back_further_reading() -> None:
