@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,19 +13,41 @@ from choria_broker.host.facts import FileFact, Mark, StoreFact
 from choria_broker.security.nats_tokens import LARGEST_TOKEN
 
 _LARGEST_FILE = 16 * 1024 * 1024
+_PIECE = 65_536
+_TURN = 200
+"""Milliseconds that are waited for a pipe before signals are heeded."""
 _MOST_ACCOUNTS = 10_000
 _MOST_CREDENTIALS = 100
 """For one account."""
 
 
 def read_file(path: Path) -> FileFact:
-    """Read a file, or find out why that is not possible."""
+    """Read a file, or a pipe to its end, or find out why that is not possible."""
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            content = file.read(_LARGEST_FILE + 1) if regular else _to_the_end(file.fileno())
     except OSError as error:
         return FileFact(problem=words(error), missing=isinstance(error, FileNotFoundError))
     return _read(content, None)
+
+
+def _to_the_end(pipe: int) -> bytes:
+    """Read what somebody writes, however long he takes.
+
+    A signal that comes just before one waits for him would not be heeded before he is done; so this waits in turns.
+    """
+    waiting, found = select.poll(), b""
+    waiting.register(pipe, select.POLLIN)
+    while len(found) <= _LARGEST_FILE:
+        if not waiting.poll(_TURN):
+            continue
+        with contextlib.suppress(BlockingIOError):
+            piece = os.read(pipe, _PIECE)
+            if not piece:
+                break
+            found += piece
+    return found
 
 
 def read_named(path: Path) -> FileFact:
