@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration documentation packaging packages packages-test check lint engine-lint types format engine-test interop browser load soak bench docs site wheel fuzz lock clean
+.PHONY: help run test unit integration documentation packaging packages packages-test check lint engine-lint types format engine-test interop browser load ways-off soak bench docs site wheel fuzz lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ $(TOOLS)/axe/.ready: tests/browser/axe/package.json tests/browser/axe/package-lo
 load: $(VENV)/.ready ## the integration tests in random order, with three busy loops beside them
 	for loop in 1 2 3; do (while :; do :; done) & loops="$$loops $$!"; done; trap "kill $$loops" EXIT; \
 		$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --random-order $(LOAD_TESTS)
+
+ways-off: $(VENV)/.ready ## tests of decisions and with an engine, without conditions and remembered verdicts
+	WAYS=off $(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" tests/unit/access tests/integration
 
 soak: $(VENV)/.ready ## long forms: floods of 20 seconds of each kind, 2,000 clients that come back, much garbage, 200 reloads, 500 busy connections, 10,000 sessions, 20 storms of clients
 	UPGRADES=20 UPGRADE_CONNECTIONS=500 $(BIN)/python -m pytest -q --timeout 600 tests/integration/test_upgrade.py

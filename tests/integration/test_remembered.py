@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from choria_broker.access import ways
 from choria_broker.broker import NetworkBroker
 from support.minting import HOLDER, ORGANIZATION, STRANGER, client, hex_of, ksuid, mint, proof
 from support.nats_socket import ClosedError, wire
@@ -21,6 +22,12 @@ ISSUER: dict[str, Any] = {
     "plugin__security__issuer__names": "choria",
     "plugin__security__issuer__choria__public": hex_of(ORGANIZATION),
 }
+
+
+@pytest.fixture(autouse=True)
+def _with_a_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about it, also in a run of the suite that goes without."""
+    monkeypatch.setattr(ways, "STANDARD", ways.Ways())
 
 
 def token(**claims: Any) -> str:
