@@ -146,6 +146,37 @@ func TestWhoHasGoneIsNotBegun(t *testing.T) {
 	eventually(t, "it is noticed", func() bool { return e.doors.queue().Left == 1 })
 }
 
+// TestWhoComesAgainFromTheSamePortIsAnotherOne has a client break off while it waits and come again from its port before that
+// is noticed. The one that is in must not be taken for a stranger, whose time comes to an end.
+func TestWhoComesAgainFromTheSamePortIsAnotherOne(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, plainConfig, frame{"max_handshakes": 1})
+	end := e.atWork()
+	first := silent(t, e.ports["client"], 1, "127.0.0.2")[0].(*net.TCPConn)
+	eventually(t, "it waits", func() bool { return e.waiters() == 1 })
+	first.SetLinger(0)
+	first.Close()
+	dialer := net.Dialer{LocalAddr: first.LocalAddr()}
+	again, err := dialer.Dial("tcp", first.RemoteAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	eventually(t, "it waits once more", func() bool { return e.waiters() == 2 })
+	time.Sleep(2 * noticed) // Before that nobody is asked whether he is still there.
+	end()
+	if !informed(again, patience) {
+		t.Fatal("whose turn has come is told nothing")
+	}
+	again.Write([]byte("CONNECT {}\r\nPING\r\n"))
+	e.send(allowing(e.expect("question")))
+	eventually(t, "it is in, and nobody else is there", func() bool {
+		e.doors.mu.Lock()
+		defer e.doors.mu.Unlock()
+		return e.doors.clients == 1 && e.doors.strangers == 0
+	})
+}
+
 // TestWithoutABoundNobodyWaits has more at once than a pace begins with.
 func TestWithoutABoundNobodyWaits(t *testing.T) {
 	t.Parallel()

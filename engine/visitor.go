@@ -36,7 +36,9 @@ func (v *visitor) leaves() {
 	v.rests()
 	v.stranger = nil
 	v.settled.Store(true)
-	delete(v.door.doors.byEndpoints, v.at)
+	if v.door.doors.byEndpoints[v.at] == v { // A peer that broke off may have come again from the same port meanwhile.
+		delete(v.door.doors.byEndpoints, v.at)
+	}
 }
 
 // rests has it count no more among those that are worked on. It wants the lock.
