@@ -138,12 +138,13 @@ class Outlet(io.TextIOBase):
                 self._drop(1)
                 return len(text)
             self._waiting.append(data)
+            full = self._size < _BATCH <= self._size + len(data)
             self._size += len(data)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
                 self._thread.start()
-            if not self._writing:
-                self._changed.notify_all()
+            if not self._writing or full:
+                self._changed.notify_all()  # A full batch waits for no others: there would be no room for them.
         return len(text)
 
     def flush(self) -> None:

@@ -204,7 +204,7 @@ class _Lines(logging.Formatter):
     def __init__(self, render: Callable[[dict[str, object]], str]) -> None:
         super().__init__()
         self._render = render
-        self._second, self._begins, self._zone = -1, "", ""
+        self._second = (-1, "", "")
 
     def format(self, record: logging.LogRecord) -> str:
         component = _ENGINE_COMPONENT if record.name == ENGINE else record.name.removeprefix(f"{ROOT}.")
@@ -221,10 +221,13 @@ class _Lines(logging.Formatter):
     def _written(self, moment: float) -> str:
         """Write a moment in local time, to the millisecond; lines of one second have most of it in common."""
         second = math.floor(moment)
-        if second != self._second:
+        # As a whole: threads write lines without waiting for each other, and one may be of the next second already.
+        known, begins, zone = self._second
+        if second != known:
             text = dt.datetime.fromtimestamp(second).astimezone().isoformat()
-            self._second, self._begins, self._zone = second, text[:_TO_SECONDS], text[_TO_SECONDS:]
-        return f"{self._begins}.{int((moment - second) * 1000):03}{self._zone}"
+            begins, zone = text[:_TO_SECONDS], text[_TO_SECONDS:]
+            self._second = (second, begins, zone)
+        return f"{begins}.{int((moment - second) * 1000):03}{zone}"
 
 
 def _json(event: dict[str, object]) -> str:

@@ -94,6 +94,23 @@ def test_many_lines_are_written_together() -> None:
     outlet.end(PATIENCE)
 
 
+def test_a_burst_does_not_wait_for_more_until_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("choria_broker.log.outlet._GATHERING", PATIENCE)
+    monkeypatch.setattr("choria_broker.log.outlet._GATHERING_MANY", PATIENCE)
+    stream = Counting()
+    outlet = Outlet(stream)
+    began = time.monotonic()
+    outlet.write("first\n")
+    time.sleep(0.05)  # The thread waits for more by then.
+    for _ in range(100):
+        outlet.write("x" * 1000 + "\n")
+    while not stream.times and time.monotonic() - began < PATIENCE:
+        time.sleep(0.01)
+    assert time.monotonic() - began < PATIENCE / 2
+    outlet.end(PATIENCE)
+    assert stream.getvalue().count("\n") == 101
+
+
 def test_a_pipe_nobody_reads_holds_nobody_up_and_the_log_tells_what_is_missing(
     full_pipe: tuple[int, TextIO], log_as_before: logging.Logger
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from choria_broker.log.structured import ENGINE, ROOT, component, configure, drain
+from choria_broker.log.structured import ENGINE, ROOT, _Lines, component, configure, drain
 from choria_broker.settings.broker import LogLevel
 
 pytestmark = pytest.mark.usefixtures("log_as_before")
@@ -115,6 +115,27 @@ def test_moments_are_written_in_local_time(tmp_path: Path, moment: float) -> Non
         record = logging.makeLogRecord({"name": f"{ROOT}.x", "levelno": logging.INFO, "msg": "hello", "created": each})
         written = json.loads(handler.format(record))["time"]
         assert written == dt.datetime.fromtimestamp(each).astimezone().isoformat(timespec="milliseconds")
+
+
+class Between(_Lines):
+    """Lines in the middle of whose look at the clock another thread writes one."""
+
+    meanwhile: float | None = None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set it, and write the other line."""
+        object.__setattr__(self, name, value)
+        if name == "_second" and self.meanwhile is not None:
+            moment, self.meanwhile = self.meanwhile, None
+            self.line(moment, logging.INFO, "meanwhile", {})
+
+
+def test_a_line_of_another_thread_leaves_the_moments_of_others_alone() -> None:
+    lines = Between(lambda event: str(event["time"]))
+    lines.meanwhile = 1795983742.25
+    for moment in (1795983741.125, 1795983742.5, 1795983741.5):
+        written = lines.line(moment, logging.INFO, "hello", {})
+        assert dt.datetime.fromisoformat(written).timestamp() == moment
 
 
 FIELDS: dict[str, object] = {
