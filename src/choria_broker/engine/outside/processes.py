@@ -281,9 +281,7 @@ class KeyProcesses:
         except OSError as error:
             return None, str(error)
         try:
-            while missing := [key for key in self._keys.values() if key.number not in process.holds]:
-                for key in missing:
-                    self._names[key.number] = await process.hold(key.number, key.file)
+            await self._brought_up(process)
             process.begin()
             self._serving.append(process)
             self._turn.set()
@@ -303,6 +301,20 @@ class KeyProcesses:
                 self._serving.remove(process)
             if not self._succession.leaving:
                 await process.end(FAREWELL)
+
+    async def _brought_up(self, process: KeyProcess) -> None:
+        """Have a process hold the keys in force and no others; a reload may change them meanwhile."""
+        while True:
+            missing = next((key for key in self._keys.values() if key.number not in process.holds), None)
+            over = next((number for number in process.holds if number not in self._keys), None)
+            if missing is not None:
+                name = await process.hold(missing.number, missing.file)
+                if missing.number in self._keys:
+                    self._names[missing.number] = name
+            elif over is not None:
+                await process.forget(over)
+            else:
+                return
 
     def _recall(self) -> None:
         """Go on with what the program before has left."""

@@ -92,6 +92,48 @@ async def test_what_cannot_be_held_changes_nothing(key: Path, tmp_path: Path) ->
             await becomes(keys, 1)
 
 
+class Slow(KeyProcess):
+    """A process that holds a key for some time before it says so, when the test wants that."""
+
+    turns: list[asyncio.Event]
+    began: list[set[int]]
+
+    async def hold(self, number: int, file: int) -> str:
+        """Hold it, and wait for the turn."""
+        name = await super().hold(number, file)
+        if self.turns:
+            await self.turns.pop(0).wait()
+        return name
+
+    def begin(self) -> None:
+        """Note what it holds by then."""
+        self.began.append(set(self.holds))
+        super().begin()
+
+
+async def test_a_process_that_is_started_during_a_reload_holds_no_key_that_is_over(
+    key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "KeyProcess", Slow)
+    turn = asyncio.Event()
+    Slow.turns, Slow.began = [], []
+    keys = KeyProcesses(count=2)
+    with keys.socket_for_engine():
+        async with keys.running([key]):
+            await becomes(keys, 2)
+            killed = keys.pids[0]
+            key.write_bytes(pem())
+            async with keys.changing([key]):
+                Slow.turns = [turn]
+                os.kill(killed, signal.SIGKILL)
+                async with asyncio.timeout(DEADLINE):
+                    while Slow.turns:  # The one in its place holds the first key, and is not done.
+                        await asyncio.sleep(0.01)
+            turn.set()
+            await becomes(keys, 2, (killed,))
+    assert (Slow.began, keys.restarts) == ([{1}, {1}, {2}], 1)
+
+
 async def test_nothing_starts_where_no_process_can(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def cannot(_requests: socket.socket) -> None:
         raise OSError("no more processes")
