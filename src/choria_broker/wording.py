@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from choria_broker.patterns import expression
+
 HIDDEN = "*****"
 """What stands where a secret would."""
 
@@ -20,11 +22,11 @@ LONGEST_ITEM = 100
 LONGEST_KEY = 200
 """Characters of a key."""
 
-_WORD_WITH_DOTS = re.compile(r"[\w.-]+", re.ASCII)
-_TOKEN_HEADER = re.compile(r"(?:ey[JA]|ew[gko0][\w-]{0,40}[A-Z])[\w-]{4}", re.ASCII)
+_WORD_WITH_DOTS = expression(r"[\w.-]+", re.ASCII)
+_TOKEN_HEADER = expression(r"(?:ey[JA]|ew[gko0][\w-]{0,40}[A-Z])[\w-]{4}", re.ASCII)
 """How the header of a JSON web token begins: it is an object, in base64url."""
 _SHORTEST_PAYLOAD = 8
-_CREDENTIALS = re.compile(
+_CREDENTIALS = expression(
     # The seed of an nkey, a bcrypt hash, a private key or a credentials file, a header of HTTP.
     r"\bS[ACNOUX][A-Z2-7]{56}\b"
     r"|\$2[abxy]\$\d\d\$[./A-Za-z0-9]{22,}"
@@ -36,24 +38,24 @@ _SHORTEST_CREDENTIAL = len("-----BEGIN JWT")
 """Characters of the shortest text that has one of these forms; a token has two more."""
 _SHORTEST_SEED = 58
 # A path has lost slashes of a URL.
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}:/{1,3})([^\s,;'\"]*[^\s,;'\":.])")
-_LOGIN = re.compile(r"(?<![^\s,;'\"])(?![A-Za-z0-9+.-]{1,20}:/)[^\s,;'\"@]{1,200}:[^\s,;'\"@]{1,200}@")
-_KEY = re.compile(
+_ADDRESS = expression(r"([A-Za-z][A-Za-z0-9+.-]{0,20}:/{1,3})([^\s,;'\"]*[^\s,;'\":.])")
+_LOGIN = expression(r"(?<![^\s,;'\"])(?![A-Za-z0-9+.-]{1,20}:/)[^\s,;'\"@]{1,200}:[^\s,;'\"@]{1,200}@")
+_KEY = expression(
     r"(\bplugin\.(?:choria|security|nats)\.[\w.-]+)[:@=/?#][^\s,;]+"
 )  # with what was pasted for the name of an item
 _FAMILY = r"\bplugin\.(?:choria\.(?:network\.(?:leafnode_remote|gateway_remote|mapping)|adapter)|security\.issuer)\."
-_ITEM = re.compile(
+_ITEM = expression(
     rf"({_FAMILY})(?!names\b)((?:(?!{_FAMILY}).){{1,2000}}?)"
     r"(?=\.(?:urls?|account|credentials?|source|destination|public|type|queue_len|(?:tls|ingest|stream)\.\w+)(?!\.?\w))"
 )
 """A key of an item that the operator has named; what was pasted for the name of one can be a login."""
-_ITEM_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*")
-_PLACE = re.compile(
+_ITEM_NAME = expression(r"[\w-]+(?:\.[\w-]+)*")
+_PLACE = expression(
     r"\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\](?::\d{1,5})?"  # IPv6 in brackets
     r"|[\w.*-]*(?::\d{1,5})?"  # a name or IPv4
     r"|[0-9A-Fa-f:]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[\w.-]+)?"  # IPv6
 )
-_TAIL = re.compile(r"[?#]")
+_TAIL = expression(r"[?#]")
 
 
 _STEP = 1024

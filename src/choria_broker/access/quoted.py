@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
+from choria_broker.patterns import expression
 from choria_broker.wording import without_credentials
 
 _LONGEST = 128
-_PARTS = re.compile(r"\s*[\w-]{8,}\.[\w-]{8,}\.[\w-]*\s*")
+_PARTS = expression(r"\s*[\w-]{8,}\.[\w-]{8,}\.[\w-]*\s*")
 
 TOKEN_LABEL = "token"  # noqa: S105 - it is shown instead of one
 """What stands where a peer sent a token in place of its name."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from choria_broker.patterns import expression
 
 _PART = r"[^\s.>\x00-\x1f\x7f]+"
-_SUBJECT = re.compile(rf"(?:>|{_PART}(?:\.{_PART})*(?:\.>)?)")
+_SUBJECT = expression(rf"(?:>|{_PART}(?:\.{_PART})*(?:\.>)?)")
 
 
 def is_subject(text: str) -> bool:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import collections
-import re
 from collections.abc import Iterable
 
 import msgspec
 
 from choria_broker.audit.engine_lines import unescaped
+from choria_broker.patterns import expression
 from choria_broker.values import replace
 
-_VIOLATION = re.compile(
+_VIOLATION = expression(
     r'(?P<direction>Publish|Subscription) Violation - .*?Subject (?P<subject>"(?:[^"\\]|\\.)*")'
     r'(?:, Queue (?P<queue>"(?:[^"\\]|\\.)*"))?'
 )
-_SLOW = re.compile(
+_SLOW = expression(
     r"Slow Consumer (?:Detected|State): (?P<limit>.*?) ?"
     r'\(pending: (?P<pending>\d+) bytes(?:; subject: (?P<subject>"(?:[^"\\]|\\.)*"))?\)'
 )
@@ -98,7 +98,7 @@ class Budget:
 
 def violation(text: str) -> Violation | None:
     """Read a line about a subject that is not allowed, None for any other."""
-    found = _VIOLATION.search(text)
+    found = _VIOLATION.search(text) if " Violation - " in text else None
     if found is None:
         return None
     return Violation(found["direction"] == "Publish", _unquoted(found["subject"]), _unquoted(found["queue"] or ""))
@@ -106,7 +106,7 @@ def violation(text: str) -> Violation | None:
 
 def slow(text: str) -> Slow | None:
     """Read a line about a connection that is too slow, None for any other."""
-    found = _SLOW.search(text)
+    found = _SLOW.search(text) if "Slow Consumer " in text else None
     return Slow(found["limit"].rstrip("."), int(found["pending"]), _unquoted(found["subject"] or "")) if found else None
 
 

@@ -6,10 +6,11 @@ import re
 
 import msgspec
 
+from choria_broker.patterns import expression
 from choria_broker.values import replace
 from choria_broker.wording import without_credentials
 
-_CONNECTION = re.compile(
+_CONNECTION = expression(
     r"(?:websocket: (?:http: )?(?P<early>TLS handshake error) from )?"
     r"(?:pipe|(?:[^ ]*/)?\[?(?P<address>[^\s\[\]/]+?)\]?:\d+)"
     r"(?(early): | - (?:(?P<kind>[cwmlrg])id\w*:(?P<number>\d{1,18}) - |(?=websocket )))(?P<told>.*)",
@@ -21,13 +22,13 @@ _LINKS = frozenset("rg")
 """Routes and gateways, whose logins the engine decides by itself."""
 
 # The engine cuts long lines, perhaps in the middle of it.
-_USER = re.compile(r' - (?:JWT )?(?:User|Nkey|Token) "(?:[^"\\]|\\.)*(?:"|\\?$)', re.DOTALL)
+_USER = expression(r' - (?:JWT )?(?:User|Nkey|Token) "(?:[^"\\]|\\.)*(?:"|\\?$)', re.DOTALL)
 
-_NAMES = re.compile(r'^(?:"(?:[^"\\]|\\.)*" - )+')
+_NAMES = expression(r'^(?:"(?:[^"\\]|\\.)*" - )+')
 """What a peer calls itself, where lines show it."""
-_LOGGED_IN = re.compile(r'"[^"/]*/user:(?P<user>(?:[^"\\]|\\.)*)" - $')
-_ESCAPED = re.compile(r"\\(.)")
-_FIRST_WORDS = re.compile(r"[A-Za-z][A-Za-z ]{0,39}")
+_LOGGED_IN = expression(r'"[^"/]*/user:(?P<user>(?:[^"\\]|\\.)*)" - $')
+_ESCAPED = expression(r"\\(.)")
+_FIRST_WORDS = expression(r"[A-Za-z][A-Za-z ]{0,39}")
 
 _AUTHENTICATION = "authentication error"
 

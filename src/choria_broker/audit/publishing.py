@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +20,7 @@ from choria_broker.client_end import client_errors, let_go
 from choria_broker.errors import BrokerError
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
+from choria_broker.patterns import expression
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ MOST = 50
 
 _FLUSH = 5.0
 _LEFT = "events published"
-_NO_PART = re.compile(r"[^A-Za-z0-9_-]")
+_NO_PART = expression(r"[^A-Za-z0-9_-]")
 _UNREACHABLE = (BrokerError, OSError, TimeoutError)
 
 

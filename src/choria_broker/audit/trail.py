@@ -6,7 +6,6 @@ import asyncio
 import collections
 import contextlib
 import logging
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
@@ -26,6 +25,7 @@ from choria_broker.background import beside
 from choria_broker.histogram import Histogram
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
+from choria_broker.patterns import expression
 from choria_broker.values import replace
 
 RECENT = 1024
@@ -34,7 +34,7 @@ RECENT = 1024
 _RECENT_ROOM = 4 * 1024 * 1024
 """Bytes they may take together: how much there is to say about one is chosen by peers and by tokens."""
 
-_NUMBER = re.compile(r"\d+")
+_NUMBER = expression(r"\d+")
 _WORDING = 100
 _LINK_LINES = 4
 """How many times more lines than about refusals one address gets at INFO: one route alone is several connections."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 
 from choria_broker.config.table.rows import SETTINGS
 from choria_broker.config.text.shown_values import shown_key, shown_value
+from choria_broker.patterns import expression
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.secret import MASK
 from choria_broker.wording import plain, without_logins
@@ -15,7 +15,7 @@ from choria_broker.wording import plain, without_logins
 _SHORTEST = 3
 """Characters of a password that is looked for; a shorter one is part of too many words."""
 
-_OF_LOGINS = re.compile(r"://[^\s/:@]{0,200}:([^\s@]{1,200})@")
+_OF_LOGINS = expression(r"://[^\s/:@]{0,200}:([^\s@]{1,200})@")
 """Passwords in addresses of other brokers."""
 
 

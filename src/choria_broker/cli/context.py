@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,14 @@ from choria_broker.config.load import load
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.control.client import ControlError, ask_status
 from choria_broker.host.private_file import create_file, replace_file
+from choria_broker.patterns import expression
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.tls import TlsFiles
 
 SYSTEM, CHORIA = "system", "choria"
 _NAMES = {SYSTEM: "choria-system", CHORIA: "choria"}
 _TRY = {SYSTEM: "server list", CHORIA: "stream report"}
-_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_NAME = expression(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 
 class _Wanted(msgspec.Struct, frozen=True):

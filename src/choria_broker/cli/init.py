@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import pwd
-import re
 import shlex
 import socket
 import sys
@@ -18,13 +17,14 @@ from choria_broker.cli.answers import show
 from choria_broker.cli.check import examine, show_findings
 from choria_broker.cli.options import as_json
 from choria_broker.config.surroundings.facts import Overrides
+from choria_broker.patterns import expression
 from choria_broker.settings.finding_codes import Code, Severity
 from choria_broker.settings.findings import Finding
 from choria_broker.settings.hostnames import is_address, is_host
 from choria_broker.setup.plan import Plan, Tls, Wish, planned
 from choria_broker.setup.writing import Written, closed_for, first_in_the_way
 
-_ISSUER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ISSUER = expression(r"[A-Za-z0-9_-]{1,64}")
 _MOST_DAYS = 3650
 _SERVICE_USER = "choria-broker"
 _FOLDER_OF_SERVICE = Path("/etc/choria")

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
+from choria_broker.patterns import expression
 from choria_broker.wording import plain
 
 _ENTER = "\x1b[?1049h\x1b[?25l"
@@ -24,7 +25,7 @@ _TOGETHER, _SHOWN = "\x1b[?2026h", "\x1b[?2026l"
 """Around what a terminal is to show at once, where it knows that."""
 
 _LONGEST_INPUT = 64
-_PRESSED = re.compile(rb"\x1b[\[O].|.", re.DOTALL)
+_PRESSED = expression(rb"\x1b[\[O].|.", re.DOTALL)
 _END_OF_INPUT = b"\x04"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
-_NAME = re.compile(r"[^\s.*>/\\]{1,255}")
-_SUBJECT = re.compile(r"[^\s.]+(?:\.[^\s.]+)*")
+from choria_broker.patterns import expression
+
+_NAME = expression(r"[^\s.*>/\\]{1,255}")
+_SUBJECT = expression(r"[^\s.]+(?:\.[^\s.]+)*")
 _LONGEST_SUBJECT = 1024
 
 

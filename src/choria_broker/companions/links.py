@@ -19,6 +19,7 @@ from choria_broker.companions.reports import SideReport
 from choria_broker.companions.wire import published, published_to, subscribed, unsubscribed
 from choria_broker.log.restraint import Restraint
 from choria_broker.log.structured import component
+from choria_broker.patterns import expression
 from choria_broker.streams.backoff import FIVE_SECONDS, STEPS, pause
 
 MOST_WAITING = 8 * 1024 * 1024
@@ -29,7 +30,7 @@ _ENOUGH = 1024 * 1024
 
 _FLUSH = 2
 _SUBSCRIPTION = "for subscription"
-_DENIED_PUBLICATION = re.compile(r'for publish to "([^"]+)"', re.IGNORECASE)
+_DENIED_PUBLICATION = expression(r'for publish to "([^"]+)"', re.IGNORECASE)
 _ASK_AGAIN = 30.0
 """Seconds after which a subscription that was not permitted is tried again."""
 

@@ -8,8 +8,9 @@ import re
 import msgspec
 
 from choria_broker.engine.tls_causes import plain_cause
+from choria_broker.patterns import expression
 
-_LINE = re.compile(r"^\[\d+\] \[(?P<level>[A-Z]{3})\] (?P<text>.*)$", re.DOTALL)
+_LINE = expression(r"^\[\d+\] \[(?P<level>[A-Z]{3})\] (?P<text>.*)$", re.DOTALL)
 _LEVELS = {
     "TRC": logging.DEBUG,
     "DBG": logging.DEBUG,
@@ -20,69 +21,72 @@ _LEVELS = {
 }
 
 
+_OF_FAILURES = ("error", "Error", "refused", "Ended", "handshake", "x509: ", "tls: ")
+"""One of these is in each line that more can be said about."""
+
 _BEFORE = "the line before says why"
 _ADVICE = (
     (
-        re.compile(r"(handshake error|Ended (a link|cid)).* is revoked( by |$)"),
+        expression(r"(handshake error|Ended (a link|cid)).* is revoked( by |$)"),
         "give the other side a new certificate, or take the revocation back",
     ),
     (
-        re.compile(r"(handshake error|Ended (a link|cid)).*list of revoked certificates of .* is out of date"),
+        expression(r"(handshake error|Ended (a link|cid)).*list of revoked certificates of .* is out of date"),
         (
             "have the CA write a new list and bring it to the file in plugin.choria.network.crl, or set crl_expired to "
             "accept"
         ),
     ),
     (
-        re.compile(r"rid:\d+ - .*link refused: it sent"),
+        expression(r"rid:\d+ - .*link refused: it sent"),
         "compare plugin.choria.network.peer_user and peer_password on both sides",
     ),
     (
-        re.compile(r"rid:\d+ - .*link refused: no name"),
+        expression(r"rid:\d+ - .*link refused: no name"),
         (
             "if it is a member, list it in plugin.choria.network.peers by a name of its certificate, or give it a "
             "certificate with the name that is listed"
         ),
     ),
     (
-        re.compile(r"gid:\d+ - .*link refused: no name"),
+        expression(r"gid:\d+ - .*link refused: no name"),
         (
             "if it is a broker of another cluster, list it in the urls of plugin.choria.network.gateway_remote by a "
             "name of its certificate, or give it a certificate with the name that is listed"
         ),
     ),
-    (re.compile(r"[rg]id:\d+ - .*authentication error"), _BEFORE),
+    (expression(r"[rg]id:\d+ - .*authentication error"), _BEFORE),
     (
-        re.compile(r"Route Error 'Authorization Violation'"),
+        expression(r"Route Error 'Authorization Violation'"),
         (
             "the other side refused this broker: its plugin.choria.network.peer_user and peer_password are others "
             "than here, or its peers have no name of this broker's certificate; its log says which"
         ),
     ),
     (
-        re.compile(r"Gateway Error 'Authorization Violation'"),
+        expression(r"Gateway Error 'Authorization Violation'"),
         (
             "the other side refused this broker: the urls of its plugin.choria.network.gateway_remote have no name of "
             "this broker's certificate; its log says so"
         ),
     ),
     (
-        re.compile(r"TLS (?:route|gateway|leafnode) handshake error: .*i/o timeout"),
+        expression(r"TLS (?:route|gateway|leafnode) handshake error: .*i/o timeout"),
         (
             "the other side takes the connection and says nothing: it stands still or is overloaded, see choria-broker "
             "status there, or a firewall is between"
         ),
     ),
     (
-        re.compile(r"TLS route handshake error: tls: first record"),
+        expression(r"TLS route handshake error: tls: first record"),
         "compare plugin.choria.network.peer_tls on both sides",
     ),
     (
-        re.compile(r"TLS gateway handshake error: tls: first record"),
+        expression(r"TLS gateway handshake error: tls: first record"),
         "compare plugin.choria.network.gateway_tls on both sides",
     ),
     (
-        re.compile(r"TLS leafnode handshake error|Leafnode Error 'Authorization Violation'"),
+        expression(r"TLS leafnode handshake error|Leafnode Error 'Authorization Violation'"),
         (
             "the other side has different TLS settings, another CA, a name that is not in the url, or other "
             "credentials: compare url, tls and credentials of plugin.choria.network.leafnode_remote with its "
@@ -90,22 +94,22 @@ _ADVICE = (
         ),
     ),
     (
-        re.compile(r"Leafnode connection dropped with same cluster name error"),
+        expression(r"Leafnode connection dropped with same cluster name error"),
         "set plugin.choria.network.gateway_name to a name that only this site uses",
     ),
 )
 _UNKNOWN_CAUSE = (
     (
-        re.compile(r"TLS route handshake error"),
+        expression(r"TLS route handshake error"),
         "compare plugin.choria.network.peer_tls and the certificates of both sides, and read the other side's log",
     ),
     (
-        re.compile(r"TLS gateway handshake error"),
+        expression(r"TLS gateway handshake error"),
         "compare plugin.choria.network.gateway_tls and the certificates of both sides, and read the other side's log",
     ),
 )
 """What to do where the engine's words say no cause."""
-_HARMLESS = re.compile(r'^(Address ".*" can not be resolved properly$|Could not find any non-local IP for )')
+_HARMLESS = expression(r'^(Address ".*" can not be resolved properly$|Could not find any non-local IP for )')
 """Errors of the library that are none: it looks for further addresses to tell others of."""
 
 _ONLY_LOOPBACK = (
@@ -136,6 +140,8 @@ def parse(line: str) -> LogLine:
 
 def _advised(text: str) -> str:
     """Add to the engine's words what they mean, and what only the broker knows: the settings behind them."""
+    if not any(word in text for word in _OF_FAILURES):
+        return text
     cause = plain_cause(text)
     table = _ADVICE if cause else (*_ADVICE, *_UNKNOWN_CAUSE)
     advice = next((advice for failure, advice in table if failure.search(text)), "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from choria_broker.patterns import expression
 
 _SHA1 = "a certificate of the other side is signed with SHA-1, which is not secure: have it issued again with SHA-256"
 _MD5 = "a certificate of the other side is signed with MD5, which is not secure: have it issued again with SHA-256"
@@ -90,11 +90,11 @@ _CAUSES: tuple[tuple[str, str], ...] = (
     (r"remote error: tls: certificate required", "the other side requires a certificate, and this broker sent none"),
     (r"remote error: tls: (bad|unsupported|unknown|revoked) certificate", _REFUSED),
 )
-_PATTERNS = tuple((re.compile(pattern), cause) for pattern, cause in _CAUSES)
-_ABOUT_TLS = re.compile(r"TLS .*handshake|TLS handshake|x509: |tls: ")
+_PATTERNS = tuple((expression(pattern), cause) for pattern, cause in _CAUSES)
+_ABOUT_TLS = expression(r"TLS .*handshake|TLS handshake|x509: |tls: ")
 
 
-_OURS = re.compile(r"remote error: tls: (bad|expired|unknown|unsupported) certificate(?! authority)")
+_OURS = expression(r"remote error: tls: (bad|expired|unknown|unsupported) certificate(?! authority)")
 
 
 def refuses_ours(text: str) -> bool:

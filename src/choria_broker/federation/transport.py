@@ -6,11 +6,12 @@ What was signed, ``data``, is looked at but never changed, and neither is a fiel
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
+
+from choria_broker.patterns import expression
 
 Hop: TypeAlias = tuple[str, str, str]
 """One passage through a broker: by which server it came in, who passed it on, by which server it went out."""
@@ -133,7 +134,7 @@ _encode = msgspec.json.Encoder().encode
 _PROTOCOL, _DATA, _HEADERS = "protocol", "data", "headers"
 _OF_MESSAGE = frozenset({_PROTOCOL, _DATA, _HEADERS})
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_LINE_ENDS = re.compile(r"[\r\n]")
+_LINE_ENDS = expression(r"[\r\n]")
 _PADDINGS = frozenset({b'""', b'"="', b'"=="'})
 _GROUP, _QUOTES = 4, 2
 

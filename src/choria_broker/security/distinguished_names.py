@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-_PARTS = re.compile(r"((?:\\.|[^\\,+;])*)(?:[,+;]|$)", re.DOTALL)
-_HEX_PAIR = re.compile(r"(?:\\[0-9A-Fa-f]{2})+")
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+")
+from choria_broker.patterns import expression
+
+_PARTS = expression(r"((?:\\.|[^\\,+;])*)(?:[,+;]|$)", re.DOTALL)
+_HEX_PAIR = expression(r"(?:\\[0-9A-Fa-f]{2})+")
+_ESCAPED = expression(r"\\(.)", re.DOTALL)
+_TYPE = expression(r"[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+")
 _LONG_FORM = 0x80
 _OTHER_NAMES = {
     "email": "emailaddress",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from choria_broker.patterns import expression
 from choria_broker.security.certificates import alternative_names, extension, title
 
-_LABEL = re.compile(r"[\x21-\x2d\x2f-\x7e]+")
+_LABEL = expression(r"[\x21-\x2d\x2f-\x7e]+")
 _KINDS: tuple[tuple[type[x509.GeneralName], str], ...] = (
     (x509.IPAddress, "IP address"),
     (x509.DNSName, "name"),

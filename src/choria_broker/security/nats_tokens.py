@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
-import re
 from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from choria_broker.patterns import expression
 from choria_broker.security.keys import ed25519_verifies
 from choria_broker.security.tokens_encoding import decode_base64url
 
@@ -27,7 +27,7 @@ VERSION = 2
 _CHECKSUM, _KEY, _SEED = 2, 32, 18 << 3
 _ALGORITHMS = frozenset({"ed25519", "ed25519-nkey"})
 _DASHES = b"---"
-_PART = re.compile(rb"[\w.=-]+")
+_PART = expression(rb"[\w.=-]+")
 
 
 class NatsTokenError(ValueError):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 
 import msgspec
 
+from choria_broker.patterns import expression
 from choria_broker.security.distinguished_names import parts_of
 from choria_broker.security.keys import is_hex_key
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.revocation import Entry, Subject
 
-_WORD = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^\s"#])(?:"(?:\\.|[^"\\])*"|[^\s"])*')
-_QUOTED = re.compile(r'"((?:\\.|[^"\\])*)"')
-_ESCAPED = re.compile(r'\\(["\\])')
-_NEEDS_QUOTES = re.compile(r'[\s"\\]|^#')
-_HEX = re.compile(r"(?:0[xX])?[0-9A-Fa-f]+")
+_WORD = expression(r'(?:"(?:\\.|[^"\\])*"|[^\s"#])(?:"(?:\\.|[^"\\])*"|[^\s"])*')
+_QUOTED = expression(r'"((?:\\.|[^"\\])*)"')
+_ESCAPED = expression(r'\\(["\\])')
+_NEEDS_QUOTES = expression(r'[\s"\\]|^#')
+_HEX = expression(r"(?:0[xX])?[0-9A-Fa-f]+")
 _LONGEST_VALUE = 1024
 
 

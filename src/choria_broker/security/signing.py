@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from choria_broker.patterns import expression
 from choria_broker.security.keys import SMALLEST_RSA_BITS, KeyFormError
 from choria_broker.security.tokens_encoding import encode_base64url
 
@@ -22,7 +22,7 @@ SigningKey = Ed25519PrivateKey | RSAPrivateKey
 SEED_BYTES = 32
 """Length of an ed25519 seed."""
 
-_HEX_SEED = re.compile(r"[0-9a-fA-F]{64}")
+_HEX_SEED = expression(r"[0-9a-fA-F]{64}")
 _PEM_LABELS = (b"-----BEGIN RSA PRIVATE KEY-----", b"-----BEGIN PRIVATE KEY-----")
 _ENCRYPTED = b"ENCRYPTED"
 

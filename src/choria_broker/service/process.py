@@ -193,7 +193,9 @@ async def _serve(services: Sequence[Service], broker: NetworkBroker, signals: Si
         async with pulse.beating(), contextlib.AsyncExitStack() as running:
             for service in services:
                 await running.enter_async_context(service)
-            _keep()
+            # The collector passes over what was loaded so far, which stays. It is not collected first: that takes a
+            # tenth of the start, and finds next to nothing.
+            gc.freeze()
             gc.enable()
             if all(service.started for service in services):
                 systemd.tell("READY=1")
@@ -210,18 +212,13 @@ async def _serve(services: Sequence[Service], broker: NetworkBroker, signals: Si
                 await stop.made_ready()
 
 
-def _keep() -> None:
-    """Have the collector pass over what was loaded so far, which stays, while connections wait for verdicts."""
-    gc.collect()
-    gc.freeze()
-
-
 async def _keep_loaded(broker: NetworkBroker) -> None:
-    """Do the same with what is loaded while the first connections come, which wait for the thread that loads."""
+    """Have the collector pass over what is loaded while the first connections come, which wait for the thread too."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(_WHILE_LOADING)
     try:
         await broker.loaded.wait()
     finally:
         sys.setswitchinterval(before)
-    _keep()
+    gc.collect()
+    gc.freeze()

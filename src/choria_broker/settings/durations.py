@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
+
+from choria_broker.patterns import expression
 
 _HOUR = 3_600_000_000_000
 """Nanoseconds."""
@@ -22,9 +23,9 @@ _NANOSECONDS = {
 _HOURS = {"d": 24, "D": 24, "w": 168, "W": 168, "M": 720, "y": 8760, "Y": 8760}
 _LARGEST = 2**63 - 1
 _SHORT = r"([0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(ns|us|\u00b5s|\u03bcs|ms|"
-_PART = re.compile(_SHORT + "[sSmhHdDwWMyY])")
-_WHOLE = re.compile(rf"([+-]?)((?:{_PART.pattern})+)")
-_WHOLE_IN_GO = re.compile(rf"([+-]?)((?:{_SHORT}[smh]))+)")
+_PART = expression(_SHORT + "[sSmhHdDwWMyY])")
+_WHOLE = expression(rf"([+-]?)((?:{_PART.pattern})+)")
+_WHOLE_IN_GO = expression(rf"([+-]?)((?:{_SHORT}[smh]))+)")
 _LONGEST_IN_GO = 200
 _REMEDY = "write a number with a unit such as 300ms, 5s, 10m, 24h, 7d or 4w"
 _FOR_PEOPLE = ((365 * 86400, "y"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
@@ -90,10 +91,11 @@ def _nanoseconds(whole: re.Match[str]) -> int:
 
 
 def _part(number: str, unit: str) -> int:
-    amount = Fraction(number.rstrip("."))
+    whole, _, behind = number.partition(".")
+    amount, one = int(whole + behind), int(f"1{'0' * len(behind)}")
     if unit in _HOURS:
-        return int(amount * _HOURS[unit]) * _HOUR
-    return int(amount * _NANOSECONDS[unit])
+        return amount * _HOURS[unit] // one * _HOUR
+    return amount * _NANOSECONDS[unit] // one
 
 
 def in_go(seconds: float) -> str:

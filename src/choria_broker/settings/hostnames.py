@@ -6,15 +6,16 @@ Everything that compares hosts, or hands one to the engine, goes through ``canon
 from __future__ import annotations
 
 import ipaddress
-import re
+
+from choria_broker.patterns import expression
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-_NUMBERS = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*")
+_LABEL = expression(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBERS = expression(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*")
 """What some programs read as an IPv4 address in another notation, and others as a name."""
-_ZONE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
-_ESCAPED_ZONE = re.compile(r"25(?=[A-Za-z_])")
+_ZONE = expression(r"[A-Za-z0-9_.-]{1,15}")
+_ESCAPED_ZONE = expression(r"25(?=[A-Za-z_])")
 _LONGEST = 253
 _MOST_CHARACTERS = 1000
 """More are not even looked at."""

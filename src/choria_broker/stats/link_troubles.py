@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 import msgspec
 
+from choria_broker.patterns import expression
 from choria_broker.settings.hostnames import authority
 
 MOST = 64
@@ -15,16 +16,16 @@ MOST = 64
 
 _LONGEST = 300
 
-_DIALLED = re.compile(
+_DIALLED = expression(
     r"Error (?:trying to connect (?:to (?P<route>route)(?: (?P<host>\S+))?|as (?P<leafnode>leafnode) to remote server "
     r"\"(?P<url>[^\"]*)\")|connecting to \w+ (?P<gateway>gateway) \"(?P<name>[^\"]*)\" \([^)]*\) at \S+) "
     r"\(attempt \d+\): (?P<why>.*)"
 )
-_PLACE = re.compile(r"dial \w+ (?P<place>\S+): ")
-_CONNECTION = re.compile(
+_PLACE = expression(r"dial \w+ (?P<place>\S+): ")
+_CONNECTION = expression(
     r"(?:\S+/)?\[?(?P<place>[^\s\[\]/]+?)\]?:(?P<port>\d{1,5}) - (?P<kind>[rgl])id\w*:\d+ - (?P<told>.*)"
 )
-_CLOSED = re.compile(r"\w+ connection closed: (?P<why>.+?)(?: - .*?Remote: (?P<remote>[^,]+).*)?$")
+_CLOSED = expression(r"\w+ connection closed: (?P<why>.+?)(?: - .*?Remote: (?P<remote>[^,]+).*)?$")
 _KINDS = {"r": "route", "g": "gateway", "l": "leafnode"}
 _NO_TROUBLE = (
     "Client Closed",
@@ -134,12 +135,12 @@ def recognise(line: str, ports: Collection[int] = ()) -> LinkTrouble | None:
         line: of the engine's log, without its prefix.
         ports: to which this broker connects; others are those of connections that it accepted.
     """
-    if match := _DIALLED.match(line):
+    if line.startswith("Error ") and (match := _DIALLED.match(line)):
         kind = match["route"] or match["leafnode"] or match["gateway"]
         dialled = _PLACE.search(match["why"])
         place = match["name"] or match["url"] or match["host"] or (dialled["place"] if dialled else "")
         return _trouble(kind, place, match["why"])
-    match = _CONNECTION.match(line)
+    match = _CONNECTION.match(line) if " - " in line else None
     if match is None:
         return None
     kind, place, port, told = _KINDS[match["kind"]], match["place"], int(match["port"]), match["told"]

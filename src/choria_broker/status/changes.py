@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import collections
-import re
 
 import msgspec
 
+from choria_broker.patterns import expression
 from choria_broker.status.health import Condition, Health
 
 MOST = 50
@@ -15,7 +15,7 @@ MOST = 50
 UNKNOWN = "starting"
 """What a broker was before its health was told for the first time."""
 
-_NUMBER = re.compile(r"(?<![\w.:/-])\d+(?:\.\d+)?(?![\w:/-]|\.\w)")
+_NUMBER = expression(r"(?<![\w.:/-])\d+(?:\.\d+)?(?![\w:/-]|\.\w)")
 """A number that stands for itself, not one in a name, an address or a path."""
 
 

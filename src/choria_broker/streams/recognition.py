@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 
+from choria_broker.patterns import expression
 from choria_broker.streams.trouble import DAMAGED_BLOCKS, Mended, Trouble, TroubleKind
 
 _RESTART = "then restart the broker: until then the engine refuses"
@@ -38,6 +39,8 @@ def recognise(line: str) -> Trouble | None:
     Args:
         line: the text without its prefix.
     """
+    if not line.lstrip().startswith(_BEGINNINGS):
+        return None  # As of nearly all lines, and at the start of all.
     for pattern, describe in _LINES:
         if match := pattern.search(line):
             return describe(match)
@@ -284,7 +287,24 @@ def _stuck(match: re.Match[str]) -> Trouble:
     )
 
 
-_MENDED = re.compile(
+_BEGINNINGS = (
+    "Consumer create failed",
+    "Cut half-written",
+    "Damaged consumer",
+    "Detected unsupported",
+    "Error ",
+    "File system permission denied",
+    "Filestore [",
+    "JetStream ",
+    "Kept ",
+    "Left ",
+    "Lost ",
+    "Missing ",
+    "Stream metafile",
+)
+"""How lines begin that one of the expressions may match."""
+
+_MENDED = expression(
     r"Mended description of (?:stream|consumer) '(?P<account>\S+) > (?P<stream>[^'\s]+)(?: > (?P<consumer>[^'\s]+))?'"
 )
 _STREAM = r"'(?P<account>\S+) > (?P<stream>\S+)'"
@@ -296,7 +316,7 @@ _CONSUMER_META = (
 _META = r'"(?P<directory>[^"]*/(?P<account>[^/"]+)/streams/(?P<stream>[^/"]+))/meta\.\w+"'
 _LINES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Trouble]], ...] = (
     (
-        re.compile(
+        expression(
             r"^\s*(?:Damaged consumer|Stream) metafile "
             r'"(?P<directory>[^"]*/(?P<account>[^/"]+)/streams/(?P<stream>[^/"]+)(?:/obs/(?P<consumer>[^/"]+))?)'
             r'/meta\.inf": it is the description of "(?P<other>[^"]+)", (?P<here>which is .*)'
@@ -304,60 +324,60 @@ _LINES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Trouble]], ...] =
         _other_name,
     ),
     (
-        re.compile(rf"^Lost state of consumer {_THREE} in \"(?P<file>[^\"]+)\": (?P<why>.*)"),
+        expression(rf"^Lost state of consumer {_THREE} in \"(?P<file>[^\"]+)\": (?P<why>.*)"),
         _consumer_forgot,
     ),
     (
-        re.compile(
+        expression(
             rf"^\s*(?:Missing stream (?:metafile for|checksum file)|Error reading (?:metafile|Stream metafile checksum)"
             rf"|Stream metafile|Error unmarshalling stream metafile) {_META}"
         ),
         _not_restored,
     ),
     (
-        re.compile(
+        expression(
             r"^\s*(?:(?:Missing|Damaged|Error reading|Error unmarshalling) consumer metafile"
             rf"|Missing consumer checksum for) {_CONSUMER_META}"
         ),
         _consumer_not_restored,
     ),
-    (re.compile(rf"^\s*(?:Error adding consumer|Consumer create failed for) {_THREE}: (?P<why>.*)"), _consumer_state),
-    (re.compile(r'^\s*Error recreating stream "(?P<stream>[^"]+)": (?P<why>.*)'), _not_recreated),
-    (re.compile(rf"^\s*Detected unsupported stream {_STREAM}: (?P<why>.*)"), _unsupported),
+    (expression(rf"^\s*(?:Error adding consumer|Consumer create failed for) {_THREE}: (?P<why>.*)"), _consumer_state),
+    (expression(r'^\s*Error recreating stream "(?P<stream>[^"]+)": (?P<why>.*)'), _not_recreated),
+    (expression(rf"^\s*Detected unsupported stream {_STREAM}: (?P<why>.*)"), _unsupported),
     (
-        re.compile(r"^Filestore \[(?P<stream>[^\]]+)\] (?P<why>(?:loadBlock error|checkMsgs:).*)"),
+        expression(r"^Filestore \[(?P<stream>[^\]]+)\] (?P<why>(?:loadBlock error|checkMsgs:).*)"),
         _damaged,
     ),
     (
-        re.compile(
+        expression(
             rf"^Lost part of stream {_STREAM} in \"(?P<file>[^\"]+)\", (?P<messages>\d+) messages, "
             r"(?P<bytes>\d+) bytes, kept in \"(?P<place>[^\"]*)\": (?P<why>.*)"
         ),
         _lost,
     ),
     (
-        re.compile(rf"^Cut half-written record of stream {_STREAM} in \"(?P<file>[^\"]+)\", (?P<bytes>\d+) bytes"),
+        expression(rf"^Cut half-written record of stream {_STREAM} in \"(?P<file>[^\"]+)\", (?P<bytes>\d+) bytes"),
         _half_written,
     ),
     (
-        re.compile(
+        expression(
             rf"^Left damaged block of stream {_STREAM} in \"(?P<file>[^\"]+)\", it cannot be kept elsewhere: "
             r"(?P<problem>.*)"
         ),
         _not_cut,
     ),
-    (re.compile(rf"^JetStream stream {_STREAM} critical write error: (?P<why>.*)"), _write_failed),
-    (re.compile(r"^JetStream (?P<kind>file|memory) resource limits exceeded for server"), _full),
+    (expression(rf"^JetStream stream {_STREAM} critical write error: (?P<why>.*)"), _write_failed),
+    (expression(r"^JetStream (?P<kind>file|memory) resource limits exceeded for server"), _full),
     (
-        re.compile(
+        expression(
             r"^JetStream (?:out of [A-Za-z ]*, will be|being) DISABLED(?P<removed>, our server was removed)?"
             r"|^(?:Filestore \[[^\]]+\] )?File system permission denied [a-z ]*, disabling JetStream"
         ),
         _off,
     ),
-    (re.compile(rf"^Kept (?:stream|consumer) {_PATH} in \"(?P<place>[^\"]+)\": (?P<why>.*)"), _kept),
+    (expression(rf"^Kept (?:stream|consumer) {_PATH} in \"(?P<place>[^\"]+)\": (?P<why>.*)"), _kept),
     (
-        re.compile(
+        expression(
             rf"^Left (?:stream|consumer) {_PATH} in \"(?P<place>[^\"]+)\", it cannot be kept elsewhere: "
             r"(?P<problem>.*); (?P<why>.*)"
         ),

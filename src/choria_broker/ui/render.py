@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
-import re
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -16,6 +15,7 @@ from markupsafe import Markup
 
 from choria_broker import __version__
 from choria_broker.documentation import help_for
+from choria_broker.patterns import expression
 from choria_broker.sessions.words import name_of
 from choria_broker.settings import durations
 from choria_broker.status.document import Status
@@ -142,8 +142,8 @@ def parted(text: str) -> Markup:
     return Markup("<wbr>").join(filter(None, signs.split(text)))
 
 
-_FOLDERS = re.compile(r"(?<=[^/]/)(?=[^/])")
-_PARTS = re.compile(r"(?<=[a-zA-Z0-9][._@=-])(?=[a-zA-Z])|(?<=://)(?=[a-zA-Z0-9])")
+_FOLDERS = expression(r"(?<=[^/]/)(?=[^/])")
+_PARTS = expression(r"(?<=[a-zA-Z0-9][._@=-])(?=[a-zA-Z])|(?<=://)(?=[a-zA-Z0-9])")
 
 
 def _environment() -> jinja2.Environment:

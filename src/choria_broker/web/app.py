@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from choria_broker.engine.life import EngineLife
+from choria_broker.patterns import expression
 from choria_broker.settings.broker import Settings
 from choria_broker.stats.exposition import CONTENT_TYPE
 from choria_broker.stats.service import BrokerStatistics
@@ -23,7 +24,7 @@ from choria_broker.web.relay import Relay
 from choria_broker.web.status import status_pages
 from choria_broker.web.ui import dashboard
 
-_TAKES_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[0-9.]+\s*)?(?:,|$)", re.IGNORECASE)
+_TAKES_GZIP = expression(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[0-9.]+\s*)?(?:,|$)", re.IGNORECASE)
 """What a browser or Prometheus says that takes compressed answers; a quality of 0 says that it does not."""
 
 

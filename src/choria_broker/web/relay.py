@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from choria_broker.patterns import expression
 from choria_broker.web.host_guard import is_from_loopback
 
 PAGES = (
@@ -40,8 +40,8 @@ _CHUNK = 65536
 _ORIGIN = "http://engine"
 """What requests name as their server; the socket has one only."""
 
-_LIMIT = re.compile(rb'("max_connections": )\d+')
-_PLACE = re.compile(rb'("http_host": )"(?:[^"\\]|\\.)*"(,\s*"http_port": )-?\d+')
+_LIMIT = expression(rb'("max_connections": )\d+')
+_PLACE = expression(rb'("http_host": )"(?:[^"\\]|\\.)*"(,\s*"http_port": )-?\d+')
 """Where ``/varz`` tells on which address it is; quotes inside of texts are escaped, so no text looks like it."""
 
 

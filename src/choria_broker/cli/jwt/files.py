@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,9 +10,10 @@ import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from choria_broker.host.private_file import create_file, replace_file
+from choria_broker.patterns import expression
 from choria_broker.security import keys, signing
 
-_TOKEN = re.compile(rb"[\w-]+\.[\w-]+\.[\w-]*")
+_TOKEN = expression(rb"[\w-]+\.[\w-]+\.[\w-]*")
 
 
 class JwtError(click.ClickException):

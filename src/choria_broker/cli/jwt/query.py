@@ -11,7 +11,9 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 
-_TOKEN = re.compile(
+from choria_broker.patterns import expression
+
+_TOKEN = expression(
     r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<text>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
     r"|(?P<name>[A-Za-z_]\w*)|(?P<sign>==|!=|<=|>=|&&|\|\||[<>!()\[\].,-]))",
     re.ASCII,
@@ -20,7 +22,7 @@ _WORDS = {"&&": "and", "||": "or", "!": "not"}
 _CONSTANTS: Mapping[str, object] = {"true": True, "false": False, "nil": None}
 _RESERVED = {"and", "or", "not", "in"}
 _DEEPEST = 50
-_ESCAPED = re.compile(r"\\(.)")
+_ESCAPED = expression(r"\\(.)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 _Expression = Callable[[Mapping[str, object]], object]

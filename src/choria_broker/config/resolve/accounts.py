@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from choria_broker.config.resolve.context import Context, network_key
 from choria_broker.config.text.collector import SettingRef
 from choria_broker.config.text.shown_values import shown_name
+from choria_broker.patterns import expression
 from choria_broker.settings.accounts import CHORIA_ACCOUNT, PROVISIONING_ACCOUNT, SYSTEM_ACCOUNT
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.links import LeafnodeRemote
@@ -18,7 +18,7 @@ from choria_broker.settings.tls import Tls
 _ACCOUNTS = network_key("accounts")
 _UNVERIFIED = network_key("unverified_account")
 _CLIENT_ANON_TLS = network_key("client_anon_tls")
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_NAME = expression(r"[A-Za-z0-9_-]+")
 _TAKEN = frozenset({SYSTEM_ACCOUNT, CHORIA_ACCOUNT, PROVISIONING_ACCOUNT, "auth"})
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
+
+from choria_broker.patterns import expression
 
 _BLANK = "[\\t\\n\\f\\r ]"
 _BLANKS = frozenset("\t\n\f\r ")
-_ARGUMENTS = re.compile(f",{_BLANK}*")
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+_ARGUMENTS = expression(f",{_BLANK}*")
+_INTEGER = expression(r"[+-]?[0-9]+")
 _SHORTEST_FUNCTION = 5
 _INT32 = 2**31
 _INT64 = 2**63
@@ -29,7 +29,7 @@ _NAMES = {
 """Functions by lower-case name with the spellings that are understood, in the order they are looked for."""
 
 _FUNCTIONS = {
-    name: re.compile(rf"\{{\{{{_BLANK}*{spelling}{_BLANK}*\((.*)\){_BLANK}*\}}\}}") for name, spelling in _NAMES.items()
+    name: expression(rf"\{{\{{{_BLANK}*{spelling}{_BLANK}*\((.*)\){_BLANK}*\}}\}}") for name, spelling in _NAMES.items()
 }
 _WITH_COUNT = frozenset({"partition", "random"})
 """Functions whose first argument is a number of parts, and which a source without wildcards can have."""

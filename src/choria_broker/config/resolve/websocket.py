@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from choria_broker.config.resolve.context import Context, network_key
 from choria_broker.config.resolve.plain import plain
 from choria_broker.config.text.addresses import advertised
 from choria_broker.config.text.values import BadValueError
+from choria_broker.patterns import expression
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.hostnames import HostError, canonical
 from choria_broker.settings.links import Websocket
@@ -17,7 +16,7 @@ ANY_ORIGIN = "any"
 
 _ORIGINS = network_key("websocket_origins")
 _PORT = network_key("websocket_port")
-_FORM = re.compile(r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^:/?#@\[\]*]+)(?::(?P<port>\d{1,5}))?")
+_FORM = expression(r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^:/?#@\[\]*]+)(?::(?P<port>\d{1,5}))?")
 _HIGHEST_PORT = 65535
 _REMEDY = f"write scheme, host and port as in https://console.example.net:8443, or {ANY_ORIGIN}"
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from urllib.parse import unquote
 
 import msgspec
 
 from choria_broker.config.text.values import BadValueError
+from choria_broker.patterns import expression
 from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.hostnames import HostError, address, authority, canonical
 from choria_broker.settings.network import IPNetwork
 from choria_broker.settings.secret import Secret
 
-_PORT = re.compile(r"0*([0-9]{1,5})")
+_PORT = expression(r"0*([0-9]{1,5})")
 _LAST_PORT = 65535
-_BEHIND_PLACE = re.compile(r"[/?#]")
-_PLACE = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[^:]*))?")
+_BEHIND_PLACE = expression(r"[/?#]")
+_PLACE = expression(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[^:]*))?")
 _REMEDY = "write host:port, an IPv6 address in brackets"
 _PORT_REMEDY = "add a port between 1 and 65535, as in host:4222"
 _SCHEMES = {

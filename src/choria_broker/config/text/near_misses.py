@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 import enum
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
 from choria_broker.config.table.schema import NAME, Setting
+from choria_broker.patterns import expression
 
 _LONGEST_KEY = 200
-_WORDS = re.compile(r"[a-z0-9]+")
-_NOISE = re.compile(r"[^a-z0-9]+")
+_WORDS = expression(r"[a-z0-9]+")
+_NOISE = expression(r"[^a-z0-9]+")
 _OWN = frozenset({"choria", "security"})
 """Second parts of the keys that belong to Choria alone; other plugins have keys of their own under other ones."""
 _OWN_PREFIXES = tuple(f"plugin.{own}." for own in sorted(_OWN))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from choria_broker.config.table.rows import SETTINGS
 from choria_broker.config.table.schema import Match, Owner, Setting, Status
@@ -22,15 +21,17 @@ from choria_broker.config.text.line_findings import (
     report_status,
     setting_ref,
 )
-from choria_broker.config.text.near_misses import NearMisses
 from choria_broker.config.text.shown_values import shown_value
 from choria_broker.config.text.syntax import Document, Entry
-from choria_broker.config.text.unknown_keys import report_unknown
 from choria_broker.config.text.values import BadValueError, ValueKind
+from choria_broker.patterns import expression
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import DEFAULT, Origin
 
-_ANOTHER_SETTING = re.compile(r"plugin\.[\w-]+\.[\w.-]+\s*[=:]|\splugin\.(?:choria|security|nats)\.\w")
+if TYPE_CHECKING:
+    from choria_broker.config.text.near_misses import NearMisses
+
+_ANOTHER_SETTING = expression(r"plugin\.[\w-]+\.[\w.-]+\s*[=:]|\splugin\.(?:choria|security|nats)\.\w")
 """What only a key looks like."""
 
 _BROKEN_LEVEL = "warn"
@@ -175,12 +176,12 @@ def read(document: Document, environ: Mapping[str, str], home: str, collector: C
         groups.setdefault(entry.key, []).append(entry)
     given: dict[str, Value] = {}
     bad: set[str] = set()
-    near = NearMisses(SETTINGS.rows)
+    near: NearMisses | None = None
     for key, entries in groups.items():
         match = SETTINGS.find(key)
         report_encoding(entries, match, collector)
         if not match:
-            report_unknown(entries[-1], near, collector)
+            near = _report_unknown(entries[-1], near, collector)
             continue
         usable = _usable(entries, match, collector)
         if not usable:
@@ -198,6 +199,19 @@ def read(document: Document, environ: Mapping[str, str], home: str, collector: C
     _apply_environment(given, raw, environ, home, collector)
     report_ineffective(environ, collector)
     return Values(given, raw, home, frozenset(bad))
+
+
+def _report_unknown(entry: Entry, near: NearMisses | None, collector: Collector) -> NearMisses:
+    """Say what there is to say about a key that no setting has; most files have none, and arranging them takes time.
+
+    Returns:
+        The known keys, for the next one.
+    """
+    from choria_broker.config.text import near_misses, unknown_keys  # noqa: PLC0415 - most starts do not need them
+
+    near = near or near_misses.NearMisses(SETTINGS.rows)
+    unknown_keys.report_unknown(entry, near, collector)
+    return near
 
 
 def _usable(entries: list[Entry], match: Match, collector: Collector) -> list[Entry]:

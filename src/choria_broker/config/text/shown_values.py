@@ -6,14 +6,15 @@ import re
 
 from choria_broker.config.table.schema import Setting, Shows
 from choria_broker.config.text.values import ValueKind
+from choria_broker.patterns import expression
 from choria_broker.settings.secret import MASK
 from choria_broker.wording import LONGEST_ITEM, MORE, is_place, plain, short, without_credentials
 
 _LOOKED_AT = 2000
 """Characters of a value that are looked at."""
 
-_NUMBER = re.compile(r"[+-]?(?:[\d.,_]{1,20}\s?[A-Za-z\u00b5\u03bc]{0,3}){1,3}")
-_WORD = re.compile(r"[A-Za-z_]{1,12}\d{0,2}|\d{1,3}")
+_NUMBER = expression(r"[+-]?(?:[\d.,_]{1,20}\s?[A-Za-z\u00b5\u03bc]{0,3}){1,3}")
+_WORD = expression(r"[A-Za-z_]{1,12}\d{0,2}|\d{1,3}")
 _FORMS = {
     ValueKind.INTEGER: _NUMBER,
     ValueKind.PORT: _NUMBER,
@@ -24,14 +25,14 @@ _FORMS = {
 }
 """What a value looks like that is one of its kind or a misspelt one; anything else was pasted there."""
 
-_ANOTHER = re.compile(r"[=;]|:\s|\splugin\.")
+_ANOTHER = expression(r"[=;]|:\s|\splugin\.")
 """A sign that more stands in a line than one setting."""
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://")
-_SECRET_FORM = re.compile(r"[0-9A-Fa-f]{64,}|[A-Za-z0-9+/_-]{40,}={0,2}")
+_SCHEME = expression(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://")
+_SECRET_FORM = expression(r"[0-9A-Fa-f]{64,}|[A-Za-z0-9+/_-]{40,}={0,2}")
 """Keys and seeds in hexadecimal or base64: a whole item of that form is no name."""
 
-_KEY = re.compile(r"[\w.-]+")
+_KEY = expression(r"[\w.-]+")
 
 
 def shown_value(text: str, setting: Setting | None) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import re
 
 import msgspec
 
+from choria_broker.patterns import expression
 from choria_broker.settings.findings import Origin
 from choria_broker.values import replace
 
@@ -21,7 +21,7 @@ BLANKS = (
 """Characters with the Unicode property White_Space; ``str.strip`` would also take separators such as U+001C."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_LINE_END = re.compile(rb"\r\n|\n|\r")
+_LINE_END = expression(rb"\r\n|\n|\r")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)

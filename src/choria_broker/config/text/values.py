@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-import re
 
 from choria_broker.config.text.syntax import BLANKS
+from choria_broker.patterns import expression
 from choria_broker.settings import durations
 
 
@@ -43,7 +43,7 @@ class ValueKind(enum.StrEnum):
     CHOICE = "one of"
 
 
-_INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})")
+_INTEGER = expression(r"([+-]?)0*([0-9]{1,19})")
 _LARGEST = 2**63 - 1
 _TRUE = frozenset({"1", "yes", "true", "y", "t"})
 _FALSE = frozenset({"0", "no", "false", "n", "f"})

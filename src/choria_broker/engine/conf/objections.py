@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
+from choria_broker.patterns import expression
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.listeners import ENGINE_LISTENERS
 from choria_broker.settings.network import Network
 
 _NETWORK = "plugin.choria.network."
-_PLACE = re.compile(r"\.conf:(\d+):\d+: |line (\d+)\b")
+_PLACE = expression(r"\.conf:(\d+):\d+: |line (\d+)\b")
 _LEAST = 4
 """Characters of a value below which finding it in a message means nothing."""
 
