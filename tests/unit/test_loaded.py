@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-LIBRARIES = {"click", "cryptography", "msgspec", "nacl", "psutil", "uvloop"}
+LIBRARIES = {"click", "cryptography", "msgspec", "uvloop"}
 """Of others; ``typing_extensions`` comes with msgspec on some versions of Python."""
 
 LATER = {
@@ -16,7 +16,9 @@ LATER = {
     "dns": "when the configuration needs DNS",
     "idna": "for names with letters beyond ASCII",
     "jinja2": "with the dashboard",
+    "nacl": "with the first signature that the engine does not check",
     "nats": "with the first connection of the broker's own",
+    "psutil": "when a port cannot be had",
     "prometheus_client": "with the statistics port, or when somebody asks for metrics",
 }
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-import psutil
 
 from choria_broker.host.listening import bindable, free, words
 from choria_broker.settings.broker import Settings
@@ -85,12 +84,16 @@ def _explained(listener: Listener, error: OSError) -> _Problem:
 
 def _owners(port: int) -> Iterator[str]:
     """Find the processes listening on a TCP port, as ``process PID (NAME)``; only those this user may look at."""
+    import psutil  # noqa: PLC0415 - only where a port cannot be had
+
     for connection in _listening(port):
         with contextlib.suppress(psutil.Error):
             yield f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
 
 
 def _listening(port: int) -> Iterator[Any]:
+    import psutil  # noqa: PLC0415 - the same
+
     for connection in psutil.net_connections(kind="tcp"):
         bound = connection.laddr.port if connection.laddr else 0
         if connection.status == psutil.CONN_LISTEN and connection.pid and bound == port:

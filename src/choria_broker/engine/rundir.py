@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
-import psutil
 
 from choria_broker.host.private_file import replace_file
+from choria_broker.host.processes import exists
 
 _PREFIX = "choria-broker-run-"
 _BACKLOG = 256
@@ -126,5 +126,5 @@ def _remove_left_behind(base: Path) -> None:
         process = path.name.removeprefix(_PREFIX).partition("-")[0]
         with contextlib.suppress(OSError):
             owned = path.lstat().st_uid == os.getuid() and not path.is_symlink()
-            if owned and process.isdecimal() and not psutil.pid_exists(int(process)):
+            if owned and process.isdecimal() and not exists(int(process)):
                 shutil.rmtree(path, ignore_errors=True)

@@ -8,9 +8,8 @@ import resource
 from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
-
-from choria_broker.host.facts import HostUse, ProcessUse
+from choria_broker.host.facts import HostUse
+from choria_broker.host.processes import used_by
 
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -30,15 +29,7 @@ def read_use(broker: int, engine: int, cgroups: Path = _CGROUPS, proc: Path = Pa
         descriptors = len(os.listdir(proc / str(engine) / "fd"))  # noqa: PTH208 - thousands of names, and no paths
         limit = soft if soft != resource.RLIM_INFINITY else None
     memory_limit = _memory_limit(_own_group(proc / "self/cgroup"), cgroups)
-    return HostUse(descriptors, limit, memory_limit, _used_by(broker), _used_by(engine))
-
-
-def _used_by(pid: int) -> ProcessUse:
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        cpu = process.cpu_times()
-        return ProcessUse(cpu.user + cpu.system, int(process.memory_info().rss))
-    return ProcessUse()
+    return HostUse(descriptors, limit, memory_limit, used_by(broker, proc), used_by(engine, proc))
 
 
 def _own_group(file: Path) -> str:
@@ -51,7 +42,7 @@ def _own_group(file: Path) -> str:
 
 def _memory_limit(group: str, cgroups: Path) -> int:
     """Return the smallest limit of memory from the own group up, at most what the machine has."""
-    limits = [int(psutil.virtual_memory().total)]
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     parts: Sequence[str] = group.split("/") if group else ()
     for count in range(len(parts) + 1):
         with contextlib.suppress(OSError, ValueError):

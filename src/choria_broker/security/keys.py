@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Callable
@@ -13,9 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-from nacl.bindings import crypto_sign_open
-from nacl.exceptions import BadSignatureError
 
+from choria_broker.patterns import expression
 from choria_broker.security.certificates import load
 from choria_broker.security.malformed import MALFORMED
 
@@ -37,9 +37,9 @@ SIGNATURE_BYTES = 64
 SMALLEST_RSA_BITS = 1024
 """Length an RSA key must have at least."""
 
-_HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")
-_HEX_SIGNATURE = re.compile(r"[0-9a-fA-F]{128}")
-_PEM_BLOCK = re.compile(rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----.*?-----END (?P=label)-----", re.DOTALL)
+_HEX_KEY = expression(r"[0-9a-fA-F]{64}")
+_HEX_SIGNATURE = expression(r"[0-9a-fA-F]{128}")
+_PEM_BLOCK = expression(rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----.*?-----END (?P=label)-----", re.DOTALL)
 _CERTIFICATE = b"-----BEGIN CERTIFICATE"
 _PUBLIC_KEY = b"-----BEGIN PUBLIC KEY"
 
@@ -138,12 +138,25 @@ def ed25519_verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) ->
     """Tell whether an ed25519 signature over a message was made with the private half of a key."""
     if len(signature) != SIGNATURE_BYTES:
         return False
+    opens, bad = _libsodium()
     try:
-        # libsodium takes little more than half the time of OpenSSL, and this is most of the cost of a connection.
-        crypto_sign_open(signature + message, key.public_bytes_raw())
-    except BadSignatureError:
+        opens(signature + message, key.public_bytes_raw())
+    except bad:
         return False
     return True
+
+
+@functools.cache
+def _libsodium() -> tuple[Callable[[bytes, bytes], bytes], type[Exception]]:
+    """Return what opens signed messages, and the exception of one that was not signed so.
+
+    It takes little more than half the time of OpenSSL, and 5 ms to load, which is done for the first signature: most
+    are checked by the engine.
+    """
+    from nacl.bindings import crypto_sign_open  # noqa: PLC0415 - see above
+    from nacl.exceptions import BadSignatureError  # noqa: PLC0415 - see above
+
+    return crypto_sign_open, BadSignatureError
 
 
 def rsa_verifies(key: RSAPublicKey, signature: bytes, message: bytes, digest: hashes.HashAlgorithm) -> bool:

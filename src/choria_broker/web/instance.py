@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import platform
-
-import psutil
 
 from choria_broker import __version__
 from choria_broker.build_info import build
@@ -36,7 +35,7 @@ def document(settings: Settings, engine: EngineLife, connections: int) -> dict[s
         "system": {
             "rss": engine.processes.resident(),
             "cpu_percent": engine.processes.cpu_percent(),
-            "cpu_cores": psutil.cpu_count() or 1,
+            "cpu_cores": os.cpu_count() or 1,
         },
         "config_file": str(settings.source),
         "identity": settings.identity,
