@@ -29,7 +29,7 @@ _MAY_WAIT = (
     # The NATS library takes the small file of credentials from a function that cannot wait.
     ("choria_broker/engine/bridge.py", {"part"}),
     # The kernel answers what is read in /proc at once.
-    ("psutil/_common.py", {"cat"}),
+    ("choria_broker/host/processes.py", {"used_by", "_told"}),
     # The handlers are those of pytest.
     ("logging/__init__.py", {"emit"}),
 )

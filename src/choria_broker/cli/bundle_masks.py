@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 from choria_broker.config.table.rows import SETTINGS
@@ -10,6 +9,7 @@ from choria_broker.config.text.shown_values import shown_key, shown_value
 from choria_broker.patterns import expression
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.secret import MASK
+from choria_broker.values import Discreet
 from choria_broker.wording import plain, without_logins
 
 _SHORTEST = 3
@@ -19,8 +19,7 @@ _OF_LOGINS = expression(r"://[^\s/:@]{0,200}:([^\s@]{1,200})@")
 """Passwords in addresses of other brokers."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class Masks:
+class Masks(Discreet, frozen=True):
     """Puts masks in place of secrets.
 
     Attributes:

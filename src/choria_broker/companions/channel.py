@@ -16,6 +16,7 @@ no room is followed by the next one, and lines that find none are counted.
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -98,8 +99,6 @@ class Line(msgspec.Struct, tag="line", frozen=True):
 
 Message = Begin | Stop | Report | Line
 
-_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
-
 
 class ChannelError(Exception):
     """What came is no message of this version of the program."""
@@ -156,10 +155,16 @@ class Channel:
             if not data:
                 return None
             try:
-                return _decoder.decode(data)
+                return _decoder().decode(data)
             except msgspec.DecodeError as error:
                 raise ChannelError(str(error)) from error
 
     def close(self) -> None:
         """Close this end."""
         self.socket.close()
+
+
+@functools.cache
+def _decoder() -> msgspec.msgpack.Decoder[Message]:
+    """Make what reads messages, when the first one comes."""
+    return msgspec.msgpack.Decoder(Message)

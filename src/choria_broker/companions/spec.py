@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.companions import Adapter, Federation
+from choria_broker.values import Discreet
 
 ADAPTER, FEDERATION = "adapter", "federation"
 """Kinds of companions."""
@@ -34,8 +34,7 @@ class Key(msgspec.Struct, frozen=True):
         return f"adapter {self.name}" if self.kind == ADAPTER else f"the federation broker of cluster {self.name}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Discreet, frozen=True):
     """A companion as it is to be. Two that are alike are the same companion: it is left alone at a reload.
 
     Attributes:
@@ -46,9 +45,11 @@ class Spec:
         debug: it logs at debug level.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"detail"})
+
     key: Key
     identity: str
-    detail: bytes = dataclasses.field(repr=False)
+    detail: bytes
     processes: int = 1
     debug: bool = False
 

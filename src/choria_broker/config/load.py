@@ -5,11 +5,11 @@ Synchronous, with a bounded wait, and meant to run before the event loop starts 
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -41,15 +41,14 @@ from choria_broker.host.files import read_file, read_named, read_store, words
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import Finding, Origin
-from choria_broker.values import replace
+from choria_broker.values import Discreet, replace
 
 __all__ = ["Discovery", "Loaded", "Overrides", "load"]
 
 _TYPED_PLUGIN_FILE = "choria.cfg"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class Basis:
+class Basis(Discreet, frozen=True):
     """What settings were made from, so that they can be made again from other contents of some files.
 
     Attributes:
@@ -65,8 +64,7 @@ class Basis:
     overrides: Overrides
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Discreet, frozen=True):
     """Result of loading a configuration.
 
     Attributes:
@@ -78,12 +76,14 @@ class Loaded:
         basis: what the settings were made from.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"wanted", "basis"})
+
     settings: Settings | None
     findings: tuple[Finding, ...]
     files: tuple[Path, ...]
     srv_lookups: int = 0
-    wanted: Settings | None = dataclasses.field(default=None, repr=False)
-    basis: Basis | None = dataclasses.field(default=None, repr=False)
+    wanted: Settings | None = None
+    basis: Basis | None = None
 
 
 def load(

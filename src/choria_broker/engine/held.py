@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
 from choria_broker.engine.counters import GateCounters
+from choria_broker.values import Discreet
 
 ENGINE = "engine"
 """Name of the engine where it is left to the next program."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class LeftEngine:
+class LeftEngine(Discreet, frozen=True, kw_only=True):
     """What has to be known of an engine to go on with it, besides its gate.
 
     Attributes:
@@ -30,14 +30,16 @@ class LeftEngine:
         protocol: version of the gate's protocol that it speaks.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"bridge_secret", "text", "begun"})
+
     pid: int
     since: float
     nats: str
-    bridge_secret: str = dataclasses.field(repr=False)
+    bridge_secret: str
     directory: Path
     sockets: tuple[str, ...]
-    text: str = dataclasses.field(repr=False)
-    begun: bytes = dataclasses.field(default=b"", repr=False)
+    text: str
+    begun: bytes = b""
     protocol: int = 0
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -27,6 +26,7 @@ from choria_broker.engine.process import EngineProcess, Output
 from choria_broker.errors import DrainError, EngineDiedError, GateError, NotReadyError
 from choria_broker.host.succession import Succession
 from choria_broker.settings.broker import Settings
+from choria_broker.values import Discreet
 
 _FIRST_GENERATION = 1
 _COUNTED_WITHIN = 2.0
@@ -93,8 +93,7 @@ def _own_hosts(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in (settings.identity, host) if name))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class LaunchSpec:
+class LaunchSpec(Discreet, frozen=True):
     """What an engine is started with.
 
     Attributes:
@@ -106,8 +105,10 @@ class LaunchSpec:
         listeners: listening sockets that it takes over, by the option that tells it of each.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"text"})
+
     binary: Path
-    text: str = dataclasses.field(repr=False)
+    text: str
     write: Callable[[str], Path]
     hello: frames.Hello
     grace: Callable[[], float]

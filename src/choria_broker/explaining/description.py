@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 from cryptography import x509
@@ -21,6 +21,7 @@ from choria_broker.explaining.explanation import Explanation, Subjects
 from choria_broker.security import client_certificate
 from choria_broker.security.crls import key_of
 from choria_broker.settings.broker import Settings
+from choria_broker.values import Discreet
 
 LOOPBACK = "127.0.0.1"
 """Where a connection comes from of which that is not said."""
@@ -32,8 +33,7 @@ class DescriptionError(ValueError):
     """A description makes no sense, or cannot be judged; the message says why, and is a sentence without its end."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class Description:
+class Description(Discreet, frozen=True):
     """A connection as somebody describes it.
 
     Attributes:
@@ -85,8 +85,7 @@ def subjects_of(publish: Sequence[str], subscribe: Sequence[str], names: Names) 
     return Subjects(tuple(publish), tuple(subscribe))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Discreet, frozen=True):
     """Explains what a broker would decide.
 
     Attributes:
@@ -95,8 +94,10 @@ class Judge:
         names: how the parts of descriptions are called.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"authorities"})
+
     settings: Settings
-    authorities: bytes = dataclasses.field(repr=False)
+    authorities: bytes
     names: Names = Names()
 
     def explain(self, described: Description, subjects: Subjects, now: float) -> Explanation:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+
+from choria_broker.values import Discreet
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -26,8 +27,7 @@ class Mark(msgspec.Struct, frozen=True):
     changed: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class FileFact:
+class FileFact(Discreet, frozen=True):
     """A file that was looked at: its content, or why there is none. The content may be a private key.
 
     Attributes:

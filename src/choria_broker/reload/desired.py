@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -20,10 +20,10 @@ from choria_broker.settings.findings import Finding
 from choria_broker.streams.standard import Plan as StreamsPlan
 from choria_broker.streams.standard import plan as streams_plan
 from choria_broker.streams.standard import stream_accounts
+from choria_broker.values import Discreet
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Desired:
+class Desired(Discreet, frozen=True, kw_only=True):
     """One state of a broker, whole.
 
     Attributes:
@@ -37,6 +37,8 @@ class Desired:
         basis: what the settings were made from, None where a program has made them.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"basis"})
+
     settings: Settings
     findings: tuple[Finding, ...]
     wanted: Settings
@@ -44,7 +46,7 @@ class Desired:
     engine: Rendered
     standard_streams: tuple[StreamsPlan, tuple[str, ...]]
     generation: int
-    basis: Basis | None = dataclasses.field(default=None, repr=False)
+    basis: Basis | None = None
 
     @property
     def files(self) -> Mapping[Path, FileFact]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import ipaddress
 from collections.abc import Iterable
@@ -12,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from choria_broker.values import Discreet
+
 _SKEW = dt.timedelta(minutes=5)
 _RSA_BITS = 2048
 _EXPONENT = 65537
@@ -20,8 +21,7 @@ _PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 _PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class Pair:
+class Pair(Discreet, frozen=True):
     """A certificate and its private key, both PEM; it has no repr that shows them.
 
     Attributes:

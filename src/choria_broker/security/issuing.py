@@ -5,7 +5,6 @@ Nothing here reads a clock or makes randomness: both come in with the :class:`Bi
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
@@ -17,6 +16,7 @@ from choria_broker.security import chain, keys, ksuid
 from choria_broker.security.signing import SigningKey, public_hex, sign_token
 from choria_broker.security.token_permissions import ClientPermission, ServerPermission
 from choria_broker.security.tokens_claims import Purpose
+from choria_broker.values import Discreet
 
 DEFAULT_ISSUER = "Choria Tokens Package v0.0.1"
 """``iss`` of tokens that an organization makes itself, as Choria's own tools write it."""
@@ -137,8 +137,7 @@ class ServerGrant(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ProvisioningGrant:
+class ProvisioningGrant(Discreet, frozen=True, kw_only=True):
     """What a provisioning token says; it has secrets in it, so it has no repr that shows them.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import binascii
-import dataclasses
 from collections.abc import Callable, Iterator
+
+from choria_broker.values import Discreet
 
 _BEGIN = b"-----BEGIN "
 _END = b"\n-----END "
@@ -16,8 +17,7 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SEQUENCE = (b"\x30\x80", b"\x30\x81", b"\x30\x82", b"\x30\x83")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class Block:
+class Block(Discreet, frozen=True):
     """One PEM block.
 
     Attributes:

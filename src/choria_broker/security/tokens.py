@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import enum
 import functools
@@ -20,6 +19,7 @@ from choria_broker.security.conditions import Checks
 from choria_broker.security.keys import SignatureCheck, VerificationKey, ed25519_verifies, is_ed25519, rsa_verifies
 from choria_broker.security.tokens_claims import ClaimError, Claims, Payload, stated_purpose
 from choria_broker.security.tokens_encoding import decode_base64url
+from choria_broker.values import Discreet
 
 EDDSA = "EdDSA"
 """The algorithm of ed25519 keys, spelled as in a token's header."""
@@ -83,8 +83,7 @@ class Rejection(msgspec.Struct, frozen=True):
     reason: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class Envelope:
+class Envelope(Discreet, frozen=True):
     """A token taken apart, believed in nothing.
 
     Attributes:

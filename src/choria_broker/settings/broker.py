@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from choria_broker.settings.listeners import Listener, engine_listeners
 from choria_broker.settings.network import Network
 from choria_broker.settings.security import Security
 from choria_broker.settings.tls import Tls
+from choria_broker.values import Discreet
 
 
 class LogLevel(enum.StrEnum):
@@ -56,8 +57,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(Listener(key=key, address_key=address_key, address=address, port=self.port) for address in places)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Discreet, frozen=True, kw_only=True):
     """Everything the broker was told.
 
     Attributes:
@@ -79,6 +79,8 @@ class Settings:
             was none to read.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"origins", "raw", "signer_files"})
+
     source: Path
     identity: str
     tls: Tls
@@ -92,9 +94,9 @@ class Settings:
     network: Network = Network()
     security: Security = Security()
     statistics: Statistics = Statistics()
-    origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict, repr=False)
-    raw: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
-    signer_files: Mapping[str, bytes | None] = dataclasses.field(default_factory=dict, repr=False)
+    origins: Mapping[str, Origin] = msgspec.field(default_factory=dict)
+    raw: Mapping[str, str] = msgspec.field(default_factory=dict)
+    signer_files: Mapping[str, bytes | None] = msgspec.field(default_factory=dict)
 
     @property
     def listeners(self) -> tuple[Listener, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
+from typing import ClassVar
+
+from choria_broker.values import Discreet
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorAccount:
+class OperatorAccount(Discreet, frozen=True, kw_only=True):
     """An account of an operator's store, verified.
 
     Attributes:
@@ -17,14 +18,15 @@ class OperatorAccount:
         credentials: file with which the broker logs in to it, None when there is none that can be used.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"token"})
+
     name: str
     key: str
-    token: str = dataclasses.field(repr=False)
+    token: str
     credentials: Path | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Operator:
+class Operator(Discreet, frozen=True, kw_only=True):
     """An operator whose accounts the engine serves; who gets in is the engine's decision, by the tokens of users.
 
     Attributes:
@@ -36,9 +38,11 @@ class Operator:
         choria: account of Choria Streams and of the broker's own connections, None when none is chosen.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"token"})
+
     name: str
     directory: Path
-    token: str = dataclasses.field(repr=False)
+    token: str
     accounts: tuple[OperatorAccount, ...] = ()
     system: OperatorAccount | None = None
     choria: OperatorAccount | None = None

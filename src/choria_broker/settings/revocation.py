@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
 from choria_broker.settings.findings import Origin
+from choria_broker.values import Discreet
 
 
 class Subject(enum.StrEnum):
@@ -69,8 +70,7 @@ class Entry(msgspec.Struct, frozen=True):
         return f"{self.subject} {self.value}{issuer}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Crl:
+class Crl(Discreet, frozen=True):
     """One list of revoked certificates, verified.
 
     Attributes:
@@ -85,13 +85,15 @@ class Crl:
             several lists.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"serials"})
+
     issuer: str
     key: str
     file: Path
     updated: float
     number: int | None = None
     next_update: float | None = None
-    serials: frozenset[str] = dataclasses.field(default=frozenset(), repr=False)
+    serials: frozenset[str] = frozenset()
     point: str = ""
 
     def overdue(self, now: float) -> bool:
@@ -124,8 +126,7 @@ class Authority(msgspec.Struct, frozen=True):
     issuer_key: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Revocation:
+class Revocation(Discreet, frozen=True, kw_only=True):
     """What is revoked, and what follows from it.
 
     Attributes:
@@ -138,12 +139,14 @@ class Revocation:
         enforce_expiry: sessions end when their token or certificate does.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"crls", "entries", "authorities"})
+
     crl_files: tuple[Path, ...] = ()
-    crls: tuple[Crl, ...] = dataclasses.field(default=(), repr=False)
+    crls: tuple[Crl, ...] = ()
     expired: CrlExpired = CrlExpired.ACCEPT
     file: Path | None = None
-    entries: tuple[Entry, ...] = dataclasses.field(default=(), repr=False)
-    authorities: tuple[Authority, ...] = dataclasses.field(default=(), repr=False)
+    entries: tuple[Entry, ...] = ()
+    authorities: tuple[Authority, ...] = ()
     enforce_expiry: bool = False
 
     @property

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+from choria_broker.values import Discreet
 from choria_broker.wording import HIDDEN
 
 MASK = HIDDEN
 """What stands in every output where a secret would."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class Secret:
+class Secret(Discreet, frozen=True):
     """A password or token whose text is only given to code that asks for it by name.
 
     Attributes:

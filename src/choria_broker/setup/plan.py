@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from choria_broker.security import issuing, ksuid, signing
 from choria_broker.security.authority import Authority
 from choria_broker.security.token_permissions import ClientPermission
+from choria_broker.values import Discreet
 
 COLLECTIVE = "mcollective"
 CLIENT, SERVER = "bob", "node1"
@@ -64,8 +64,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     streams: Path | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class NewFile:
+class NewFile(Discreet, frozen=True):
     """A file that is to be written; it has no repr that shows its content.
 
     Attributes:

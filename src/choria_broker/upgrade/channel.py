@@ -19,6 +19,7 @@ What is large, or secret, comes as a descriptor of memory without a name. The en
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 from typing import TypeVar
@@ -70,8 +71,6 @@ class Served(msgspec.Struct, tag="served", frozen=True):
 
 Message = Trial | Tried | Serve | Serving | Relieve | Served
 
-_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
-
 
 def channel() -> tuple[socket.socket, socket.socket]:
     """Make a channel; messages arrive whole."""
@@ -107,7 +106,7 @@ def receive(sock: socket.socket, kind: type[_T]) -> tuple[_T, list[int]]:
     problem = "the other end of the channel is gone"
     if data:
         try:
-            message = _decoder.decode(data)
+            message = _decoder().decode(data)
         except msgspec.DecodeError as error:
             problem = str(error)
         else:
@@ -117,3 +116,9 @@ def receive(sock: socket.socket, kind: type[_T]) -> tuple[_T, list[int]]:
     for each in descriptors:
         os.close(each)
     raise ChannelError(problem)
+
+
+@functools.cache
+def _decoder() -> msgspec.json.Decoder[Message]:
+    """Make what reads messages, when the first one comes."""
+    return msgspec.json.Decoder(Message)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
+
+import msgspec
 
 from choria_broker.host.succession import Succession
 from choria_broker.settings.broker import Settings, Statistics
@@ -12,12 +14,12 @@ from choria_broker.settings.findings import Finding, Origin
 from choria_broker.settings.network import Network
 from choria_broker.settings.operator import Operator
 from choria_broker.settings.tls import Tls
+from choria_broker.values import Discreet
 
 _SERVED = "served"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class Served(Discreet, frozen=True, kw_only=True):
     """What is in force, as far as another program has to know it to read the configuration.
 
     Attributes:
@@ -32,11 +34,13 @@ class Served:
         known: findings that there were, by code, key and problem.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"raw", "origins", "signer_files"})
+
     source: Path
     identity: str
-    raw: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
-    origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict, repr=False)
-    signer_files: Mapping[str, bytes | None] = dataclasses.field(default_factory=dict, repr=False)
+    raw: Mapping[str, str] = msgspec.field(default_factory=dict)
+    origins: Mapping[str, Origin] = msgspec.field(default_factory=dict)
+    signer_files: Mapping[str, bytes | None] = msgspec.field(default_factory=dict)
     operator: Operator | None = None
     listen_address: str
     statistics: Statistics

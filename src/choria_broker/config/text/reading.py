@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -27,6 +26,7 @@ from choria_broker.config.text.values import BadValueError, ValueKind
 from choria_broker.patterns import expression
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import DEFAULT, Origin
+from choria_broker.values import Discreet
 
 if TYPE_CHECKING:
     from choria_broker.config.text.near_misses import NearMisses
@@ -38,8 +38,7 @@ _BROKEN_LEVEL = "warn"
 """Level at which go-choria logs when it does not know the word."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class Value:
+class Value(Discreet, frozen=True):
     """One typed value that somebody set.
 
     Attributes:

@@ -5,14 +5,13 @@ A line that is neither blank nor a comment is always either an entry or a droppe
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 
 import msgspec
 
 from choria_broker.patterns import expression
 from choria_broker.settings.findings import Origin
-from choria_broker.values import replace
+from choria_broker.values import Discreet, replace
 
 BLANKS = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
@@ -24,8 +23,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINE_END = expression(rb"\r\n|\n|\r")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class Entry:
+class Entry(Discreet, frozen=True):
     """One setting as written. Its text form leaves the value out, which may be a secret.
 
     Attributes:

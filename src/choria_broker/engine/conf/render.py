@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote
 
 from choria_broker.engine.conf.syntax import Value, write
@@ -15,6 +15,7 @@ from choria_broker.settings.links import GatewayRemote, LeafnodeRemote
 from choria_broker.settings.operator import Operator
 from choria_broker.settings.secret import MASK, Secret
 from choria_broker.settings.tls import RemoteTls
+from choria_broker.values import Discreet
 
 Block = dict[str, Value]
 
@@ -35,8 +36,7 @@ _ELECTION_KEY = "$KV.CHORIA_LEADER_ELECTION.provisioner"
 _LIFECYCLE = "choria.lifecycle.>"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Discreet, frozen=True):
     """One configuration for the engine.
 
     Attributes:
@@ -46,7 +46,9 @@ class Rendered:
             itself cannot say.
     """
 
-    text: str = dataclasses.field(repr=False)
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"text"})
+
+    text: str
     shown: str
     optional_client_certificates: bool
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from choria_broker.explaining.explanation import Explanation, document, of_decis
 from choria_broker.settings.broker import Settings
 from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
 from choria_broker.ui.path import Behind, Stop, path
+from choria_broker.values import Discreet
 
 LONGEST: Mapping[str, int] = {"token": 8192, "certificate": 12_000, "user": 256, "password": 256, "publish": 2000}
 """Characters of a field."""
@@ -27,8 +28,7 @@ _FIELDS = ("address", "user", "tls", "kind", "proof", "connection", "publish", "
 _PLACE = "plugin.choria.network.client_port"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Discreet, frozen=True, kw_only=True):
     """What is needed to explain.
 
     Attributes:
@@ -38,8 +38,10 @@ class Facts:
         denied: what connections were denied.
     """
 
+    hidden: ClassVar[frozenset[str] | None] = frozenset({"authorities"})
+
     settings: Settings
-    authorities: bytes = dataclasses.field(repr=False)
+    authorities: bytes
     decision: Decision | None
     denied: tuple[Noted, ...]
 
