@@ -49,13 +49,12 @@ from choria_broker.status.settings_now import MemberReport, SettingsNow
 from choria_broker.status.turns import Turns
 from choria_broker.streams.keeper import Timers
 from choria_broker.streams.service import ChoriaStreams
-from choria_broker.ui.page import Knowledge
 from choria_broker.upgrade.hand_over import HandOver
-from choria_broker.web.bundling import Bundling
-from choria_broker.web.roster import Roster
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
+
+    from choria_broker.ui.page import Knowledge
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -190,6 +189,10 @@ class BrokerParts:
 
     def knowledge(self) -> Knowledge:
         """Tell the dashboard whom to ask."""
+        from choria_broker.ui.page import Knowledge  # noqa: PLC0415 - brokers without the port do not need them
+        from choria_broker.web.bundling import Bundling  # noqa: PLC0415 - the same
+        from choria_broker.web.roster import Roster  # noqa: PLC0415 - the same
+
         return Knowledge(
             clock=time.time,
             settings=self._settings,

@@ -451,7 +451,7 @@ async def test_the_command_says_what_is_in_force_and_what_waits(
 
 
 async def test_a_broker_of_another_version_is_called_that(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_decoder", msgspec.json.Decoder(StatusRequest | DecisionRequest))
+    monkeypatch.setattr(server, "_decoder", lambda: msgspec.json.Decoder(StatusRequest | DecisionRequest))
     async with NetworkBroker.from_file(config):
         found = await run("reload", "--config", config)
     assert found.exit_code == 1

@@ -8,12 +8,11 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from choria_broker.companions.channel import Report
 from choria_broker.companions.metrics import GAUGES, totals
-from choria_broker.companions.process import CompanionProcess
 from choria_broker.companions.reports import CompanionReport, SideReport, State
 from choria_broker.companions.spec import Key, Share, Spec
 from choria_broker.companions.tally import Labels, Totals
@@ -22,6 +21,10 @@ from choria_broker.errors import CompanionsGivenUpError, NotReadyError
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.streams.backoff import pause
+
+if TYPE_CHECKING:
+    from choria_broker.companions.channel import Report
+    from choria_broker.companions.process import CompanionProcess
 
 DRAIN = 5.0
 """Seconds that a companion has for what it has in hand when it stops."""
@@ -187,7 +190,7 @@ class Companion:
             if self._stopping.is_set():
                 return ""
             try:
-                process = CompanionProcess.start(self.spec, share, self._way_in())
+                process = _process().start(self.spec, share, self._way_in())
             except (OSError, NotReadyError) as error:
                 return f"it cannot be started: {error}"
             self._processes[share.number] = process
@@ -253,6 +256,13 @@ class Companion:
         if not sides or any(side.connected < side.wanted for side in sides.values()):
             return State.STARTING, f"{words} starts"
         return State.RUNNING, f"{words} runs"
+
+
+def _process() -> type[CompanionProcess]:
+    """Load what runs a process, when there is one to run."""
+    from choria_broker.companions.process import CompanionProcess  # noqa: PLC0415 - most brokers have no companions
+
+    return CompanionProcess
 
 
 class _Left(msgspec.Struct, frozen=True):

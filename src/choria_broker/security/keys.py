@@ -150,8 +150,8 @@ def ed25519_verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) ->
 def _libsodium() -> tuple[Callable[[bytes, bytes], bytes], type[Exception]]:
     """Return what opens signed messages, and the exception of one that was not signed so.
 
-    It takes little more than half the time of OpenSSL, and 5 ms to load, which is done for the first signature: most
-    are checked by the engine.
+    It takes little more than half the time of OpenSSL, and 5 ms to load, which a start does without: most are
+    checked by the engine.
     """
     from nacl.bindings import crypto_sign_open  # noqa: PLC0415 - see above
     from nacl.exceptions import BadSignatureError  # noqa: PLC0415 - see above

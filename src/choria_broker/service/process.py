@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import faulthandler
 import gc
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,6 +48,17 @@ _log = component("broker")
 
 _WHILE_LOADING = 0.0005
 """Seconds for which the thread that loads libraries keeps the loop waiting, as long as it runs Python itself."""
+
+LATER = (
+    "choria_broker.companions.process",
+    "choria_broker.config.text.unknown_keys",
+    "choria_broker.stats.metrics",
+    "choria_broker.upgrade.relief",
+    "choria_broker.upgrade.trial",
+    "nacl.bindings",
+)
+"""What no start needs and a broker that runs may: it is loaded once connections are served, and not when it is needed,
+for by then the files of another version may lie in its place."""
 
 
 class Service(Protocol):
@@ -213,11 +225,13 @@ async def _serve(services: Sequence[Service], broker: NetworkBroker, signals: Si
 
 
 async def _keep_loaded(broker: NetworkBroker) -> None:
-    """Have the collector pass over what is loaded while the first connections come, which wait for the thread too."""
+    """Load the rest while the first connections come, which wait for the thread that loads, and keep it too."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(_WHILE_LOADING)
     try:
         await broker.loaded.wait()
+        for module in LATER:
+            await asyncio.to_thread(importlib.import_module, module)
     finally:
         sys.setswitchinterval(before)
     gc.collect()

@@ -31,8 +31,6 @@ from choria_broker.service.again import Left, leave
 from choria_broker.status.document import UpgradeBegun, UpgradeReport
 from choria_broker.upgrade import VARIABLE
 from choria_broker.upgrade.program import Program
-from choria_broker.upgrade.relief import CHANNEL
-from choria_broker.upgrade.trial import StandIn, ended
 from choria_broker.values import replace
 
 REFUSED = "refused, nothing has changed"
@@ -89,6 +87,9 @@ class Upgrades:
         left = self._left
         if not left.version:
             return
+        from choria_broker.upgrade.relief import CHANNEL  # noqa: PLC0415 - a start does not need them
+        from choria_broker.upgrade.trial import ended  # noqa: PLC0415 - the same
+
         stand_in = broker.succession.told(CHANNEL, int)
         older = await broker.look_at_engine()
         report = UpgradeReport(
@@ -150,6 +151,9 @@ class Upgrades:
             raise UpgradeError(
                 "there are no connections to keep, for no network broker runs in this process: restart it"
             )
+        from choria_broker.upgrade.relief import CHANNEL  # noqa: PLC0415 - a start does not need them
+        from choria_broker.upgrade.trial import StandIn  # noqa: PLC0415 - the same
+
         left = replace(self._left, by=by, version=__version__, begun=time.time())
         async with contextlib.AsyncExitStack() as undone:
             await undone.enter_async_context(broker.reloads.unchanged())

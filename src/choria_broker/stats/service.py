@@ -29,20 +29,16 @@ from choria_broker.stats.acquaintance import Acquaintance
 from choria_broker.stats.authorities import Authority, Uses, authorities, uses
 from choria_broker.stats.certificates import Certificate, Source, certificates, sources
 from choria_broker.stats.disk import StoreDisk
-from choria_broker.stats.families import Family
 from choria_broker.stats.headroom import Headroom, headroom, most_connections
 from choria_broker.stats.history import History, Kept
 from choria_broker.stats.history import Left as LeftHistory
 from choria_broker.stats.link_book import Entry, LinkBook
 from choria_broker.stats.link_troubles import LinkTroubles
 from choria_broker.stats.links import Link, links
-from choria_broker.stats.measured import Measured
 from choria_broker.stats.membership import Learnt
-from choria_broker.stats.metrics import families
 from choria_broker.stats.parts import Parts
 from choria_broker.stats.poller import INTERVAL, LATELY, Poller
 from choria_broker.stats.readings import Readings
-from choria_broker.stats.revoked import Revoked
 from choria_broker.stats.seen import of_counts, of_readings
 from choria_broker.stats.tallies import Tallies
 from choria_broker.values import replace
@@ -50,6 +46,8 @@ from choria_broker.wording import without_credentials
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from choria_broker.stats.families import Family
 
     Registry = CollectorRegistry
 
@@ -282,6 +280,10 @@ class BrokerStatistics:
         return exposition(self.registry)
 
     def _families(self) -> tuple[Family, ...]:
+        from choria_broker.stats.measured import Measured  # noqa: PLC0415 - nobody needs them before somebody asks
+        from choria_broker.stats.metrics import families  # noqa: PLC0415 - the same
+        from choria_broker.stats.revoked import Revoked  # noqa: PLC0415 - the same
+
         parts, settings = self._parts, self._settings
         changes = parts.health_changes()
         measured = Measured(

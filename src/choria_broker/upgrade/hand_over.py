@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from choria_broker.audit.trail import Audit
 from choria_broker.engine.binary import fingerprint
@@ -21,7 +21,9 @@ from choria_broker.reload.in_force import InForce
 from choria_broker.settings.broker import Settings
 from choria_broker.status.reloads import PendingRestart
 from choria_broker.upgrade import served
-from choria_broker.upgrade.relief import relieved
+
+if TYPE_CHECKING:
+    from choria_broker.upgrade.relief import Work
 
 _log = component("network")
 
@@ -114,7 +116,7 @@ class HandOver:
             stop: set when the broker is to stop.
         """
         # From here to the gate nothing is waited for: the stand-in answers no more.
-        work = relieved(self.succession)
+        work = self._relieved()
         async with self._engine.running(*self.rendered, told, stop, work.held if work else None):
             if work:
                 audit.take_in(work.decisions, work.counted)
@@ -122,6 +124,13 @@ class HandOver:
                 for refusal in work.refusals:
                     told.refused(refusal)
             yield
+
+    def _relieved(self) -> Work | None:
+        if not self.succession.follows:
+            return None
+        from choria_broker.upgrade.relief import relieved  # noqa: PLC0415 - after an upgrade only
+
+        return relieved(self.succession)
 
     async def arrive(self) -> None:
         """Have an engine that was left take over what this program made of the configuration."""
