@@ -10,13 +10,8 @@ import (
 
 func TestTheProfilingPortIsForThisMachine(t *testing.T) {
 	t.Parallel()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
-	startEngine(t, strings.Replace(plainConfig, "127.0.0.1:-1", "0.0.0.0:-1", 1)+fmt.Sprintf("prof_port: %d\n", port), nil)
+	e := startEngine(t, strings.Replace(plainConfig, "127.0.0.1:-1", "0.0.0.0:-1", 1)+"prof_port: -1\n", nil)
+	port := e.srv.ProfilerAddr().Port
 	for name, c := range map[string]struct {
 		from, host, header string
 		status             int
