@@ -83,6 +83,9 @@ func anchorOf(last *x509.Certificate) *anchor {
 func tlsOf(conn net.Conn) *tls.ConnectionState {
 	if secured, ok := conn.(*tls.Conn); ok {
 		state := secured.ConnectionState()
+		if visitor, ok := secured.NetConn().(*visitor); ok {
+			visitor.CompleteState(&state)
+		}
 		return &state
 	}
 	return nil

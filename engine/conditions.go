@@ -81,8 +81,8 @@ func signedBy(key, signature, message []byte) bool {
 	return isOrdinary(key) && isOrdinary(signature[:ed25519.PublicKeySize]) && ed25519.Verify(key, message, signature)
 }
 
-// weak are the y coordinates of points of small order, as bytes from the lowest up.
-var weak = func() map[[ed25519.PublicKeySize]byte]bool {
+// weakPoints are the y coordinates of points of small order, as bytes from the lowest up.
+var weakPoints = func() map[[ed25519.PublicKeySize]byte]bool {
 	found := map[[ed25519.PublicKeySize]byte]bool{}
 	for _, y := range []string{
 		"0000000000000000000000000000000000000000000000000000000000000000",
@@ -101,7 +101,7 @@ var weak = func() map[[ed25519.PublicKeySize]byte]bool {
 func isOrdinary(point []byte) bool {
 	y := [ed25519.PublicKeySize]byte(point)
 	y[len(y)-1] &^= 0x80 // The sign of x.
-	if weak[y] {
+	if weakPoints[y] {
 		return false
 	}
 	// Only from 2^255-19 on is there a second spelling: all bytes but the first are full then.

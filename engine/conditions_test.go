@@ -84,7 +84,7 @@ func TestKeysThatAnybodyCanSignFor(t *testing.T) {
 	if signedBy(neutral, forged, []byte("m")) {
 		t.Error("a signature by nobody holds")
 	}
-	for y := range weak {
+	for y := range weakPoints {
 		for _, sign := range []byte{0, 0x80} {
 			point := y
 			point[31] |= sign

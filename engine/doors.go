@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +32,7 @@ const (
 // descriptors are left, and those that have. They are the library's hooks.
 type doors struct {
 	answering time.Duration // how long the answer to a question can take
+	verified  atomic.Pointer[verifiedBy]
 
 	mu          sync.Mutex // guards what follows, and the rooms
 	opts        *server.Options
@@ -127,7 +129,8 @@ func (d *doors) Connecting(kind int, conn net.Conn) error {
 
 // Admitted is the library's hook.
 func (d *doors) Admitted(kind int, conn net.Conn) error {
-	standing := standingOf(tlsOf(conn))
+	state := tlsOf(conn)
+	standing := standingOf(state)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	v := d.visitorOf(conn)
@@ -147,6 +150,9 @@ func (d *doors) Admitted(kind int, conn net.Conn) error {
 	if kind == server.CLIENT {
 		d.clients++
 		v.counted = true
+	}
+	if known := (*d.verified.Load())[v.door.name]; known != nil && standing.TLS == verifiedTLS && v.chains.Load() == nil {
+		known.admitted(v.at.remote.Addr(), state)
 	}
 	standing.Kind = kindOf(kind, v.door.name)
 	v.standing = d.tally.enter(standing)

@@ -72,6 +72,7 @@ func newEngine(file string, conn net.Conn, hello brokerHello, keys *keyProcesses
 	if err != nil {
 		return nil, err
 	}
+	visitors.remember(rememberVerified(opts))
 	visitors.open(opts, hello)
 	srv, err := newServer(opts)
 	if err != nil {

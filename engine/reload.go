@@ -67,11 +67,13 @@ func (e *engine) takeOver(order incoming) error {
 	if err = order.inTime(); err != nil {
 		return err
 	}
+	verified := rememberVerified(opts)
 	if err = e.srv.ReloadOptions(opts); err != nil {
 		return err
 	}
 	e.hello, e.opts, e.accounts = hello, opts, accounts
 	e.revoked.current.Store(revoked)
+	e.doors.remember(verified)
 	e.doors.renew(opts, hello)
 	e.origins.Store(origins)
 	e.log.follow(opts)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"container/list"
+	"crypto/x509"
 	"net"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,8 @@ type visitor struct {
 	settled atomic.Bool   // nobody measures it any more
 	since   atomic.Int64  // nanoseconds from the start of this program until it became this machine's turn
 	worked  atomic.Int64  // nanoseconds it was
+
+	chains atomic.Pointer[[][]*x509.Certificate] // that were verified here; nil where TLS itself has verified
 }
 
 // leaves takes it out of the strangers. It wants the lock.
