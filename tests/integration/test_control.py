@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import uvloop
 from click.testing import CliRunner, Result
 
 from choria_broker.audit.decided import Decision
@@ -27,7 +28,7 @@ from choria_broker.control import socket_path as place
 from choria_broker.control.client import NotRunningError, UnansweredError, ask_decision, ask_status
 from choria_broker.control.peer_credentials import trusted, uid_of_peer
 from choria_broker.control.place import claim
-from choria_broker.control.protocol import LONGEST_REQUEST
+from choria_broker.control.protocol import LONGEST_REQUEST, ReloadRequest
 from choria_broker.errors import ConfigurationError
 from choria_broker.status.document import AuthoritiesReport, AuthorityReport, Status
 from support.command import started
@@ -105,6 +106,34 @@ async def test_the_place_is_private_and_gone_afterwards(tmp_path: Path, environ:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert path.parent.parent == tmp_path
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_whoever_leaves_before_his_answer_ends_nothing(
+    tmp_path: Path, environ: Mapping[str, str], loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """With an answer that he has not read, which makes the connection end at once, while another one is made."""
+
+    async def scenario() -> None:
+        asked, gone = asyncio.Event(), asyncio.Event()
+
+        async def act(_request: object, _who: server.Who) -> str:
+            asked.set()
+            await gone.wait()
+            return "done"
+
+        sources = server.Sources(status=lambda: STATUS, find=nobody, acts={ReloadRequest: act})
+        async with asyncio.timeout(60), server.serve(tmp_path / "broker.conf", sources, environ=environ) as path:
+            with place.reachable(path) as name, socket.socket(socket.AF_UNIX) as peer:
+                peer.connect(name)
+                peer.sendall(b"nonsense\n" + msgspec.json.encode(ReloadRequest()) + b"\n")
+                await asked.wait()
+            await asyncio.sleep(0.05)  # The end of the connection comes by itself.
+            gone.set()
+            assert json.loads(await exchange(path, b'{"request":"status"}\n'))["result"]["pid"] == 1
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(scenario())
 
 
 async def test_requests_are_answered_one_a_line(socket_path: Path) -> None:

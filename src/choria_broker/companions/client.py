@@ -55,13 +55,17 @@ class LeanClient(Client):
     @property
     def waiting(self) -> int:
         """Bytes that wait to be sent."""
+        writer = self._writer
+        return 0 if writer is None or writer.is_closing() else int(writer.transport.get_write_buffer_size())
+
+    @property
+    def _writer(self) -> asyncio.StreamWriter | None:
         transport = self._transport
-        writer = getattr(transport, "_writer", None) or getattr(transport, "_io_writer", None)
-        return 0 if writer is None else int(writer.transport.get_write_buffer_size())
+        return getattr(transport, "_writer", None) or getattr(transport, "_io_writer", None)
 
     def send(self, data: bytes) -> None:
-        """Send bytes of the protocol; they are whole commands."""
-        if self._transport is not None:
+        """Send bytes of the protocol; they are whole commands. Over a connection that has just ended they are lost."""
+        if self._transport is not None and self._writer is not None and not self._writer.is_closing():
             self._transport.write(data)
 
     async def sent(self) -> None:

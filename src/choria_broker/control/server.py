@@ -186,6 +186,8 @@ class _Conversations:
             more = True
             while more:
                 answer, more = await self._exchange(reader, peer)
+                if writer.is_closing():  # One that left meanwhile; to write to it is an error for some loops.
+                    return
                 async with asyncio.timeout(self._bounds.patience):
                     writer.write(answer)
                     await writer.drain()

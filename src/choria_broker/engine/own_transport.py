@@ -56,12 +56,14 @@ class OwnTransport(Transport):
         return self._streams
 
     def write(self, payload: bytes) -> None:
-        """Take bytes to send."""
-        self._writer.write(payload)
+        """Take bytes to send; that nobody is left to take them shows when there is to be room for more."""
+        if not self._writer.is_closing():  # uvloop refuses what other loops drop.
+            self._writer.write(payload)
 
     def writelines(self, payload: list[bytes]) -> None:
         """Take bytes to send, in pieces."""
-        self._writer.writelines(payload)
+        if not self._writer.is_closing():
+            self._writer.writelines(payload)
 
     async def read(self, buffer_size: int) -> bytes:
         """Return what arrived, up to a number of bytes."""
