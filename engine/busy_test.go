@@ -126,28 +126,27 @@ func (b busy) String() string {
 // flow is a connection that is subscribed to what another one publishes.
 type flow struct {
 	conn     *nats.Conn
-	sub      *nats.Subscription
 	got      atomic.Int64
 	disorder atomic.Bool
 }
 
-// traffic publishes from each connection to the next, and counts.
+// traffic publishes from each connection to the next, and counts. What was sent before it was stopped last is before.
 type traffic struct {
-	t     testing.TB
-	flows []*flow
-	sent  int64
-	stop  chan struct{}
-	ended chan struct{}
+	t      testing.TB
+	flows  []*flow
+	sent   int64
+	before int64
+	stop   chan struct{}
+	ended  chan struct{}
 }
 
 func startTraffic(t testing.TB, conns []*nats.Conn) *traffic {
 	t.Helper()
-	r := &traffic{t: t, stop: make(chan struct{}), ended: make(chan struct{})}
+	r := &traffic{t: t}
 	for i, conn := range conns {
 		f := &flow{conn: conn}
 		r.flows = append(r.flows, f)
-		var err error
-		f.sub, err = conn.Subscribe(fmt.Sprintf("flow.%d", i), func(m *nats.Msg) {
+		_, err := conn.Subscribe(fmt.Sprintf("flow.%d", i), func(m *nats.Msg) {
 			if number, err := strconv.ParseInt(string(m.Data), 10, 64); err != nil || number != f.got.Add(1) {
 				f.disorder.Store(true)
 			}
@@ -159,6 +158,13 @@ func startTraffic(t testing.TB, conns []*nats.Conn) *traffic {
 			t.Fatal(err)
 		}
 	}
+	r.flow()
+	return r
+}
+
+// flow has messages flow, for the first time or once more.
+func (r *traffic) flow() {
+	r.before, r.stop, r.ended = r.sent, make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(r.ended)
 		for {
@@ -173,10 +179,16 @@ func startTraffic(t testing.TB, conns []*nats.Conn) *traffic {
 			}
 		}
 	}()
-	return r
 }
 
-// whole tells that nobody was dropped and every message has come once and in order.
+// flowOn waits until some more messages came.
+func (r *traffic) flowOn() {
+	r.t.Helper()
+	at := r.flows[0].got.Load()
+	eventually(r.t, "messages flow on", func() bool { return r.flows[0].got.Load() > at+1 })
+}
+
+// whole stops the messages, and tells that nobody was dropped and every message has come once and in order.
 func (r *traffic) whole() {
 	r.t.Helper()
 	close(r.stop)
@@ -188,13 +200,12 @@ func (r *traffic) whole() {
 		for end := time.Now().Add(patience); f.got.Load() < r.sent && time.Now().Before(end); {
 			time.Sleep(2 * time.Millisecond)
 		}
-		f.sub.Unsubscribe()
 		if got := f.got.Load(); got != r.sent || f.disorder.Load() {
 			r.t.Fatalf("connection %d got %d of %d messages, in disorder: %v", i, got, r.sent, f.disorder.Load())
 		}
 	}
-	if r.sent < 3 {
-		r.t.Fatalf("only %d rounds", r.sent)
+	if r.sent-r.before < 3 {
+		r.t.Fatalf("only %d rounds", r.sent-r.before)
 	}
 }
 

@@ -82,21 +82,23 @@ func TestReloadDropsNobody(t *testing.T) {
 		{"another address", nil, base.with("ADVERTISE", `"two.example:4222"`), mapped},
 		{"debug", nil, base.with("DEBUG", "true"), mapped},
 	}
+	running := startTraffic(t, conns)
 	for _, step := range steps {
 		t.Log(step.name)
 		if step.before != nil {
 			step.before()
 		}
-		running := startTraffic(t, conns)
-		eventually(t, "messages flow", func() bool { return running.flows[0].got.Load() > 1 })
+		running.flowOn()
 		e.reloads(step.config.String(), "", step.hello)
-		at := running.flows[0].got.Load()
-		eventually(t, "messages flow on", func() bool { return running.flows[0].got.Load() > at+1 })
+		running.flowOn()
 		running.whole()
+		running.flow()
 		if now := links(t, e.srv); !slices.Equal(now, linked3) {
 			t.Fatalf("links were %v and are %v", linked3, now)
 		}
 	}
+	close(running.stop)
+	<-running.ended
 	stranger := next.issue("client")
 	for _, listener := range []string{"client", "websocket"} {
 		address := strings.Replace(e.url(listener), "ws:", "wss:", 1)
