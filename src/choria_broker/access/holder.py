@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from choria_broker.access.request import ConnectRequest, TlsState
-from choria_broker.access.session import Holder
+from choria_broker.access.session import LAST_MOMENT, Holder
 from choria_broker.security.chain import CHAIN_PREFIX
 from choria_broker.security.tokens_claims import Claims, ClientClaims, ServerClaims
-
-LAST_MOMENT = 253_402_300_799
-"""The last second that a calendar has, of the year 9999, Unix seconds: what ends later, never ends."""
 
 
 def holder_of(request: ConnectRequest, claims: Claims | None, *, method: str, rule: str, signer: str = "") -> Holder:

@@ -10,6 +10,9 @@ import msgspec
 
 from choria_broker.access.request import Certificate
 
+LAST_MOMENT = 253_402_300_799
+"""The last second that a calendar has, of the year 9999, Unix seconds: what ends later, never ends."""
+
 
 class Holder(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Whose a connection is, as far as it was proven.

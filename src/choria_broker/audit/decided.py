@@ -8,11 +8,10 @@ import sys
 
 import msgspec
 
-from choria_broker.access.holder import LAST_MOMENT
 from choria_broker.access.permissions import size_of
 from choria_broker.access.quoted import claimed
 from choria_broker.access.request import Certificate, ConnectRequest
-from choria_broker.access.session import Again, Holder
+from choria_broker.access.session import LAST_MOMENT, Again, Holder
 from choria_broker.access.verdict import Permissions, Step, Verdict
 
 _LONGEST_NAME = 256

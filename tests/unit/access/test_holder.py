@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from choria_broker.access.holder import LAST_MOMENT, holder_of
+from choria_broker.access.holder import holder_of
 from choria_broker.access.request import Certificate, ConnectionKind, ConnectRequest, TlsState
-from choria_broker.access.session import Holder
+from choria_broker.access.session import LAST_MOMENT, Holder
 from choria_broker.security.tokens_claims import Claims, ClientClaims, ProvisioningClaims, ServerClaims
 from choria_broker.values import replace
 
