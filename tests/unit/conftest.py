@@ -1,25 +1,46 @@
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Generator
 
 import coverage
 import hypothesis
 import pytest
+from tools.pure_coverage import pure_modules
+
+_MEASURE = coverage.Coverage.current()
+"""What ``coverage run`` began in this process, if it did."""
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Trace nothing while a test searches or measures time.
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Trace what importing the pure ring runs, and then nothing but tests: all that pytest does takes twice as long so.
 
-    What property tests reach changes from run to run, so no floor can stand on it; and tracing makes them all twice as
-    slow.
+    What hands the tests to other processes is not traced at all, and no program is that a test starts.
+    """
+    if _MEASURE:
+        if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
+            os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+            for module in pure_modules():
+                if not module.endswith("__main__"):
+                    importlib.import_module(module)
+        _MEASURE.stop()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Trace a test, unless it searches or measures time.
+
+    What property tests reach changes from run to run, so no floor can stand on it.
     """
     free = item.get_closest_marker("untraced") or hypothesis.is_hypothesis_test(getattr(item, "obj", None))
-    tracer = coverage.Coverage.current() if free else None
-    if tracer:
-        tracer.stop()
+    measure = None if free else _MEASURE
+    if measure:
+        measure.start()
     try:
         return (yield)
     finally:
-        if tracer:
-            tracer.start()
+        if measure:
+            measure.stop()

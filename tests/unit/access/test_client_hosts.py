@@ -77,3 +77,10 @@ def test_agrees_with_the_standard_library(
 
     assert arranged.contain(str(address)) is any(address in network for network in networks)
     assert all(arranged.contain(str(network.network_address)) for network in networks)
+
+
+def test_ipv4_in_ipv6_is_ipv4() -> None:
+    mapped, plain = hosts("::ffff:198.51.100.0/120"), hosts("198.51.100.0/24")
+    assert mapped == plain
+    assert mapped.contain("198.51.100.7")
+    assert not mapped.contain("198.51.101.7")

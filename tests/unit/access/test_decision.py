@@ -10,6 +10,7 @@ from choria_broker.access import permissions
 from choria_broker.access.client_hosts import ClientHosts
 from choria_broker.access.decision import decide
 from choria_broker.access.policy import Policy
+from choria_broker.access.quoted import claimed
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.rules import RULES
 from choria_broker.access.trust import Signer
@@ -302,3 +303,17 @@ def test_subscriptions_are_bounded_and_nodes_that_wait_have_few() -> None:
         verdict = decide(waiting, rules, NOW)
         assert (verdict.rule, verdict.max_subscriptions) == ("provisionee", of_waiting)
     assert decide(ANON, provisioned(ISSUERS), NOW).max_subscriptions == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        (("", "", ""), ""),
+        (("a", "", ""), "name 'a'"),
+        (("", "go", ""), "language 'go'"),
+        (("", "", "1"), "version '1'"),
+        (("a", "go", "1"), "name 'a', language 'go', version '1'"),
+    ],
+)
+def test_what_a_program_says_of_itself(said: tuple[str, str, str], written: str) -> None:
+    assert claimed(*said) == written
