@@ -177,6 +177,10 @@ LINES = {
         "have it read faster, or subscribe to less",
     ),
     "Stream": ("a stream was made anew over what its directory had", "create its consumers again"),
+    "The broker failed at a frame of its engine": (
+        "a fault in the broker; the connection that the frame was about is refused, others are not concerned",
+        "report it as a bug, with the lines after it",
+    ),
     "The damaged description of": ("what was damaged in the store is whole again", "nothing"),
     "The drain is taken back: connections are accepted again": ("an operator took the drain back", "nothing"),
     "The engine could not be given once more what is in force, trying again": (
