@@ -31,6 +31,12 @@ type conditions struct {
 // parseConditions reads what a verdict leaves open. What is malformed must not look like nothing.
 func parseConditions(signatures, proof json.RawMessage) (conditions, error) {
 	var c conditions
+	if found, usual := usualConditions(signatures); usual {
+		c.signatures, signatures = found, nil
+	}
+	if read, usual := usualBytes(proof); usual {
+		c.proof, proof = read, nil
+	}
 	if !isNull(signatures) && json.Unmarshal(signatures, &c.signatures) != nil || len(c.signatures) > mostConditions {
 		return conditions{}, errors.New("field 'conditions' is not a list of a few signatures")
 	}

@@ -89,6 +89,11 @@ type incoming struct {
 }
 
 func parseIncoming(body []byte) (incoming, error) {
+	if utf8.Valid(body) && json.Valid(body) {
+		if frame, usual := usualVerdict(body); usual {
+			return frame, nil
+		}
+	}
 	var frame incoming
 	// The text of a JSON error can quote what it read, and that can be a secret: it is not passed on.
 	if !utf8.Valid(body) || json.Unmarshal(body, &frame) != nil || frame.Type == "" {
@@ -99,6 +104,9 @@ func parseIncoming(body []byte) (incoming, error) {
 
 // positive reads a JSON integer of 1 or more.
 func positive(raw json.RawMessage) (uint64, bool) {
+	if number, usual := usualNumber(raw); usual {
+		return number, true
+	}
 	var number uint64
 	if json.Unmarshal(raw, &number) != nil || number == 0 {
 		return 0, false

@@ -38,8 +38,11 @@ func parseReach(raw json.RawMessage) (*reach, error) {
 	if isNull(raw) {
 		return nil, nil
 	}
-	var r reach
-	if json.Unmarshal(raw, &r) != nil || r.Until <= 0 || r.Until > math.MaxInt64/2 {
+	r, usual := usualReach(raw)
+	if !usual {
+		r = reach{}
+	}
+	if !usual && json.Unmarshal(raw, &r) != nil || r.Until <= 0 || r.Until > math.MaxInt64/2 {
 		return nil, errors.New("field 'reach' is not an object with a time")
 	}
 	return &r, nil

@@ -62,16 +62,17 @@ func parseVerdict(frame incoming) (verdict, error) {
 	if !ok {
 		return verdict{}, errors.New("field 'generation' is not an integer of 1 or more")
 	}
-	if isNull(frame.Allow) || json.Unmarshal(frame.Allow, &v.allow) != nil {
+	v.allow = string(frame.Allow) == "true"
+	if !v.allow && (isNull(frame.Allow) || json.Unmarshal(frame.Allow, &v.allow) != nil) {
 		return verdict{}, errors.New("field 'allow' is not a boolean")
 	}
 	if !v.allow {
 		return v, nil
 	}
-	if json.Unmarshal(frame.Account, &v.account) != nil || v.account == "" {
+	if readText(frame.Account, &v.account) != nil || v.account == "" {
 		return verdict{}, errors.New("field 'account' is missing")
 	}
-	if len(frame.Username) > 0 && json.Unmarshal(frame.Username, &v.username) != nil {
+	if len(frame.Username) > 0 && readText(frame.Username, &v.username) != nil {
 		return verdict{}, errors.New("field 'username' is not a text")
 	}
 	most, ok := positive(frame.Subscriptions)
@@ -95,6 +96,15 @@ func parseVerdict(frame incoming) (verdict, error) {
 	return v, err
 }
 
+// readText reads a JSON text; null leaves it as it is.
+func readText(raw json.RawMessage, text *string) error {
+	if read, usual := usualText(raw); usual {
+		*text = read
+		return nil
+	}
+	return json.Unmarshal(raw, text)
+}
+
 // isNull tells whether a field is missing or null.
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
@@ -110,7 +120,9 @@ func parsePermissions(raw json.RawMessage) (*server.Permissions, error) {
 		Publish   *sentLists `json:"publish"`
 		Subscribe *sentLists `json:"subscribe"`
 	}{newSentLists(), newSentLists()}
-	if json.Unmarshal(raw, &sides) != nil {
+	if publish, subscribe, usual := usualLists(raw); usual {
+		sides.Publish, sides.Subscribe = publish, subscribe
+	} else if json.Unmarshal(raw, &sides) != nil {
 		return nil, errors.New("field 'permissions' is not an object of objects with lists of texts")
 	}
 	publish, err := parseSubjects("publish", sides.Publish, server.IsValidSubject)
