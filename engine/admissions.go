@@ -39,8 +39,8 @@ type admittedAgain struct {
 	Seconds    float64         `json:"seconds"`
 }
 
-// admissions collects what the broker does not know by itself. Whatever else is sent to the broker goes after what was
-// collected before it.
+// admissions collects what the broker does not know by itself. Whatever else is sent to the broker, but for
+// questions, goes after what was collected before it.
 type admissions struct {
 	mu      sync.Mutex
 	waiting admittedOnes

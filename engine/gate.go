@@ -268,7 +268,8 @@ func (g *gate) ask(q *question, start time.Time) (incoming, cause) {
 	g.mu.Unlock()
 	defer g.forget(q.ID)
 
-	place := g.send(q, g.maxQuestions+spareFrames)
+	// Who is in can be told of later. Otherwise the broker would hear of each by itself, with the next one's question.
+	place := g.put(q, g.maxQuestions+spareFrames)
 	if place == nil {
 		q.ID = 0 // The broker will never see it.
 		return incoming{}, causeOverflow
