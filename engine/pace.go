@@ -84,13 +84,16 @@ func (p *pace) finish(worked, took time.Duration) {
 // lose counts a login for which its client had waited, and which it gave up nevertheless.
 func (p *pace) lose() { p.inVain++ }
 
-// look decides anew, where there is enough to decide by; so much time has passed since it was called last.
-func (p *pace) look(passed time.Duration) {
+// look decides anew, where there is enough to decide by; so much time has passed since it was called last. Where this
+// machine is idle, that nobody comes in does not tell of too many.
+func (p *pace) look(passed time.Duration, idle bool) {
 	p.looked += passed
 	given := p.inVain*fewInVain > p.finished // up, by more clients than a few
 	switch {
 	case p.finished == 0 && given && p.looked >= nothingDone:
-		p.limit, p.late, p.extra = p.least, true, mostSpare
+		if !idle {
+			p.limit, p.late, p.extra = p.least, true, mostSpare
+		}
 	case p.finished == 0 || p.finished < enough && p.looked < longestLook:
 		return
 	default:

@@ -10,7 +10,7 @@ func looked(p *pace, count int, worked, took time.Duration) {
 	for range count {
 		p.finish(worked, took)
 	}
-	p.look(beatEvery)
+	p.look(beatEvery, false)
 }
 
 func TestHowManyLoginsAreWorkedOnAtOnce(t *testing.T) {
@@ -55,12 +55,12 @@ func TestAFewLoginsAreNoAverage(t *testing.T) {
 		t.Errorf("too few logins changed it to %d", p.limit)
 	}
 	for range longestLook / beatEvery {
-		p.look(beatEvery)
+		p.look(beatEvery, false)
 	}
 	if p.limit != 25 {
 		t.Errorf("after a while they count: %d", p.limit)
 	}
-	p.look(time.Hour)
+	p.look(time.Hour, false)
 	if p.limit != 25 {
 		t.Errorf("nothing finished, and it is %d", p.limit)
 	}
@@ -164,10 +164,22 @@ func TestWhoGivesUpWhileLoginsAreSlowShowsThatThereAreTooMany(t *testing.T) {
 			p.finish(0, c.took)
 		}
 		for range nothingDone / beatEvery {
-			p.look(beatEvery)
+			p.look(beatEvery, false)
 		}
 		if p.limit != c.limit {
 			t.Errorf("%s: %d at once, not %d", name, p.limit, c.limit)
+		}
+	}
+}
+
+// TestAnIdleMachineIsNotTooSlow has nobody come in for a while, since those that come do nothing.
+func TestAnIdleMachineIsNotTooSlow(t *testing.T) {
+	for idle, limit := range map[bool]int{true: 2 * firstPerCore, false: 2 * leastPerCore} {
+		p := newPace(2, 1000)
+		p.lose()
+		p.look(nothingDone, idle)
+		if p.limit != limit || p.inVain != 0 {
+			t.Errorf("idle %v: %d at once, not %d", idle, p.limit, limit)
 		}
 	}
 }

@@ -12,11 +12,16 @@ const (
 	beatEvery = 25 * time.Millisecond
 	// noticed is from when on waiting is worth being counted, and being asked whether the peer is still there.
 	noticed = 10 * time.Millisecond
+	// idleTime is from when on a peer that says nothing keeps nobody waiting, while this machine has little to do.
+	idleTime = 50 * time.Millisecond
+	// ownFault is the longest silence of a peer that this machine's being late can account for.
+	ownFault = 500 * time.Millisecond
 )
 
 // rush is what came of connections that had to wait for their turn, since the start.
 type rush struct {
 	beating bool
+	idle    int    // of those that are worked on, whose peers have had their turn for a while
 	waited  uint64 // their login was begun in the end
 	left    uint64 // they were gone by then
 	dropped uint64 // they were closed since they would have given up before the end of a login
@@ -84,7 +89,7 @@ func (d *doors) beat() {
 		}
 		e = following
 	}
-	d.pace.look(beatEvery)
+	d.pace.look(beatEvery, d.countIdle(int64(now.Sub(start))))
 	for _, each := range d.listeners {
 		longest := each.longestWait()
 		for s := each.queue.oldest(); s != nil && now.Sub(s.since) >= longest; s = each.queue.oldest() {
@@ -95,6 +100,27 @@ func (d *doors) beat() {
 	if !d.rush.beating {
 		d.pace.calm()
 	}
+}
+
+// countIdle finds out who of those that are worked on only waits for its peer. They keep nobody out, unless this machine is
+// busy with many others: then it is late, and peers seem slow that are not. It returns whether this machine is idle, and
+// wants the lock.
+func (d *doors) countIdle(now int64) bool {
+	d.rush.idle = 0
+	for e := d.working.Front(); e != nil; e = e.Next() {
+		v := e.Value.(*visitor)
+		if v.idle = v.isIdle(now); v.idle {
+			d.rush.idle++
+		}
+	}
+	if busy := d.working.Len() - d.rush.idle; 4*busy < d.pace.limit {
+		return true
+	}
+	d.rush.idle = 0
+	for e := d.working.Front(); e != nil; e = e.Next() {
+		e.Value.(*visitor).idle = false
+	}
+	return false
 }
 
 // longestWait is how long somebody may wait for his turn. It wants the lock.
@@ -117,7 +143,7 @@ func (d *door) drop(s *stranger) {
 
 // handOver gives the library the next one, or lets it go; false when nobody's turn has come. It wants the lock.
 func (d *door) handOver(now time.Time) bool {
-	if d.queue.held() == 0 || len(d.handed) == cap(d.handed) || d.paced() && !d.doors.pace.admits(d.doors.working.Len()) {
+	if d.queue.held() == 0 || len(d.handed) == cap(d.handed) || d.paced() && !d.doors.pace.admits(d.doors.working.Len()-d.doors.rush.idle) {
 		return false
 	}
 	s := d.queue.next()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -94,6 +95,55 @@ func TestWhoIsSlowDoesNotKeepOthersOut(t *testing.T) {
 	}
 	for range 3 {
 		e.letIn("client")
+	}
+}
+
+// TestACrowdThatHangsOnDoesNotKeepOthersOut has strangers of many addresses begin a login each and stop. While this machine
+// has nothing to do nobody waits for them for long.
+func TestACrowdThatHangsOnDoesNotKeepOthersOut(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, plainConfig, frame{"max_handshakes": 16})
+	for i := range 120 {
+		conn := silent(t, e.ports["client"], 1, fmt.Sprintf("127.0.3.%d", i+1))[0]
+		go func() {
+			if informed(conn, patience) {
+				conn.Write([]byte("CONNECT {"))
+			}
+		}()
+	}
+	began := time.Now()
+	e.letIn("client")
+	if took := time.Since(began); took >= clientPatience {
+		t.Errorf("a good login took %v", took)
+	}
+}
+
+// TestWhoTookItsTimeDidNotGiveUp has clients go that had waited: only who did its part in time tells of a machine that is late.
+func TestWhoTookItsTimeDidNotGiveUp(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, plainConfig, nil)
+	for slowest, lost := range map[time.Duration]int{ownFault: 0, ownFault - 1: 1} {
+		conn := silent(t, e.ports["client"], 1, "127.0.0.2")[0]
+		at := endpoints{conn.RemoteAddr().(*net.TCPAddr).AddrPort(), conn.LocalAddr().(*net.TCPAddr).AddrPort()}
+		var v *visitor
+		eventually(t, "it has come", func() bool {
+			e.doors.mu.Lock()
+			defer e.doors.mu.Unlock()
+			v = e.doors.byEndpoints[at]
+			return v != nil && v.stranger.room == v.door.room
+		})
+		e.doors.mu.Lock()
+		before := e.doors.pace.inVain
+		v.waited = true
+		e.doors.mu.Unlock()
+		v.spoken.Store(true)
+		v.slowest.Store(int64(slowest))
+		v.Close()
+		e.doors.mu.Lock()
+		if got := e.doors.pace.inVain - before; got != lost {
+			t.Errorf("after a silence of %v %d are counted", slowest, got)
+		}
+		e.doors.mu.Unlock()
 	}
 }
 

@@ -22,9 +22,12 @@ type visitor struct {
 	begun   time.Time     // when the library got it; this and the next two are guarded by the doors' lock too
 	waited  bool          // before that, for its turn
 	working *list.Element // among those that are worked on; nil for one that does not count
+	idle    bool          // of those, one whose peer has had its turn for a while
 	settled atomic.Bool   // nobody measures it any more
 	since   atomic.Int64  // nanoseconds from the start of this program until it became this machine's turn
 	worked  atomic.Int64  // nanoseconds it was
+	asked   atomic.Int64  // nanoseconds from the start of this program until it became the peer's turn; 0 while it is this machine's
+	slowest atomic.Int64  // nanoseconds that the peer needed for a turn, at most
 
 	chains atomic.Pointer[[][]*x509.Certificate] // that were verified here; nil where TLS itself has verified
 }
@@ -46,9 +49,14 @@ func (v *visitor) leaves() {
 
 // rests has it count no more among those that are worked on. It wants the lock.
 func (v *visitor) rests() {
-	if v.working != nil {
-		v.door.doors.working.Remove(v.working)
-		v.working = nil
+	if v.working == nil {
+		return
+	}
+	v.door.doors.working.Remove(v.working)
+	v.working = nil
+	if v.idle {
+		v.idle = false
+		v.door.doors.rush.idle--
 	}
 }
 
@@ -75,18 +83,34 @@ func (v *visitor) Read(b []byte) (int, error) {
 var start = time.Now()
 
 // goesOn notes that it is this machine's turn.
-func (v *visitor) goesOn() { v.since.Store(int64(time.Since(start))) }
+func (v *visitor) goesOn() {
+	now := int64(time.Since(start))
+	v.since.Store(now)
+	if asked := v.asked.Swap(0); asked > 0 && now-asked > v.slowest.Load() {
+		v.slowest.Store(now - asked)
+	}
+}
 
 // stops notes that it is the peer's turn.
-func (v *visitor) stops() { v.worked.Add(int64(time.Since(start)) - v.since.Load()) }
+func (v *visitor) stops() {
+	now := int64(time.Since(start))
+	v.worked.Add(now - v.since.Load())
+	v.asked.Store(now)
+}
+
+// isIdle tells whether the peer has had its turn for a while by a moment, in nanoseconds from the start of this program.
+func (v *visitor) isIdle(now int64) bool {
+	asked := v.asked.Load()
+	return asked > 0 && now-asked >= int64(idleTime)
+}
 
 // Close is told to the door first: its descriptor is free from then on.
 func (v *visitor) Close() error {
 	err := v.TCPConn.Close()
 	v.door.doors.mu.Lock()
 	defer v.door.doors.mu.Unlock()
-	if v.stranger != nil && v.waited && v.spoken.Load() && v.stranger.group != nil {
-		v.door.doors.pace.lose() // It has not sent CONNECT, and nobody has turned it out.
+	if v.stranger != nil && v.waited && v.spoken.Load() && v.stranger.group != nil && v.slowest.Load() < int64(ownFault) {
+		v.door.doors.pace.lose() // It has not sent CONNECT, nobody has turned it out, and it did its part in time.
 	}
 	v.leaves()
 	if v.counted {
