@@ -160,8 +160,8 @@ def test_lines_are_the_same_with_a_record_and_without_one(
 ) -> None:
     path = tmp_path / "log"
     configure("stderr" if to == "stderr" else str(path), LogLevel.INFO)
-    monkeypatch.setattr("time.time", lambda: 1795983742.25)
-    monkeypatch.setattr("time.time_ns", lambda: 1795983742_250_000_000)  # The clock of later Pythons' records.
+    monkeypatch.setattr("time.time", lambda: 1795983742.2505)
+    monkeypatch.setattr("time.time_ns", lambda: 1795983742_250_500_000)  # The clock of later Pythons' records.
     log = component("access").bind(link="hub")
 
     def written() -> str:
