@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 
 from choria_broker.access.session import Again
-from choria_broker.audit.decided import Decision, decision_again, own_room_of
+from choria_broker.audit.decided import Decision, decision_again, own_room_of, room_of
 
 MOST = 10_000
 """As many verdicts as the engine keeps; it forgets the oldest first, as is done here."""
@@ -51,7 +51,8 @@ class Lasting:
         """
         before, size = self._known.get(again.by, (None, 0))
         decision = decision_again(again, before, now)
-        return decision, size + own_room_of(decision)
+        # Of a verdict that is not known any more, nothing is shared with what is kept.
+        return decision, room_of(decision) if before is None else size + own_room_of(decision)
 
     def remember(self) -> list[Decision]:
         """Return all, for the next program."""

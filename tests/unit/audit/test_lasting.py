@@ -70,7 +70,8 @@ def test_what_was_presented_and_does_not_count_is_said_too() -> None:
 
 def test_what_is_not_known_any_more_is_told_as_far_as_it_is() -> None:
     holder = Holder(caller="up=bob", method="token", rule="client-token", token_id="t", signer="s", expires=5)
-    found, _ = Lasting().decision(Again(connection=8, by=7, address="192.0.2.2", holder=holder), NOW)
+    found, size = Lasting().decision(Again(connection=8, by=7, address="192.0.2.2", holder=holder), NOW)
+    assert size == room_of(found)
     assert (found.allowed, found.rule, found.method, found.username) == (True, "client-token", "token", "up=bob")
     assert (found.token_id, found.issuer, found.expires, found.address) == ("t", "s", 5, "192.0.2.2")
 
