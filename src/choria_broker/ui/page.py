@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
@@ -127,13 +128,22 @@ class BadInputError(Exception):
         self.problem, self.remedy, self.status = problem, remedy, status
 
 
+class Group(enum.StrEnum):
+    """Headings of the menu, in its order."""
+
+    NOW = "Now"
+    NETWORK = "Network"
+    BROKER = "Broker"
+
+
 class Page(msgspec.Struct, Generic[F, V], frozen=True, kw_only=True):
-    """A page of the dashboard; its template has its name.
+    """A page of the dashboard; its module and its template have its name.
 
     Attributes:
-        name: what stands in its address, and the name of its template.
+        name: what stands in its address, and the name of its module and template.
         title: of the page.
-        group: heading under which the menu has it; empty for one that only other pages lead to.
+        group: heading under which the menu has it; None for one that only other pages lead to.
+        place: where it stands under that heading, the lowest first.
         facts: gets what it needs from the broker.
         view: makes of that what it shows, a frozen value; in a thread, so it may take its time.
         document: what the page tells programs; the view itself when it is left out.
@@ -143,7 +153,8 @@ class Page(msgspec.Struct, Generic[F, V], frozen=True, kw_only=True):
 
     name: str
     title: str
-    group: str = ""
+    group: Group | None = None
+    place: int = 0
     facts: Callable[[Knowledge, Asked], Awaitable[F]]
     view: Callable[[F, Asked], V]
     document: Callable[[V], object] | None = None

@@ -19,7 +19,7 @@ from choria_broker.patterns import expression
 from choria_broker.sessions.words import name_of
 from choria_broker.settings import durations
 from choria_broker.status.document import Status
-from choria_broker.ui.page import Asked, BadInputError, Page, command
+from choria_broker.ui.page import Asked, BadInputError, Group, Page, command
 from choria_broker.ui.site import PAGES
 from choria_broker.wording import in_bytes, plain
 
@@ -161,16 +161,15 @@ def _environment() -> jinja2.Environment:
     return made
 
 
-class _Group(msgspec.Struct, frozen=True):
+class _Heading(msgspec.Struct, frozen=True):
     """Pages under one heading of the menu."""
 
     name: str
     pages: tuple[Page[Any, Any], ...]
 
 
-def _menu() -> tuple[_Group, ...]:
-    names = dict.fromkeys(each.group for each in PAGES if each.group)
-    return tuple(_Group(name, tuple(each for each in PAGES if each.group == name)) for name in names)
+def _menu() -> tuple[_Heading, ...]:
+    return tuple(_Heading(group.value, tuple(each for each in PAGES if each.group == group)) for group in Group)
 
 
 _ENVIRONMENT = _environment()

@@ -9,7 +9,7 @@ import msgspec
 from choria_broker.audit.acts import ActReport
 from choria_broker.status.document import Status, UpgradeReport
 from choria_broker.status.drains import OFF, DrainReport
-from choria_broker.ui.page import Asked, Knowledge, Page
+from choria_broker.ui.page import Asked, Group, Knowledge, Page
 
 
 class ActsView(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,4 +37,4 @@ async def _facts(known: Knowledge, _asked: Asked) -> tuple[Status, Sequence[ActR
     return known.status(), known.acts()
 
 
-PAGE = Page(name="acts", title="Acts", group="Broker", facts=_facts, view=view)
+PAGE = Page(name="acts", title="Acts", group=Group.BROKER, place=30, facts=_facts, view=view)

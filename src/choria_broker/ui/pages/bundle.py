@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from choria_broker.status.document import Status
-from choria_broker.ui.page import Asked, Page, status
+from choria_broker.ui.page import Asked, Group, Page, status
 
 FILE = "bundle.tar.gz"
 """Where the file is had, beside the pages."""
@@ -40,4 +40,4 @@ def view(_found: Status, _asked: Asked) -> BundleView:
     return BundleView(file=FILE, parts=_PARTS)
 
 
-PAGE = Page(name="bundle", title="Bundle", group="Broker", facts=status, view=view, refresh=0)
+PAGE = Page(name="bundle", title="Bundle", group=Group.BROKER, place=40, facts=status, view=view, refresh=0)

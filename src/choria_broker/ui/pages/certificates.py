@@ -6,7 +6,7 @@ import msgspec
 
 from choria_broker.status.certificates_now import SOON, Certificates, certificates_now
 from choria_broker.status.document import AuthorityReport, CertificateReport, Status
-from choria_broker.ui.page import Asked, Page, status
+from choria_broker.ui.page import Asked, Group, Page, status
 
 _DAY = 86400.0
 
@@ -89,7 +89,8 @@ def _word(days: float) -> str:
 PAGE = Page(
     name="certificates",
     title="Certificates",
-    group="Broker",
+    group=Group.BROKER,
+    place=10,
     facts=status,
     view=view,
     document=lambda found: found.now,

@@ -6,7 +6,7 @@ import msgspec
 
 from choria_broker.companions.reports import CompanionReport, State
 from choria_broker.status.document import Status
-from choria_broker.ui.page import Asked, Page, status
+from choria_broker.ui.page import Asked, Group, Page, status
 
 _CONDITIONS = {State.RUNNING: "ok", State.GIVEN_UP: "failing"}
 
@@ -46,4 +46,4 @@ def _condition(state: str) -> str:
     return next((word for known, word in _CONDITIONS.items() if known == state), "degraded")
 
 
-PAGE = Page(name="companions", title="Companions", group="Network", facts=status, view=view)
+PAGE = Page(name="companions", title="Companions", group=Group.NETWORK, place=40, facts=status, view=view)

@@ -11,7 +11,7 @@ import msgspec
 from choria_broker.access.selection import Selection, SelectionError, mentions, selector
 from choria_broker.access.session import Rates, Session
 from choria_broker.sessions.words import SORTS, measured, name_of
-from choria_broker.ui.page import Asked, BadInputError, Knowledge, Look, Page
+from choria_broker.ui.page import Asked, BadInputError, Group, Knowledge, Look, Page
 from choria_broker.values import replace
 
 SIZES = (50, 100, 200, 500)
@@ -295,4 +295,13 @@ class _Wanted:
             yield from ("--sort", self.key)
 
 
-PAGE = Page(name="connections", title="Connections", group="Now", facts=facts, view=view, document=document, refresh=10)
+PAGE = Page(
+    name="connections",
+    title="Connections",
+    group=Group.NOW,
+    place=40,
+    facts=facts,
+    view=view,
+    document=document,
+    refresh=10,
+)

@@ -14,7 +14,7 @@ from choria_broker.audit.denials import Noted
 from choria_broker.explaining.description import Description, DescriptionError, Judge, Names, subjects_of
 from choria_broker.explaining.explanation import Explanation, document, of_decision
 from choria_broker.settings.broker import Settings
-from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
+from choria_broker.ui.page import Asked, BadInputError, Group, Knowledge, Page
 from choria_broker.ui.path import Behind, Stop, path
 from choria_broker.values import Discreet
 
@@ -197,7 +197,8 @@ def _document(shown: Explained) -> object:
 PAGE = Page(
     name="explain",
     title="Explain",
-    group="Now",
+    group=Group.NOW,
+    place=60,
     facts=facts,
     view=view,
     document=_document,

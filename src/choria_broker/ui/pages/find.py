@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from choria_broker.sessions.documents import Found
-from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
+from choria_broker.ui.page import Asked, BadInputError, Group, Knowledge, Page
 
 _LONGEST = 256
 
@@ -47,5 +47,12 @@ def view(found: tuple[Found | None, str], asked: Asked) -> FindView:
 
 
 PAGE = Page(
-    name="find", title="Find", group="Now", facts=facts, view=view, document=lambda shown: shown.found, refresh=0
+    name="find",
+    title="Find",
+    group=Group.NOW,
+    place=30,
+    facts=facts,
+    view=view,
+    document=lambda shown: shown.found,
+    refresh=0,
 )

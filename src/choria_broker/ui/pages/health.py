@@ -14,7 +14,7 @@ from choria_broker.status.drains import OFF
 from choria_broker.status.lines import lines
 from choria_broker.status.reasons import Reason
 from choria_broker.ui.graphs import Graph, graphs
-from choria_broker.ui.page import Asked, Knowledge, Page
+from choria_broker.ui.page import Asked, Group, Knowledge, Page
 from choria_broker.wording import plain
 
 _PAGES: Mapping[Reason, str] = {
@@ -134,4 +134,4 @@ async def _facts(known: Knowledge, _asked: Asked) -> tuple[Status, Drawn]:
     return known.status(), known.history()
 
 
-PAGE = Page(name="health", title="Health", group="Now", facts=_facts, view=view, document=document)
+PAGE = Page(name="health", title="Health", group=Group.NOW, place=10, facts=_facts, view=view, document=document)

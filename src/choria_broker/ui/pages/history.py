@@ -8,7 +8,7 @@ import msgspec
 
 from choria_broker.stats.history import Drawn, Series
 from choria_broker.ui.graphs import Graph, Row, columns, graphs, rows
-from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
+from choria_broker.ui.page import Asked, BadInputError, Group, Knowledge, Page
 
 _LONGEST = 20
 
@@ -78,4 +78,6 @@ async def _facts(known: Knowledge, _asked: Asked) -> Drawn:
     return known.history()
 
 
-PAGE = Page(name="history", title="Last hour", group="Now", facts=_facts, view=view, document=document, refresh=10)
+PAGE = Page(
+    name="history", title="Last hour", group=Group.NOW, place=20, facts=_facts, view=view, document=document, refresh=10
+)

@@ -11,7 +11,7 @@ from choria_broker.stats.links import Link, LinkKind
 from choria_broker.status.document import Status
 from choria_broker.status.settings_now import Difference, MemberReport, Members, differences
 from choria_broker.ui.linkmap import LinkMap, link_map, state_of
-from choria_broker.ui.page import Asked, Knowledge, Page
+from choria_broker.ui.page import Asked, Group, Knowledge, Page
 
 _MARKS = {"up": "ok", "down": "failing", "unknown": "degraded"}
 _WORDS = {"up": "connected", "down": "not connected", "unknown": "not known yet"}
@@ -142,4 +142,4 @@ async def _facts(known: Knowledge, _asked: Asked) -> Facts:
     return Facts(status=known.status(), about=known.about(), members=known.members())
 
 
-PAGE = Page(name="links", title="Links", group="Network", facts=_facts, view=view, document=document)
+PAGE = Page(name="links", title="Links", group=Group.NETWORK, place=10, facts=_facts, view=view, document=document)

@@ -9,7 +9,7 @@ from choria_broker.status.document import ProvisioningReport, Status
 from choria_broker.status.words import nodes_waiting
 from choria_broker.status.words import provisioners as provisioners_in_words
 from choria_broker.ui.graphs import NODE_LOGINS, WAITING, Graph, graphs
-from choria_broker.ui.page import Asked, Knowledge, Page
+from choria_broker.ui.page import Asked, Group, Knowledge, Page
 
 
 class ProvisioningView(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +57,8 @@ async def _facts(known: Knowledge, _asked: Asked) -> tuple[Status, Drawn]:
 PAGE = Page(
     name="provisioning",
     title="Provisioning",
-    group="Network",
+    group=Group.NETWORK,
+    place=30,
     facts=_facts,
     view=view,
     document=lambda found: found.report,

@@ -13,7 +13,7 @@ from choria_broker.audit.denials import Noted
 from choria_broker.audit.throttle import Refused, site
 from choria_broker.settings.broker import Settings
 from choria_broker.status.document import Status
-from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
+from choria_broker.ui.page import Asked, BadInputError, Group, Knowledge, Page
 from choria_broker.ui.path import Behind, behind
 
 _LATEST = 50
@@ -163,4 +163,4 @@ def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-PAGE = Page(name="refusals", title="Refusals", group="Now", facts=facts, view=view)
+PAGE = Page(name="refusals", title="Refusals", group=Group.NOW, place=50, facts=facts, view=view)

@@ -8,7 +8,7 @@ from choria_broker.settings.finding_codes import Severity
 from choria_broker.status.document import Status
 from choria_broker.status.reloads import FileProblem, FindingReport, PendingRestart, ReloadReport
 from choria_broker.status.settings_now import SettingReport, SettingsNow
-from choria_broker.ui.page import Asked, Knowledge, Page
+from choria_broker.ui.page import Asked, Group, Knowledge, Page
 
 _ORDER = {
     each.value: place for place, each in enumerate((Severity.REFUSE, Severity.SKIP, Severity.WARN, Severity.INFO))
@@ -81,4 +81,4 @@ async def _facts(known: Knowledge, _asked: Asked) -> tuple[Status, SettingsNow]:
     return known.status(), known.settings_now()
 
 
-PAGE = Page(name="settings", title="Settings", group="Broker", facts=_facts, view=view, refresh=10)
+PAGE = Page(name="settings", title="Settings", group=Group.BROKER, place=20, facts=_facts, view=view, refresh=10)

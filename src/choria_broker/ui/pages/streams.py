@@ -14,7 +14,7 @@ from choria_broker.status.growth import Growth, growth_of
 from choria_broker.status.streams_now import StandingReport, in_words, standing_report
 from choria_broker.streams.report import Report, State
 from choria_broker.ui.graphs import STORE, Graph, graphs
-from choria_broker.ui.page import Asked, Knowledge, Page
+from choria_broker.ui.page import Asked, Group, Knowledge, Page
 
 MOST = 200
 """Streams of others that are listed."""
@@ -187,4 +187,13 @@ async def _facts(known: Knowledge, _asked: Asked) -> Facts:
     )
 
 
-PAGE = Page(name="streams", title="Streams", group="Network", facts=_facts, view=view, document=document, refresh=10)
+PAGE = Page(
+    name="streams",
+    title="Streams",
+    group=Group.NETWORK,
+    place=20,
+    facts=_facts,
+    view=view,
+    document=document,
+    refresh=10,
+)
