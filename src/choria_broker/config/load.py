@@ -16,7 +16,7 @@ import msgspec
 from choria_broker.config.held import alone_or_not, hold, in_its_cluster
 from choria_broker.config.resolve.listeners import listen_addresses
 from choria_broker.config.resolve.peers import PEERS, peer_hosts
-from choria_broker.config.resolve.security import chosen_files
+from choria_broker.config.resolve.providers import chosen_files
 from choria_broker.config.resolve.whole import resolve
 from choria_broker.config.surroundings.discovery import Discovery, Search
 from choria_broker.config.surroundings.facts import Facts, Overrides

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from choria_broker.config.resolve.context import Context
-from choria_broker.config.resolve.security import about_file, chosen_provider
+from choria_broker.config.resolve.providers import about_file, chosen_provider
 from choria_broker.security.tls_files import rsa_bits
 from choria_broker.security.tls_problems import Part
 from choria_broker.settings.finding_codes import Code

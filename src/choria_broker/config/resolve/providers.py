@@ -6,10 +6,14 @@ from pathlib import Path
 
 import msgspec
 
+from choria_broker.config.text.collector import SettingRef
+from choria_broker.config.text.reading import Values
+from choria_broker.security.tls_problems import Part
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.security import Provider
 from choria_broker.settings.tls import TlsFiles
 
+_SECURITY = "plugin.security."
 _ASK_SSLDIR = "set plugin.choria.ssldir to the directory that holds certs and private_keys"
 
 
@@ -136,3 +140,30 @@ def _pkcs11() -> ProviderFiles:
 
 def _nothing(rule: str, problem: ProviderProblem) -> ProviderFiles:
     return ProviderFiles(None, rule, problems=(problem,))
+
+
+def chosen_provider(values: Values) -> Provider:
+    """Return the security provider."""
+    return Provider(values.text(_SECURITY + "provider"))
+
+
+def chosen_files(values: Values, ssldir: Path | None, identity: str, certname: str) -> ProviderFiles:
+    """Tell which files make up the broker's TLS identity."""
+    provider = chosen_provider(values)
+    explicit = provider in {Provider.FILE, Provider.CHORIA}
+    paths = {part: values.path(f"{_SECURITY}{provider}.{part}") if explicit else None for part in Part}
+    configured = values.path("plugin.choria.ssldir")
+    if configured is None and provider is Provider.PUPPET:
+        configured = ssldir
+    return provider_files(
+        ProviderInput(
+            provider, certname or identity, configured, paths[Part.CERTIFICATE], paths[Part.KEY], paths[Part.CA]
+        )
+    )
+
+
+def about_file(values: Values, part: Part) -> SettingRef:
+    """Return the setting that a file of the broker's own TLS comes from."""
+    provider = chosen_provider(values)
+    explicit = provider in {Provider.FILE, Provider.CHORIA}
+    return values.subject(f"{_SECURITY}{provider}.{part}" if explicit else "plugin.choria.ssldir")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from choria_broker.config.resolve.context import Context, network_key
 from choria_broker.config.resolve.plain import plain
-from choria_broker.config.resolve.security import chosen_provider
+from choria_broker.config.resolve.providers import chosen_provider
 from choria_broker.config.text.collector import SettingRef
 from choria_broker.config.text.reading import Values
 from choria_broker.config.text.shown_values import shown_file

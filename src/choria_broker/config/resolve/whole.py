@@ -15,7 +15,8 @@ from choria_broker.config.resolve.listeners import check_ports, resolve_statisti
 from choria_broker.config.resolve.network import resolve_network, soft_shutdown
 from choria_broker.config.resolve.operator import check_reload
 from choria_broker.config.resolve.plain import plain
-from choria_broker.config.resolve.security import resolve_security, resolve_tls, signer_files
+from choria_broker.config.resolve.security import resolve_security, signer_files
+from choria_broker.config.resolve.tls import resolve_tls
 from choria_broker.config.resolve.void import report_void
 from choria_broker.config.surroundings.facts import Facts, Overrides
 from choria_broker.config.surroundings.needs import configured_identity

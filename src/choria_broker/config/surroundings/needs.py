@@ -9,8 +9,9 @@ from pathlib import Path
 from choria_broker.config.resolve.companion_token import SEED, TOKEN
 from choria_broker.config.resolve.context import network_key
 from choria_broker.config.resolve.operator import is_store_name
+from choria_broker.config.resolve.providers import chosen_provider
 from choria_broker.config.resolve.revocation import crl_files, revocation_file
-from choria_broker.config.resolve.security import chosen_provider, client_signers
+from choria_broker.config.resolve.security import client_signers
 from choria_broker.config.surroundings.facts import FileGroup
 from choria_broker.config.text.addresses import parse_endpoint
 from choria_broker.config.text.reading import Values
