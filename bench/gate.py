@@ -16,7 +16,7 @@ from bench.decisions import rate, unknowing
 from bench.results import Line, alternate
 from bench.workbench import Workbench
 from choria_broker.access.request import ConnectRequest
-from choria_broker.engine.gate import frames
+from choria_broker.engine.gate import codec, frames
 from choria_broker.security.keys import ed25519_verifies
 
 _IN_FLIGHT = 128
@@ -108,13 +108,13 @@ def _engine(sock: socket.socket, wire: Sequence[dict[str, Any]], per_second: flo
 def _frames(sock: socket.socket) -> Iterator[dict[str, Any]]:
     stream = sock.makefile("rb")
     while True:
-        (length,) = frames.LENGTH.unpack(stream.read(frames.LENGTH.size))
+        (length,) = codec.LENGTH.unpack(stream.read(codec.LENGTH.size))
         yield json.loads(stream.read(length))
 
 
 def _send(sock: socket.socket, *objects: dict[str, Any]) -> None:
     payloads = [json.dumps(content, separators=(",", ":")).encode() for content in objects]
-    sock.sendall(b"".join(frames.LENGTH.pack(len(payload)) + payload for payload in payloads))
+    sock.sendall(b"".join(codec.LENGTH.pack(len(payload)) + payload for payload in payloads))
 
 
 def question(number: int, request: ConnectRequest) -> dict[str, Any]:

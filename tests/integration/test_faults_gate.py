@@ -18,7 +18,7 @@ import pytest
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.engine import binary
-from choria_broker.engine.gate import frames
+from choria_broker.engine.gate import codec, frames
 from choria_broker.engine.process import EngineProcess
 from choria_broker.engine.running import Limits
 from choria_broker.errors import EngineDiedError, GateError
@@ -192,7 +192,7 @@ class Broker:
             max_questions=10,
             max_unauthenticated=100,
         )
-        self.send(frames.encode(hello))
+        self.send(codec.encode(hello))
 
     async def hears(self, kind: str) -> None:
         """Wait for a frame of a type."""

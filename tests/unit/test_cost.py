@@ -23,7 +23,7 @@ from choria_broker.access.decision import decide
 from choria_broker.access.policy import Policy
 from choria_broker.access.request import ConnectionKind, ConnectRequest, TlsState
 from choria_broker.audit.trail import Audit
-from choria_broker.engine.gate import frames
+from choria_broker.engine.gate import codec, frames
 from choria_broker.security.signature_memory import SignatureMemory
 from choria_broker.values import replace
 from support.minting import (
@@ -86,11 +86,11 @@ def asked(policy: Policy, request: ConnectRequest, audit: Audit) -> Callable[[],
     wire = msgspec.json.encode(frames.Question(id=1, deadline=1, request=request))
 
     def answer() -> None:
-        question = frames.decode(wire)
+        question = codec.decode(wire)
         assert isinstance(question, frames.Question)
         verdict = decide(question.request, policy, NOW)
         audit.record(question.request, verdict, 0.0001)
-        frames.encode(frames.wire_verdict(verdict, question_id=1, generation=1))
+        codec.encode(frames.wire_verdict(verdict, question_id=1, generation=1))
 
     return answer
 

@@ -1,19 +1,18 @@
-"""Wire form of the gate: length-prefixed JSON frames between the broker and its engine.
+"""The frames of the gate: what the broker and its engine tell each other, and how a verdict is told.
 
-The reference manual has the protocol itself; this module only knows bytes and typed frames.
+The reference manual has the protocol itself; ``codec`` makes bytes of frames, and frames of bytes.
 """
 
 from __future__ import annotations
 
 import enum
-import struct
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 
 from choria_broker.access.request import ConnectRequest
-from choria_broker.access.session import Again, Busy, BusySession, Departed, Holder, Session
+from choria_broker.access.session import Again, Busy, Holder
 from choria_broker.access.verdict import Permissions, Reach, Verdict
 from choria_broker.engine.authorities import Count
 from choria_broker.security.conditions import Condition
@@ -21,19 +20,8 @@ from choria_broker.security.conditions import Condition
 PROTOCOL = 9
 """Version of the gate protocol this broker speaks."""
 
-MAX_FRAME = 1_048_576
-"""Most bytes of JSON in one frame."""
-
-LENGTH = struct.Struct(">I")
-"""The length in front of every frame."""
-
-
 Whole = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 """Numbers that both sides can hold: of questions, and moments in milliseconds."""
-
-
-class FrameError(Exception):
-    """The engine sent, or would have been sent, something that is not a frame of the protocol."""
 
 
 class Authentication(enum.Enum):
@@ -326,50 +314,6 @@ _Report = Ready | Question | Admitted | Refusal | Losses | Crowd | Waiting | Mov
 _Answer = Reloaded | Authorities | Drained | Listed | Ended
 EngineFrame = EngineHello | _Report | _Answer
 """Frames the engine sends."""
-
-_decoder: msgspec.json.Decoder[EngineFrame] = msgspec.json.Decoder(EngineFrame)
-_encoder = msgspec.json.Encoder()
-_S = TypeVar("_S", Session, Departed, BusySession)
-
-
-def decode(payload: bytes) -> EngineFrame:
-    """Read one frame of the engine.
-
-    Raises:
-        FrameError: it is not one; the message does not repeat the payload.
-    """
-    try:
-        return _decoder.decode(payload)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
-        raise FrameError(f"not a frame of the gate protocol: {type(error).__name__}") from None
-
-
-def listed_sessions(page: Listed, kind: type[_S]) -> tuple[_S, ...]:
-    """Read the sessions of a page.
-
-    Args:
-        page: the page.
-        kind: ``Departed`` when those that have ended were asked for, ``BusySession`` for the busiest.
-
-    Raises:
-        FrameError: they are no such sessions.
-    """
-    try:
-        return msgspec.json.decode(page.sessions, type=tuple[kind, ...])  # type: ignore[valid-type]
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise FrameError(f"not a list of sessions: {type(error).__name__}") from None
-
-
-def encode(frame: BrokerFrame) -> bytes:
-    """Write one frame of the broker, length included.
-
-    Raises:
-        FrameError: the frame would be larger than the protocol allows.
-    """
-    payload = _encoder.encode(frame)
-    if len(payload) > MAX_FRAME:
-        raise FrameError(f"a frame of {len(payload)} bytes is over the limit of {MAX_FRAME}")
-    return LENGTH.pack(len(payload)) + payload
 
 
 def wire_verdict(verdict: Verdict, *, question_id: int, generation: int, token: str = "") -> WireVerdict:

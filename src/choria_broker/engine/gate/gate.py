@@ -50,7 +50,7 @@ from choria_broker.engine.authorities import Count
 from choria_broker.engine.counters import GateCounters
 from choria_broker.engine.crowding import Crowding
 from choria_broker.engine.events import Moving, Ports, Queue, Refusal, Signings, Told, Versions
-from choria_broker.engine.gate import frames
+from choria_broker.engine.gate import codec, frames
 from choria_broker.engine.gate.calls import Calls
 from choria_broker.engine.gate.sessions import SessionCalls
 from choria_broker.engine.gate.wire import Wire
@@ -187,12 +187,12 @@ class Gate:
         try:
             self._transport = transport
             if not known:
-                transport.write(frames.encode(self._hello))
+                transport.write(codec.encode(self._hello))
             wire.begin()
             await wire.ended
         except OSError:
             return  # The engine is gone; whoever watches the process says why.
-        except frames.FrameError as error:
+        except codec.FrameError as error:
             raise GateError(str(error)) from error
         finally:
             self._transport = None
@@ -209,7 +209,7 @@ class Gate:
         """
         self._generation = generation
         if self._open:
-            self._open.write(frames.encode(frames.Generation(generation)))
+            self._open.write(codec.encode(frames.Generation(generation)))
 
     async def reload(self, hello: frames.Hello, deadline: float) -> str:
         """Have the engine read its configuration file again.
@@ -278,7 +278,7 @@ class Gate:
         """Send a call of this number to an engine that is ready."""
         if self._open is None or not self.ready.done():
             raise NotReadyError("the engine is not running")
-        self._open.write(frames.encode(call(number)))
+        self._open.write(codec.encode(call(number)))
 
     @property
     def _open(self) -> asyncio.Transport | None:
@@ -287,13 +287,13 @@ class Gate:
 
     def _receive(self, payload: bytes) -> bytes:
         """Handle one frame and return what to answer, which may be nothing."""
-        frame = frames.decode(payload)
+        frame = codec.decode(payload)
         if not self._greeted:
             self._greet(frame)
             return b""
         try:
             return self._handle(frame)
-        except (GateError, frames.FrameError):
+        except (GateError, codec.FrameError):
             raise
         except Exception:  # noqa: BLE001 - one odd connection must not end the broker, and with it all others
             _log.exception("The broker failed at a frame of its engine; please report this", frame=type(frame).__name__)
@@ -371,12 +371,12 @@ class Gate:
         generation = self._generation
         self.counters.answered += 1
         try:
-            return frames.encode(
+            return codec.encode(
                 frames.wire_verdict(verdict, question_id=question.id, generation=generation, token=request.token)
             )
-        except frames.FrameError:
+        except codec.FrameError:
             self.counters.oversized += 1
             return self._refusal(question.id)
 
     def _refusal(self, question: int) -> bytes:
-        return frames.encode(frames.WireVerdict(id=question, generation=self._generation, allow=False))
+        return codec.encode(frames.WireVerdict(id=question, generation=self._generation, allow=False))

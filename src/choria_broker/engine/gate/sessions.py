@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from choria_broker.access.session import Busy, BusySession, Departed, Session
-from choria_broker.engine.gate import frames
+from choria_broker.engine.gate import codec, frames
 from choria_broker.engine.gate.calls import Calls
 from choria_broker.errors import GateError, NotReadyError
 
@@ -50,8 +50,8 @@ class SessionCalls:
             ask = functools.partial(frames.Sessions, ended=ended, after=after, traffic=traffic)
             page = await self._listings.make(functools.partial(self._send, ask), deadline, "listing sessions")
             try:
-                told = frames.listed_sessions(page, kind)
-            except frames.FrameError as error:
+                told = codec.listed_sessions(page, kind)
+            except codec.FrameError as error:
                 raise GateError(str(error)) from error
             found += told
             more = page.more and bool(told)
@@ -77,8 +77,8 @@ class SessionCalls:
                 "the engine is older than this program and does not know the busiest; restart the broker"
             )
         try:
-            return frames.listed_sessions(page, BusySession), page.busy
-        except frames.FrameError as error:
+            return codec.listed_sessions(page, BusySession), page.busy
+        except codec.FrameError as error:
             raise GateError(str(error)) from error
 
     async def end(self, connections: Iterable[int], reason: str, deadline: float) -> int:

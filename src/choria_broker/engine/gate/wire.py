@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import cast
 
-from choria_broker.engine.gate import frames
+from choria_broker.engine.gate import codec
 from choria_broker.errors import GateError
 
 _BATCH = 64
@@ -87,7 +87,7 @@ class Wire(asyncio.Protocol):
         try:
             answers = [self._receive(payload) for payload in self._take()]
             more = self._complete()
-        except (frames.FrameError, GateError) as error:
+        except (codec.FrameError, GateError) as error:
             self._end(error)
             return
         transport.write(b"".join(answers))
@@ -114,7 +114,7 @@ class Wire(asyncio.Protocol):
             end = self._frame_end(start)
             if end is None or end > len(self._buffer):
                 break
-            yield bytes(self._buffer[start + frames.LENGTH.size : end])
+            yield bytes(self._buffer[start + codec.LENGTH.size : end])
             start = end
         del self._buffer[:start]
 
@@ -125,12 +125,12 @@ class Wire(asyncio.Protocol):
 
     def _frame_end(self, start: int) -> int | None:
         """Where the frame that begins at a place ends, None while its length is not known."""
-        if len(self._buffer) - start < frames.LENGTH.size:
+        if len(self._buffer) - start < codec.LENGTH.size:
             return None
-        (length,) = frames.LENGTH.unpack_from(self._buffer, start)
-        if not 0 < length <= frames.MAX_FRAME:
-            raise frames.FrameError(f"a frame of {length} bytes; 1 to {frames.MAX_FRAME} are allowed")
-        return start + frames.LENGTH.size + int(length)
+        (length,) = codec.LENGTH.unpack_from(self._buffer, start)
+        if not 0 < length <= codec.MAX_FRAME:
+            raise codec.FrameError(f"a frame of {length} bytes; 1 to {codec.MAX_FRAME} are allowed")
+        return start + codec.LENGTH.size + int(length)
 
     def _end(self, error: Exception | None) -> None:
         if self.ended.done():

@@ -16,7 +16,7 @@ from choria_broker.access.session import Again
 from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
 from choria_broker.engine.counters import LISTENERS
 from choria_broker.engine.events import Ports, Queue, Refusal, Versions
-from choria_broker.engine.gate import frames
+from choria_broker.engine.gate import codec, frames
 from choria_broker.errors import GateError, NotReadyError
 from support.fake_engine import DEADLINE, GREETING, NOW, READY, Broker, FakeEngine, connected, framed
 
@@ -211,7 +211,7 @@ async def test_answers_come_in_the_order_of_the_questions(count: int) -> None:
         (framed(GREETING, b"{}"), "not a frame"),
         (framed(GREETING, b"not json"), "not a frame"),
         (framed(GREETING) + struct.pack(">I", 0), "0 bytes"),
-        (framed(GREETING) + struct.pack(">I", frames.MAX_FRAME + 1), "1048577 bytes"),
+        (framed(GREETING) + struct.pack(">I", codec.MAX_FRAME + 1), "1048577 bytes"),
     ],
 )
 async def test_a_broken_protocol_ends_the_gate(sent: bytes, told: str) -> None:

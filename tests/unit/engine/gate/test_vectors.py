@@ -11,7 +11,7 @@ import pytest
 
 from choria_broker.access.request import Authority, Certificate, ConnectRequest, Intermediate
 from choria_broker.access.session import Busy, BusySession, Departed, Holder, Session
-from choria_broker.engine.gate import frames
+from choria_broker.engine.gate import codec, frames
 from support.value_fields import field_names
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "gate"
@@ -32,14 +32,14 @@ def filled(document: Any) -> Any:
 @pytest.mark.parametrize("vector", BROKER, ids=lambda path: path.stem)
 def test_what_the_broker_sends(vector: Path) -> None:
     frame = msgspec.json.decode(vector.read_bytes(), type=frames.BrokerFrame)
-    data = frames.encode(frame)
-    assert json.loads(data[frames.LENGTH.size :]) == json.loads(vector.read_bytes())
-    assert frames.LENGTH.unpack_from(data) == (len(data) - frames.LENGTH.size,)
+    data = codec.encode(frame)
+    assert json.loads(data[codec.LENGTH.size :]) == json.loads(vector.read_bytes())
+    assert codec.LENGTH.unpack_from(data) == (len(data) - codec.LENGTH.size,)
 
 
 @pytest.mark.parametrize("vector", ENGINE, ids=lambda path: path.stem)
 def test_what_the_engine_sends(vector: Path) -> None:
-    frame = frames.decode(vector.read_bytes())
+    frame = codec.decode(vector.read_bytes())
     assert filled(written(frame)) == filled(json.loads(vector.read_bytes()))
 
 
@@ -93,9 +93,9 @@ def test_sessions_and_holders_have_every_field() -> None:
 )
 def test_sessions_are_read(vector: str, kind: type[Any]) -> None:
     text = (VECTORS / "engine" / f"{vector}.json").read_bytes()
-    page = frames.decode(text)
+    page = codec.decode(text)
     assert isinstance(page, frames.Listed)
-    told = json.loads(msgspec.json.encode(frames.listed_sessions(page, kind)))
+    told = json.loads(msgspec.json.encode(codec.listed_sessions(page, kind)))
     assert [{name: value for name, value in each.items() if value not in (0, {}, None)} for each in told] == json.loads(
         text
     )["sessions"]
