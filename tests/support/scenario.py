@@ -24,6 +24,7 @@ from choria_broker.host.facts import FileFact
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.findings import Finding
+from choria_broker.settings.served import Served
 from choria_broker.values import replace
 from support.nats_server import Operator
 
@@ -95,7 +96,7 @@ class Result:
         """Resolve the same text for a broker that serves what came of it, with other facts."""
         collector = Collector()
         changed = replace(self.facts, **facts)  # type: ignore[arg-type] # fields by name
-        settings = resolve(self.values, changed, Overrides(), collector, self.ok)
+        settings = resolve(self.values, changed, Overrides(), collector, Served.of(self.ok))
         return Result(settings, collector.findings(), self.values, changed)
 
     def codes(self, severity: Severity | None = None) -> list[str]:

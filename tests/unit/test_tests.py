@@ -76,6 +76,7 @@ TESTED_BY = {
     "settings/links.py": "config/resolve/test_links.py",
     "settings/network.py": "config/resolve/test_network.py",
     "settings/operator.py": "config/resolve/test_operator.py",
+    "settings/served.py": "upgrade/test_served.py",
     "settings/secret.py": "config/text/test_shown_values.py",
     "settings/security.py": "config/resolve/test_security.py",
     "settings/streams.py": "config/resolve/test_streams.py",

@@ -18,6 +18,7 @@ from choria_broker.values import Discreet, replace
 
 HIDDEN = {
     "Basis": "all",
+    "Before": {"raw", "origins", "signer_files"},
     "Block": "all",
     "ConnectRequest": "all",  # It writes itself, with masks.
     "Crl": {"serials"},

@@ -6,12 +6,13 @@ from choria_broker.config.table.rows import SETTINGS
 from choria_broker.config.table.schema import Apply
 from choria_broker.config.text.syntax import Document, Entry
 from choria_broker.settings.broker import Settings
+from choria_broker.settings.served import Served
 from choria_broker.values import replace
 
 _IDENTITY = "identity"
 
 
-def hold(document: Document, served: Settings, apply: Apply, *keys: str) -> Document:
+def hold(document: Document, served: Served, apply: Apply, *keys: str) -> Document:
     """Return a document in which every setting of a class stands as a running broker serves it.
 
     Args:
@@ -32,19 +33,19 @@ def hold(document: Document, served: Settings, apply: Apply, *keys: str) -> Docu
     return Document(tuple(kept), document.dropped)
 
 
-def alone_or_not(settings: Settings, served: Settings) -> bool:
+def alone_or_not(settings: Settings, served: Served) -> bool:
     """Tell whether settings make a member of a cluster of a running broker that is none, or the other way round.
 
     Its cluster listener is open, or is not, for as long as it runs.
     """
-    return settings.network.cluster.joined != served.network.cluster.joined
+    return served.cluster is not None and settings.network.cluster.joined != served.cluster.joined
 
 
-def in_its_cluster(settings: Settings, served: Settings) -> Settings:
+def in_its_cluster(settings: Settings, served: Served) -> Settings:
     """Leave a running broker in its cluster, or on its own, whatever DNS has for peers by now."""
-    if not alone_or_not(settings, served):
+    if served.cluster is None or not alone_or_not(settings, served):
         return settings
-    network = replace(settings.network, cluster=served.network.cluster)
+    network = replace(settings.network, cluster=served.cluster)
     return replace(settings, network=network)
 
 

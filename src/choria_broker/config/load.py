@@ -41,6 +41,7 @@ from choria_broker.host.files import read_file, read_named, read_store, words
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import Finding, Origin
+from choria_broker.settings.served import Served
 from choria_broker.values import Discreet, replace
 
 __all__ = ["Discovery", "Loaded", "Overrides", "load"]
@@ -93,7 +94,7 @@ def load(
     *,
     now: dt.datetime | None = None,
     discovery: Discovery | None = None,
-    served: Settings | None = None,
+    served: Served | None = None,
 ) -> Loaded:
     """Read a configuration. Mistakes of the operator become findings, never exceptions.
 
@@ -133,13 +134,13 @@ def load(
     )
 
 
-def load_files(basis: Basis, paths: Iterable[Path], served: Settings, *, now: dt.datetime | None = None) -> Loaded:
+def load_files(basis: Basis, paths: Iterable[Path], served: Served, *, now: dt.datetime | None = None) -> Loaded:
     """Read some of the files that a configuration names, and neither the configuration nor anything else.
 
     Args:
         basis: what the settings in force were made from.
         paths: the files.
-        served: the settings in force.
+        served: what the broker serves.
         now: time to judge certificates by, with time zone; when left out the one at which the others were judged.
 
     Returns:
@@ -170,7 +171,7 @@ class _Reading(msgspec.Struct):
     srv_lookups: int = 0
 
     def resolved(
-        self, document: Document, collector: Collector, served: Settings | None
+        self, document: Document, collector: Collector, served: Served | None
     ) -> tuple[Basis, Settings | None]:
         values = read(document, self.environ, self.environ.get("HOME", ""), collector)
         facts = _gather(self.source, values, self.environ, self.search)

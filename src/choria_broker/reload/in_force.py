@@ -22,7 +22,8 @@ from choria_broker.reload.plan import Plan, plan, setbacks, while_running
 from choria_broker.security.signature_memory import SignatureMemory
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
-from choria_broker.settings.findings import Finding, blocking
+from choria_broker.settings.findings import Finding, blocking, known
+from choria_broker.settings.served import Served
 from choria_broker.streams.store import found_while_running
 from choria_broker.values import replace
 
@@ -153,10 +154,10 @@ class InForce:
         Raises:
             ConfigurationError: the broker could not start with what was read, or not with all that it has.
         """
-        served = self.state.settings
+        served = Served.of(self.state.settings)
         loaded = await apart(lambda: _with_store(load(served.source, self._overrides, served=served)))
         # What an operator's store has no more goes, and what hangs on it.
-        return self._step(loaded, keeps=served.network.operator is None)
+        return self._step(loaded, keeps=served.operator is None)
 
     async def prepare_files(self, paths: tuple[Path, ...], *, engine: bool) -> Step:
         """Read some of the files that the configuration names, and tell what comes next.
@@ -173,7 +174,7 @@ class InForce:
         # Nothing that has a date is among what the engine does not read, and what has expired meanwhile must not keep
         # a key or a revocation from coming into force.
         now = dt.datetime.now(dt.UTC) if engine else None
-        basis, served = self.state.basis, self.state.settings
+        basis, served = self.state.basis, Served.of(self.state.settings)
         loaded = await apart(lambda: _with_store(load_files(basis, paths, served, now=now)))
         step = self._step(replace(loaded, wanted=self.state.wanted), keeps=True)
         return replace(step, engine=engine)
@@ -182,8 +183,8 @@ class InForce:
         self.looked_at = loaded.basis.facts.files if loaded.basis else {}
         if loaded.settings is None:
             raise ConfigurationError(while_running(loaded.findings))
-        known = self.state.findings
-        if worse := setbacks(known, loaded.findings, of_files_only=not keeps):
+        before = self.state.findings
+        if worse := setbacks(known(before), loaded.findings, of_files_only=not keeps):
             raise ConfigurationError(worse)
         state = desire(
             loaded.settings,
@@ -193,7 +194,7 @@ class InForce:
             wanted=loaded.wanted,
             basis=loaded.basis,
         )
-        told = tuple(each for each in loaded.findings if each.severity is not Severity.INFO or each not in known)
+        told = tuple(each for each in loaded.findings if each.severity is not Severity.INFO or each not in before)
         return Step(state, plan(self.state, state), told)
 
     async def take(self, step: Step, engine: Changeable) -> None:

@@ -15,7 +15,7 @@ from choria_broker.host.facts import FileFact
 from choria_broker.reload.desired import Desired
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code, Severity
-from choria_broker.settings.findings import DOES_NOT_START, Finding, Origin
+from choria_broker.settings.findings import DOES_NOT_START, Finding, Known, Origin
 from choria_broker.status.reloads import APPLIED, PARTIAL, UNCHANGED, ChangedSetting, PendingRestart
 from choria_broker.values import replace
 
@@ -107,23 +107,22 @@ def pending_restarts(differences: Iterable[Difference]) -> tuple[PendingRestart,
 
 
 def setbacks(
-    known: tuple[Finding, ...], found: tuple[Finding, ...], *, of_files_only: bool = False
+    known: frozenset[Known], found: tuple[Finding, ...], *, of_files_only: bool = False
 ) -> tuple[Finding, ...]:
     """Return what would leave out a part that a running broker has, or CAs: it keeps them, and nothing changes.
 
     A broker that starts does without them, since the rest is more than nothing.
 
     Args:
-        known: what was found while the state in force was read.
+        known: by what is known that was found while the state in force was read.
         found: what was found by now.
         of_files_only: look at TLS files only. In operator mode what the store has no more goes, and what hangs on it.
     """
-    told = {(each.code, each.key, each.problem) for each in known}
     return tuple(
         replace(each, severity=Severity.REFUSE, effect="nothing is changed")
         for each in found
         if _takes_away(each)
-        and (each.code, each.key, each.problem) not in told
+        and (each.code, each.key, each.problem) not in known
         and (not of_files_only or each.code in _FILES or each.code.startswith("tls-"))
     )
 

@@ -12,9 +12,7 @@ from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.errors import ConfigurationError
 from choria_broker.host.succession import Succession, SuccessionError
 from choria_broker.reload.plan import setbacks
-from choria_broker.settings.finding_codes import Severity
-from choria_broker.settings.findings import Finding
-from choria_broker.upgrade.served import Served, recall
+from choria_broker.upgrade.served import recall
 
 _SERVICE = "service"
 
@@ -69,21 +67,9 @@ def broker_after(succession: Succession) -> NetworkBroker:
     left, before = left_by(succession), recall(succession)
     if before is None:
         raise SuccessionError("the running program did not say what it serves")
-    loaded = load(left.config, left.overrides, served=before.settings)
+    loaded = load(left.config, left.overrides, served=before)
     if loaded.settings is None:
         raise ConfigurationError(loaded.findings)
-    if worse := _setbacks(before, loaded.findings):
+    if worse := setbacks(before.known, loaded.findings, of_files_only=before.operator is not None):
         raise ConfigurationError(worse)
     return NetworkBroker.from_loaded(loaded, left.overrides, succession)
-
-
-def _setbacks(before: Served, found: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Return what would leave out a part that the broker has, as a reload does."""
-    if before.operator is not None:
-        return ()
-    known = tuple(
-        each
-        for each in found
-        if each.severity is Severity.SKIP and (str(each.code), each.key, each.problem) in before.known
-    )
-    return setbacks(known, found)

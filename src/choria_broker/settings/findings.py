@@ -29,6 +29,9 @@ class Origin(msgspec.Struct, frozen=True):
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
+Known = tuple[str, str, str]
+"""What a finding is known by: its code, key and problem."""
+
 DEFAULT = Origin("default")
 """The origin of values nobody set."""
 
@@ -79,6 +82,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         value = f'"{self.value}"' if self.value.endswith(":") else self.value
         subject = f"{self.key} = {value}: " if self.key and value else f"{self.key}: " if self.key else ""
         return f"{self.origin}: {subject}{self.problem}; {self.effect}. Remedy: {self.remedy}"
+
+
+def known(findings: tuple[Finding, ...]) -> frozenset[Known]:
+    """Return what findings are known by, wherever they stand by now."""
+    return frozenset((str(each.code), each.key, each.problem) for each in findings)
 
 
 def blocking(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -23,7 +23,7 @@ from choria_broker.reload.plan import (
 )
 from choria_broker.security.keys import ed25519_verifies
 from choria_broker.settings.finding_codes import Code, Severity
-from choria_broker.settings.findings import DEFAULT, Finding
+from choria_broker.settings.findings import DEFAULT, Finding, known
 from choria_broker.values import replace
 from support.scenario import NET, NOW, net
 
@@ -110,23 +110,23 @@ def skipped(problem: str, severity: Severity = Severity.SKIP) -> Finding:
 
 def test_what_would_leave_out_more_than_before_is_refused() -> None:
     old, new, warned = skipped("no PEM"), skipped("cannot be read"), skipped("old", Severity.WARN)
-    assert setbacks((old,), (old, warned)) == ()
-    (refused,) = setbacks((old,), (old, new, warned))
+    assert setbacks(known((old,)), (old, warned)) == ()
+    (refused,) = setbacks(known((old,)), (old, new, warned))
     assert (refused.problem, refused.severity) == ("cannot be read", Severity.REFUSE)
     assert refused.effect == "nothing is changed"
 
 
 def test_a_file_that_is_damaged_in_part_is_refused() -> None:
     found = [replace(skipped("cut", Severity.WARN), code=code) for code in (Code.TLS_BAD_PEM, Code.TLS_LEAF_IN_CA)]
-    assert [each.severity for each in setbacks((), tuple(found))] == [Severity.REFUSE, Severity.REFUSE]
-    assert setbacks(tuple(found), tuple(found)) == ()
-    assert setbacks((), (skipped("expires", Severity.WARN),)) == ()
+    assert [each.severity for each in setbacks(frozenset(), tuple(found))] == [Severity.REFUSE, Severity.REFUSE]
+    assert setbacks(known(tuple(found)), tuple(found)) == ()
+    assert setbacks(frozenset(), (skipped("expires", Severity.WARN),)) == ()
 
 
 def test_what_hangs_on_an_account_goes_with_it_and_files_do_not() -> None:
     account = replace(skipped("bad"), code=Code.BAD_OPERATOR_ACCOUNT)
     file, missing = skipped("cut"), replace(skipped("gone"), code=Code.REMOTE_FILE_MISSING)
-    refused = setbacks((), (account, file, missing), of_files_only=True)
+    refused = setbacks(frozenset(), (account, file, missing), of_files_only=True)
     assert [each.problem for each in refused] == ["cut", "gone"]
 
 

@@ -12,8 +12,8 @@ from choria_broker.config.table.rows import NETWORK
 from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import Values
 from choria_broker.config.text.values import BadValueError
-from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code
+from choria_broker.settings.served import Served
 
 _Parsed = TypeVar("_Parsed")
 
@@ -35,7 +35,7 @@ class Context(msgspec.Struct, frozen=True):
     overrides: Overrides
     collector: Collector
     identity: str
-    served: Settings | None = None
+    served: Served | None = None
 
     def parse(self, key: str, convert: Callable[[str], _Parsed], fallback: _Parsed) -> _Parsed:
         """Convert a text setting, refusing a bad one and going on with the fallback; unset gives the fallback too."""

@@ -13,6 +13,7 @@ from choria_broker.config.text.values import BadValueError
 from choria_broker.settings.broker import Settings, Statistics
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.listeners import Listener
+from choria_broker.settings.served import Served
 
 NETWORK_ADDRESS = network_key("listen_address")
 STATISTICS_ADDRESS = "plugin.choria.stats_address"
@@ -112,7 +113,7 @@ def _resolve(context: Context, key: str) -> tuple[str, tuple[str, ...]]:
     return written, (*opened, *others) if opened else found.addresses
 
 
-def _opened(served: Settings, key: str, written: str) -> tuple[str, ...]:
+def _opened(served: Served, key: str, written: str) -> tuple[str, ...]:
     """Return where a running broker listens by a setting that is still as it was; only a restart changes that."""
     try:
         if listen_address(served.raw.get(key) or _USUAL[key]) != written:
@@ -120,5 +121,5 @@ def _opened(served: Settings, key: str, written: str) -> tuple[str, ...]:
     except BadValueError:
         return ()
     if key == NETWORK_ADDRESS:
-        return (served.network.listen_address,) if served.network.listen_address else ()
+        return (served.listen_address,) if served.listen_address else ()
     return served.statistics.addresses if served.statistics.port else ()

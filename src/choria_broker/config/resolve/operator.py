@@ -110,7 +110,7 @@ def resolve_operator(context: Context) -> Operator | None:
         values.subject(_CHORIA),
         context.facts.now,
     )
-    served = context.served.network.operator if context.served else None
+    served = context.served.operator if context.served else None
     return _operator(store, wanted, collector, {each.name: each for each in served.accounts} if served else {})
 
 
@@ -122,9 +122,9 @@ def check_reload(context: Context, settings: Settings) -> None:
         settings: what the configuration means by now.
     """
     served, operator = context.served, settings.network.operator
-    if served is None or operator is None or served.network.operator is None:
+    if served is None or operator is None or served.operator is None:
         return
-    if operator.token != served.network.operator.token:
+    if operator.token != served.operator.token:
         problem = f"{operator.directory / operator.directory.name}.jwt: the operator has changed"
         context.collector.refuse(Code.OPERATOR_CHANGED, problem=problem, at=context.values.subject(OPERATOR))
 

@@ -16,7 +16,7 @@ from choria_broker.security.revocation_file import read_entries
 from choria_broker.security.tls_files import load_authorities
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import Origin
-from choria_broker.settings.revocation import Crl, CrlExpired, Entry, Revocation
+from choria_broker.settings.revocation import NOTHING_REVOKED, Crl, CrlExpired, Entry, Revocation
 from choria_broker.settings.security import Provider
 from choria_broker.settings.tls import Tls
 from choria_broker.values import replace
@@ -72,7 +72,7 @@ def resolve_revocation(context: Context, tls: Tls) -> Revocation:
         return made
     trusted = load_authorities(context.facts.file(tls.files.ca).content)
     made = replace(made, authorities=authorities_of(trusted))
-    served = context.served.network.revocation if context.served else Revocation()
+    served = _served(context)
     lists: list[Crl] = []
     used: list[Path] = []
     for path in paths:
@@ -98,6 +98,10 @@ def resolve_revocation(context: Context, tls: Tls) -> Revocation:
     if used:
         _report_lists(context, made)
     return made
+
+
+def _served(context: Context) -> Revocation:
+    return (context.served and context.served.revocation) or NOTHING_REVOKED
 
 
 def _not_older(
@@ -180,7 +184,7 @@ def _entries(context: Context, path: Path | None) -> tuple[Entry, ...]:
     """Read the revocation file."""
     if path is None:
         return ()
-    served = context.served.network.revocation if context.served else Revocation()
+    served = _served(context)
     keeps = served.file == path
     before = served.entries if keeps else ()
     fact = context.facts.file(path)

@@ -31,6 +31,7 @@ from choria_broker.settings.findings import blocking
 from choria_broker.settings.hostnames import is_host
 from choria_broker.settings.network import Network
 from choria_broker.settings.security import Provider
+from choria_broker.settings.served import Served
 from choria_broker.values import replace
 
 _LISTS = {
@@ -47,7 +48,7 @@ _LOG_WORDS = frozenset({"stdout", "stderr", "discard"})
 
 
 def resolve(
-    values: Values, facts: Facts, overrides: Overrides, collector: Collector, served: Settings | None = None
+    values: Values, facts: Facts, overrides: Overrides, collector: Collector, served: Served | None = None
 ) -> Settings | None:
     """Decide what a configuration means.
 
