@@ -3,8 +3,11 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"fmt"
+	"math/big"
 	"net/url"
 	"strings"
 	"testing"
@@ -271,4 +274,51 @@ func TestTLSHandshakeFirst(t *testing.T) {
 	}
 	e.send(allowing(q))
 	client.in()
+}
+
+// TestTheWholeChainIsTold has a client present a certificate that an intermediate signed.
+func TestTheWholeChainIsTold(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "authority")
+	ca.issue("server")
+	between := *ca
+	link := func(name string, serial int64) {
+		key := newKey(t)
+		made := between.sign(&x509.Certificate{
+			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
+			NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		}, key)
+		between.cert, between.key = made.Leaf, key
+	}
+	e := startEngine(t, tlsConfig(ca.tlsBlock(ca.caFile())), frame{"optional_client_certificates": true})
+	var presented [][]byte
+	for length := range mostIntermediates + 1 {
+		link(fmt.Sprint("link ", length), int64(0x20+length))
+		presented = append([][]byte{between.cert.Raw}, presented...)
+		if length != 1 && length != mostIntermediates {
+			continue
+		}
+		leaf := between.issueLike("peer.example", func(*x509.Certificate) {})
+		leaf.Certificate = append(leaf.Certificate, presented...)
+		client := e.connect(strings.Replace(e.url("client"), "nats:", "tls:", 1), nats.Secure(always(&leaf, ca)))
+		if length == mostIntermediates {
+			client.refused()
+			e.expectRefusal(causeTooLarge, 0.0)
+			continue
+		}
+		q := e.answerNext()
+		client.in()
+		told := q["certificate"].(frame)
+		second := told["intermediates"].([]any)[1].(frame)
+		want := []any{
+			frame{"serial": "21", "issuer": "CN=link 0", "fingerprint": fingerprintOf(between.cert), "key": keyOf(between.cert)},
+			frame{"serial": "20", "issuer": "CN=authority", "fingerprint": second["fingerprint"], "key": second["key"]},
+		}
+		if fmt.Sprint(told["intermediates"]) != fmt.Sprint(want) || told["not_after"] != float64(leaf.Leaf.NotAfter.Unix()) {
+			t.Errorf("%v", told)
+		}
+		if fmt.Sprint(told["authority"]) != fmt.Sprint(frame{"subject": "CN=authority", "fingerprint": fingerprintOf(ca.cert), "key": keyOf(ca.cert)}) {
+			t.Errorf("%v", told["authority"])
+		}
+	}
 }

@@ -148,7 +148,7 @@ HELD = {
     ],
     "a [key process](../how-to/secure.md#the-private-key) ends": [
         "test_key_processes.py::test_handshakes_go_on_while_key_processes_are_killed",
-        "outside_test.go::TestWhatAProcessTookWhenItEndedIsAskedForOnceMore",
+        "keyprocesses_test.go::TestWhatAProcessTookWhenItEndedIsAskedForOnceMore",
     ],
     "a client does not read what it subscribed to": [
         "test_faults_peers.py::test_who_does_not_read_is_let_go_and_others_get_all",
