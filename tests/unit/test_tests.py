@@ -104,6 +104,7 @@ OWN = {
     "engine/gate/test_holding.py": "a gate that changes hands",
     "engine/gate/test_vectors.py": "the vectors of frames, read by the Go tests too",
     "engine/test_gate_drain.py": "what a drain says at the gate",
+    "reload/test_every_setting.py": "one change of each setting",
     "engine/test_gate_reload.py": "reloads through the gate",
     "engine/test_render_operator.py": "the file of operator mode",
     "test_cost.py": "time and memory of one question",
