@@ -98,7 +98,7 @@ async def _revoke(request: RevokeRequest, who: Who, operated: Operated) -> Revok
         problem = f"the entry is not in {file}"
     sessions = outcome.report.ended
     count = "see the engine's log" if by_engine else str(sessions)
-    told = f"not in force: {problem}" if problem else f"in force, sessions ended: {count}"
+    told = f"not in use: {problem}" if problem else f"in use, sessions ended: {count}"
     operated.book.record("revoke", await who(), told, entry=str(entry))
     return RevokeReport(file, sessions, (), problem, by_engine=by_engine)
 

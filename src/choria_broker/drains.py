@@ -151,12 +151,12 @@ class Drains:
             if self._wanted is None:
                 return before
             await self._ask("drain --cancel", None, who)
-            self._write_down(f"taken back by {who}, after it moved {before.moved}", before)
-            self._book.record("drain --cancel", who, f"taken back, {counted(before.left, 'connection')} stay")
+            self._write_down(f"cancelled by {who}, after it moved {before.moved}", before)
+            self._book.record("drain --cancel", who, f"cancelled, {counted(before.left, 'connection')} stay")
             self._wanted = None
             self._begun.clear()
             self._over.clear()
-            _log.warning("The drain is taken back: connections are accepted again", by=who)
+            _log.warning("The drain is cancelled: connections are accepted again", by=who)
             return before
 
     async def finished(self) -> None:

@@ -19,11 +19,11 @@ HELD = {
         "test_command.py::test_a_killed_engine_ends_the_program_with_its_last_lines",
         "test_streams_survival.py::test_a_killed_engine_ends_the_broker_and_everything_is_there_afterwards",
     ],
-    "the engine stands still": [
+    "the engine hangs": [
         "test_faults_processes.py::test_while_the_engine_stands_still_the_broker_says_so_and_afterwards_all_is_as_before",
         "test_faults_processes.py::test_the_service_manager_is_told_that_the_engine_does_not_answer",
     ],
-    "another member, or the broker behind a gateway or leafnode, stands still": [
+    "another member, or the broker behind a gateway or leafnode, hangs": [
         "test_health.py::test_a_member_that_stands_still_is_noticed",
         "test_health.py::test_the_status_of_a_broker_that_stands_still_says_so",
     ],
@@ -36,7 +36,7 @@ HELD = {
         "test_command.py::test_a_killed_program_takes_its_engine_along",
         "process_test.go::TestEngineDiesWithItsParent",
     ],
-    "the broker stands still, for however long": [
+    "the broker hangs, for however long": [
         "test_stalls.py::test_while_the_broker_stands_still_only_newcomers_suffer",
         "gate_test.go::TestBrokerThatDoesNotReadIsOnlySlow",
     ],

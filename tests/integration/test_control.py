@@ -455,8 +455,8 @@ def test_connections_by_authority_are_told_with_what_is_not_known(monkeypatch: p
     assert lines[begin + 1 : begin + 6] == [
         "  CN=new (0a0a0a0a0a0a0a0a), expires 2033-05-18 03:33:20 UTC: client 2, to leafnode 1; /ca.pem",
         "  CN=old (0b0b0b0b0b0b0b0b), expired 2001-09-09 01:46:40 UTC: none; /ca.pem",
-        f"  unnamed ({SHORT}), expires 2033-05-18 03:33:20 UTC: leafnode 1; in no CA file any more, cannot come back",
-        "  no certificate: client 3; with which CA these verify this broker is not known here",
+        f"  unnamed ({SHORT}), expires 2033-05-18 03:33:20 UTC: leafnode 1; in no CA file any more, cannot reconnect",
+        "  no certificate: client 3; the CA with which these verify this broker is not known here",
         "  no TLS: websocket 1",
     ]
 

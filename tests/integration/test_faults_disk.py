@@ -124,7 +124,7 @@ async def test_a_run_directory_that_fills_up_keeps_everything_as_it_is_until_the
         # What was written in part is gone, and the file in use is the one before.
         assert sorted(each.name for each in disk.rglob("*") if not each.name.endswith(".last")) == before
         program.send(signal.SIGHUP)
-        await program.logs("This setting is in force now")
+        await program.logs("This setting is in use now")
         await let_in(node.client, context)
         program.send(signal.SIGTERM)
         assert await program.ended() == 0

@@ -105,7 +105,7 @@ async def test_a_full_disk_of_one_member_is_told_by_the_other_with_streams_and_m
             await shows(one, "/choria/status", lambda found: found["health"]["condition"] == "ok")
             caplog.clear()
             fill(disk, 2 << 20)
-            short = await logged(caplog, "degraded: the disk of the store", "that streams may still take")
+            short = await logged(caplog, "degraded: the disk of the store", "that streams may still use")
             assert str(disk / "store") in short
             use_up(disk)
             async with publishing(first):
@@ -156,6 +156,6 @@ async def test_the_status_of_a_broker_that_stands_still_says_so(tmp_path: Path, 
             process = await asyncio.create_subprocess_exec(PROGRAM, "status", "--config", config, stderr=-1)
             error = (await process.communicate())[1].decode()
         assert process.returncode == 1
-        assert error.startswith(f"the broker's process {program.pid} stands still, stopped by a signal (SIGSTOP)")
+        assert error.startswith(f"the broker's process {program.pid} is suspended by a signal (SIGSTOP)")
         program.send(signal.SIGTERM)
         assert await program.ended() == 0

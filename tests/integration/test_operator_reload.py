@@ -286,7 +286,7 @@ async def test_what_needs_a_restart_is_told_until_the_old_value_is_back(tmp_path
             shown = msgspec.to_builtins(broker._reporter.overview())["pending_restart"]
             assert list(shown) == [msgspec.to_builtins(each) for each in status.pending_restart]
             text = [line for line in status_text(status) if line.startswith("Restart needed, ")]
-            assert text[0].endswith(f":{pending[port].line}: {port} is {pending[port].new}, in force: unset")
+            assert text[0].endswith(f":{pending[port].line}: {port} is {pending[port].new}, in use: unset")
             assert all(sample("choria_broker_pending_restart", identity | {"key": key}) == 1.0 for key in pending)
         assert sample("choria_broker_reloads_total", identity | {"outcome": "partial"}) == 2.0
         path.write_text(written, encoding="utf-8")

@@ -411,14 +411,14 @@ async def test_the_command_says_what_is_in_force_and_what_waits(
         authority.issue("broker.example.net", "127.0.0.1")
         found = await run(*reload, "--dry-run")
         assert found.exit_code == 0
-        assert f"would be in force, live: {NET}client_hosts is 10.0.0.0/8, was unset\n" in found.stdout
-        assert found.stdout.endswith("Dry run: All of it would be in force.\n")
+        assert f"would be in use, live: {NET}client_hosts is 10.0.0.0/8, was unset\n" in found.stdout
+        assert found.stdout.endswith("Dry run: The new configuration would be in use.\n")
         assert broker.settings.network.max_connections != 70
 
         found = await run(*reload)
         assert found.exit_code == 0
-        assert f"in force now, engine: {NET}max_connections is 70, was unset\n" in found.stdout
-        assert f"in force now, another content: {authority.ca.parent / 'broker.example.net.pem'}\n" in found.stdout
+        assert f"now in use, engine: {NET}max_connections is 70, was unset\n" in found.stdout
+        assert f"now in use, new content: {authority.ca.parent / 'broker.example.net.pem'}\n" in found.stdout
         assert broker.settings.network.max_connections == 70
 
         change(config, websocket_port=free_port(), system__user="root", system__password="hidden")

@@ -202,7 +202,7 @@ async def test_reloads_and_upgrades_wait_for_each_other(place: Place, installed:
         with place.config.open("a", encoding="utf-8") as file:
             file.write("plugin.choria.network.max_connections = 4321\n")
         program.send(signal.SIGHUP)
-        await program.logs("This setting is in force now")
+        await program.logs("This setting is in use now")
         await client.flush()
         async with asyncio.timeout(60):
             while acts(program).count("reload") < 2:

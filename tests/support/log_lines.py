@@ -100,7 +100,7 @@ LINES = {
     "Could not publish a message": ("the other network did not take it", "look at the connection of that side"),
     "Could not read the engine's statistics": (
         "the engine did not answer in time; the previous values are shown",
-        f"if it goes on, see [the engine stands still]({_TROUBLE})",
+        f"if it goes on, see [the engine hangs]({_TROUBLE})",
     ),
     "Disabling Choria Streams": ("the engine turned Choria Streams off", "the line before it has the reason"),
     "Disconnected": ("a companion lost its broker", "nothing, if it connects again"),
@@ -182,8 +182,8 @@ LINES = {
         "report it as a bug, with the lines after it",
     ),
     "The damaged description of": ("what was damaged in the store is whole again", "nothing"),
-    "The drain is taken back: connections are accepted again": ("an operator took the drain back", "nothing"),
-    "The engine could not be given once more what is in force, trying again": (
+    "The drain is cancelled: connections are accepted again": ("an operator cancelled the drain", "nothing"),
+    "Could not give the engine its previous configuration, trying again": (
         "a reload was undone, and the engine does not have the earlier file yet",
         "nothing, if it ends by itself; else restart",
     ),

@@ -383,12 +383,12 @@ def acts(evil: str = "") -> tuple[ActReport, ...]:
             f"ended 2 of 2 sessions{evil}",
             {"selection": f"{{'identity': 'web*'}}{evil}"},
         ),
-        ActReport(NOW - 3000, "reload", "signal SIGHUP", "in force, but for what waits for a restart"),
+        ActReport(NOW - 3000, "reload", "signal SIGHUP", "in use, except what needs a restart"),
         ActReport(
             NOW - 9000, "upgrade", "root (uid 0)", "done", {"before": "0.8.0", "after": "0.9.0", "seconds": "3.8"}
         ),
         ActReport(
-            NOW - 86_000, "revoke", "root (uid 0)", "in force, sessions ended: 1", {"entry": f"caller up=mallory{evil}"}
+            NOW - 86_000, "revoke", "root (uid 0)", "in use, sessions ended: 1", {"entry": f"caller up=mallory{evil}"}
         ),
     )
 

@@ -48,7 +48,7 @@ ADDRESS_UNKNOWN = _refuses(
 ORGANIZATION_APART = _refuses(
     "organization-apart",
     "The system user, the provisioner and nodes waiting for provisioning must belong to an organization whose "
-    "account is choria: organizations with accounts of their own would otherwise meet in accounts system and "
+    "account is choria: organizations with their own accounts would otherwise share the accounts system and "
     "provisioning.",
     "Use a token from an issuer whose plugin.security.issuer.NAME.account is choria, the default.",
 )
@@ -70,12 +70,12 @@ PROVISIONER_TOKEN_REQUIRED = _refuses(
 )
 PROVISIONER_PERMISSION = _refuses(
     "provisioner-permission",
-    "The provisioner's token must carry the provisioner permission.",
+    "The provisioner's token must have the provisioner permission.",
     "Issue the token again with the provisioner permission.",
 )
 PROVISIONER_CERTIFICATE_REQUIRED = _refuses(
     "provisioner-certificate-required",
-    "Without organization issuers the provisioner must present a certificate the broker verifies.",
+    "Without organization issuers the provisioner must present a certificate that the broker can verify.",
     "Give the provisioner a certificate signed by the broker's CA.",
 )
 PROVISIONER = _accepts(
@@ -96,7 +96,7 @@ SYSTEM_TOKEN_REQUIRED = _refuses(
 )
 SYSTEM_PERMISSION = _refuses(
     "system-permission",
-    "The token of the system user must carry the system_user or org_admin permission.",
+    "The token of the system user must have the system_user or org_admin permission.",
     "Issue the token again with the system_user permission.",
 )
 SYSTEM_PASSWORD = _refuses(
@@ -173,12 +173,12 @@ TOKEN_CLAIMS = _refuses(
 )
 TOKEN_SIGNATURE = _refuses(
     Fault.SIGNATURE,
-    "A token must be signed by a key the broker trusts for that kind of token.",
+    "A token must be signed by a key that the broker trusts for that kind of token.",
     "Compare the key that issued the token with the issuers and signers in the broker's configuration.",
 )
 TOKEN_CHAIN = _refuses(
     Fault.CHAIN,
-    "A token made by a chain issuer must prove that an organization issuer vouches for that chain issuer.",
+    "A token issued by a chain issuer must prove that an organization issuer vouches for that chain issuer.",
     "Check that the login service or provisioner uses an issuer token signed by the organization.",
 )
 TOKEN_EXPIRED = _refuses(
@@ -188,7 +188,7 @@ TOKEN_EXPIRED = _refuses(
 )
 TOKEN_ISSUER_EXPIRED = _refuses(
     Fault.ISSUER_EXPIRED,
-    "A token made by a chain issuer is not accepted after the chain issuer's own token has expired.",
+    "A token issued by a chain issuer is not accepted after the chain issuer's own token has expired.",
     "Renew the token of the login service or provisioner, then get a new token.",
 )
 TOKEN_NOT_YET_VALID = _refuses(
@@ -214,13 +214,13 @@ SERVERS_REFUSED = _refuses(
 )
 CLIENT_TOKEN_REQUIRED = _refuses(
     "client-token-required",
-    "With client_anon_tls set, only clients with a token are accepted; certificates do not count.",
-    "Get a client token, or remove plugin.choria.network.client_anon_tls to let certificates count.",
+    "With client_anon_tls set, only clients with a token are accepted; a certificate is not enough.",
+    "Get a client token, or remove plugin.choria.network.client_anon_tls to accept certificates.",
 )
 
 CERTIFICATE_REQUIRED = _refuses(
     "certificate-required",
-    "A connection without a token must present a certificate the broker verifies.",
+    "A connection without a token must present a certificate that the broker can verify.",
     "Give the program a certificate signed by the broker's CA, or a token.",
 )
 IN_PROCESS = _accepts(
@@ -307,14 +307,13 @@ REVOKED_CALLER = _refuses(
 )
 REVOKED_TOKEN = _refuses(
     "revoked-token",
-    "A token whose id is in the revocation file is refused, and so is one that was made by a chain issuer whose "
-    "token's id is there.",
+    "A token is refused when its id is in the revocation file, or the id of the token of the chain issuer that "
+    "issued it.",
     "Get a new token, or remove the entry from the file in plugin.choria.network.revocations.",
 )
 REVOKED_KEY = _refuses(
     "revoked-key",
-    "A token is refused when the key of its holder, or that of the chain issuer that made it, is in the revocation "
-    "file.",
+    "A token is refused when the key of its holder, or of the chain issuer that issued it, is in the revocation file.",
     "Get a token for a new key, or remove the entry from the file in plugin.choria.network.revocations.",
 )
 REVOKED_CERTIFICATE = _refuses(
@@ -327,7 +326,7 @@ CRL_EXPIRED = _refuses(
     "crl-expired",
     "With plugin.choria.network.crl_expired = refuse, a certificate is refused when the list of its issuer is past "
     "its next update.",
-    "Have the CA write a new list, and bring it to the file in plugin.choria.network.crl.",
+    "Have the CA write a new list, and copy it to the file in plugin.choria.network.crl.",
 )
 
 ACCOUNT_ABSENT = _refuses(
@@ -337,7 +336,7 @@ ACCOUNT_ABSENT = _refuses(
 )
 INTERNAL_ERROR = _refuses(
     "internal-error",
-    "A connection is refused when deciding about it fails.",
+    "A connection is refused when an error in the broker prevents the decision.",
     "Report this as a bug in the broker, with the reason and the rules that were checked.",
 )
 

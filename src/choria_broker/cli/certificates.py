@@ -47,4 +47,4 @@ def _text(found: Certificates) -> Iterator[str]:
         yield from authorities(found.authorities)
     yield from revocation(found.revocation)
     if found.expiring_tokens:
-        yield f"Tokens that end within a day: {counts(found.expiring_tokens)}"
+        yield f"Tokens that expire within a day: {counts(found.expiring_tokens)}"

@@ -64,9 +64,9 @@ def _conclusion(report: DrainReport, *, cancel: bool) -> str:
         return (
             "The broker was not draining."
             if report.state == OFF
-            else f"Taken back: the broker accepts connections again. It had moved {report.moved}."
+            else f"Cancelled: the broker accepts connections again. It had moved {report.moved}."
         )
     if report.state == OFF:
-        return "The drain was taken back by somebody else."
+        return "Somebody else cancelled the drain."
     word = "Drained" if report.state == DRAINED else f"Draining {report.plan}"
     return f"{word}: {report.sentence}. Moved so far: {report.moved}."

@@ -23,7 +23,7 @@ _EXIT = {REFUSED: 1, PARTIAL: 3}
 def reload(*, config: Path, dry_run: bool, as_json: bool) -> None:
     """Have a running broker read its configuration, and all files that it names, again.
 
-    Connections are kept. Exit status 0: the new state is in force. 3: it is, but for settings that wait for a restart.
+    Connections are kept. Exit status 0: the new configuration is in use. 3: it is, except what needs a restart.
     1: nothing has changed, because something is wrong, or the broker could not be asked.
     """
     with asking(), progress("Reading the configuration"):
@@ -35,16 +35,16 @@ def reload(*, config: Path, dry_run: bool, as_json: bool) -> None:
 def text(report: ReloadReport) -> Iterator[str]:
     """Write a report for people, line by line."""
     yield from (f"{each.severity}: {each.text}" for each in report.findings)
-    now = "would be in force" if report.dry_run else "in force now"
+    now = "would be in use" if report.dry_run else "now in use"
     for changed in report.changes:
         yield f"{now}, {changed.apply}: {changed.key} is {changed.new or 'unset'}, was {changed.old or 'unset'}"
-    yield from (f"{now}, another content: {file}" for file in report.files)
+    yield from (f"{now}, new content: {file}" for file in report.files)
     yield from (f"{now}: {other}" for other in report.others)
     if report.ended:
         yield f"sessions ended, of people who are revoked by now: {report.ended}"
     for waiting in report.pending:
         place = f"{waiting.file}:{waiting.line}: " if waiting.line else ""
-        yield f"restart needed, {place}{waiting.key} is {waiting.new or 'unset'}, in force: {waiting.old or 'unset'}"
+        yield f"restart needed, {place}{waiting.key} is {waiting.new or 'unset'}, in use: {waiting.old or 'unset'}"
     reason = f": {report.reason}" if report.reason else ""
     sentence = f"{report.sentence}{reason}."
     yield f"{'Dry run: ' if report.dry_run else ''}{sentence[0].upper()}{sentence[1:]}"

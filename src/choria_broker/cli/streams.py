@@ -120,7 +120,7 @@ def _cluster(now: StreamsNow) -> Iterator[str]:
         yield f"Streams of the cluster: {now.meta.obstacle or f'leader {now.meta.leader}'}"
     if now.others:
         count = now.others_not_writable
-        trouble = f", {count} not writable: {now.worst}" if now.worst else ", all well"
+        trouble = f", {count} not writable: {now.worst}" if now.worst else ", all healthy"
         yield f"Other streams: {now.others}{trouble}"
 
 

@@ -335,8 +335,8 @@ def _await_answer(sock: socket.socket, patience: float) -> None:
         pid = pid_of_peer(sock)
         if stands_still(pid):
             raise StandsStillError(
-                f"the broker's process {pid} stands still, stopped by a signal (SIGSTOP) or a debugger: who is "
-                f"connected to its engine stays, and nobody new is let in. kill -CONT {pid} has it go on"
+                f"the broker's process {pid} is suspended by a signal (SIGSTOP) or a debugger: connections "
+                f"stay, and new ones are refused. To continue it, run kill -CONT {pid}"
             )
     raise TimeoutError
 
@@ -362,13 +362,13 @@ def _connected(configuration: Path, environ: Mapping[str, str]) -> socket.socket
     if strangers := others(configuration, uid, environ):
         users = " and ".join(str(Peer(each)) for each in strangers)
         raise NotAllowedError(
-            f"this user may not ask the broker on {configuration}: it is of user {users}, and answers only that user "
+            f"this user may not ask the broker on {configuration}: it runs as user {users}, and answers only that user "
             "and root; run this command with sudo, or as that user"
         )
     if not _seen(configuration):
         raise NotRunningError(
-            f"no broker runs with {configuration}: there is no such file that user {uid} can see; --config names the "
-            "file that the broker was started with"
+            f"no broker runs with {configuration}: there is no such file, or user {uid} cannot see it; --config names "
+            "the file that the broker was started with"
         )
     raise NotRunningError(
         f"no broker runs with {configuration} as user {uid}; start it, or run this command as the broker's user "

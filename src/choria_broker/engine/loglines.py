@@ -73,7 +73,7 @@ _ADVICE = (
     (
         expression(r"TLS (?:route|gateway|leafnode) handshake error: .*i/o timeout"),
         (
-            "the other side takes the connection and says nothing: it stands still or is overloaded, see choria-broker "
+            "the other side accepts the connection and does not answer: it hangs or is overloaded, see choria-broker "
             "status there, or a firewall is between"
         ),
     ),

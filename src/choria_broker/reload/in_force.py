@@ -211,9 +211,7 @@ class InForce:
         self.enter(step.state)
         engine.renew(step.state.generation)
         for difference in step.plan.changes:
-            self._log.info(
-                "This setting is in force now", setting=difference.key, old=difference.old, new=difference.new
-            )
+            self._log.info("This setting is in use now", setting=difference.key, old=difference.old, new=difference.new)
         for path in step.plan.files:
             self._log.info("The content of this file is in use now", file=str(path))
         for difference in step.plan.pending:

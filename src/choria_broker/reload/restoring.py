@@ -63,7 +63,7 @@ class Restoring:
         except (BrokerError, OSError) as error:
             if str(error) != self._told:
                 self._told = str(error)
-                _log.error("The engine could not be given once more what is in force, trying again", why=self._told)
+                _log.error("Could not give the engine its previous configuration, trying again", why=self._told)
             return
         self.owed, self._told = False, ""
-        _log.info("The engine answers again, and has what was in force before the reload that it was asked for")
+        _log.info("The engine answers again, and has its configuration from before the reload")

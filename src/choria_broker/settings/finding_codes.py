@@ -112,7 +112,7 @@ class Code(enum.StrEnum):
         remedy="remove the extra comma")
     REPEATED_ITEM = _row("repeated-item", _WARN, "the same item twice in a list", remedy="remove the duplicate")
     SWITCH_READ_DIFFERENTLY = _row("switch-read-differently", _WARN,
-        "a `tls.verify` or `tls.disable` that go-choria reads the other way round",
+        "go-choria reads this `tls.verify` or `tls.disable` as the opposite",
         remedy="write yes or no in lower case")
     NO_EFFECT = _row("no-effect", _WARN, _INFO, "a setting that has no effect without another one")
 
@@ -127,19 +127,19 @@ class Code(enum.StrEnum):
     PORT_CLASH = _row("port-clash", _REFUSE, "two listeners on one port",
         remedy="give every listener its own port")
     ADDRESS_UNAVAILABLE = _row("address-unavailable", _REFUSE, _WARN,
-        "this host does not have the address to listen on, or none of a name's addresses, or the name is not known, or "
-        "at a reload leads elsewhere; a warning when the broker runs, which goes on listening where it does",
+        "this host does not have the address to listen on, or the host name to listen on is unknown or has no address "
+        "of this host. A warning on reload: the broker keeps listening on the addresses that it has opened",
         remedy="write an address of this host")
     LISTENS_ON_LESS = _row("listens-on-less", _INFO,
-        "this host has only some of the addresses to listen on, or the engine can listen on one of them only")
+        "this host has only some of the addresses to listen on, or the engine can listen on only one of them")
     PORT_UNAVAILABLE = _row("port-unavailable", _REFUSE,
-        "at start and by `check`: a port is in use, with the program that uses it if that can be found out, or its "
-        "address is not on this machine")
-    LOG_FILE = _row("log-file", _REFUSE, "by `check`: the log file cannot be opened by the user that runs the check")
+        "at start and in `check`: a port is in use (the finding names the program if it is known), or its address is "
+        "not on this machine")
+    LOG_FILE = _row("log-file", _REFUSE, "in `check`: the log file cannot be opened by the user that runs the check")
     ALREADY_RUNNING = _row("already-running", _REFUSE,
         "at start: another broker of this user runs with this configuration file")
-    CONTROL_PLACE = _row("control-place", _REFUSE, "at start and by `check`: the control socket cannot be created")
-    PID_FILE = _row("pid-file", _REFUSE, "by `run --check`: the file of `--pid` cannot be written by this user")
+    CONTROL_PLACE = _row("control-place", _REFUSE, "at start and in `check`: the control socket cannot be created")
+    PID_FILE = _row("pid-file", _REFUSE, "in `run --check`: the file of `--pid` cannot be written by this user")
     FEW_OPEN_FILES = _row("few-open-files", _WARN,
         "in `check`: the limit of open files is too low for `max_connections`; the remedy has the line to write")
     SHORT_LISTEN_QUEUE = _row("short-listen-queue", _WARN,
@@ -159,7 +159,8 @@ class Code(enum.StrEnum):
         remedy="use security provider file with plugin.security.file.certificate, .key and .ca")
     TLS_FILE_MISSING = _row("tls-file-missing", _REFUSE, "a file does not exist or cannot be read")
     TLS_NO_PEM = _row("tls-no-pem", _REFUSE, _SKIP,
-        "no PEM certificate in a file that the engine would find: DER, a byte order mark, indented lines, UTF-16")
+        "the engine finds no PEM certificate in the file: it is DER or UTF-16, or has a byte order mark or indented "
+        "lines")
     TLS_BAD_PEM = _row("tls-bad-pem", _REFUSE, _SKIP, _WARN,
         "a certificate that the engine cannot read: damaged, a negative serial number, an unknown curve; a "
         "warning where it ignores one of several CAs")
@@ -187,13 +188,13 @@ class Code(enum.StrEnum):
         "a key that programs do not accept (RSA below 1024 or above 8192 bits, P-224, DSA, Ed448); a warning "
         "for RSA below 2048 bits, which OpenSSL refuses")
     TLS_LONG_KEY = _row("tls-long-key", _INFO,
-        "the broker's RSA key has more than 2048 bits: each new connection costs a signature that takes many times as "
-        "long as one of an ECDSA key")
+        "the broker's RSA key has more than 2048 bits: each new connection needs a signature, which takes many times "
+        "as long as with an ECDSA key")
     TLS_EXPIRED = _row("tls-expired", _REFUSE, _WARN, _INFO,
-        "expired; a warning for the files of a remote, and only mentioned of a CA beside others that are good",
+        "expired; a warning for the files of a remote; info for one CA of several when another one is valid",
         remedy="renew it, or check the clock of this machine")
     TLS_NOT_YET_VALID = _row("tls-not-yet-valid", _REFUSE, _WARN, _INFO,
-        "not valid yet; a warning for the files of a remote, and only mentioned of a CA beside others that are good",
+        "not valid yet; a warning for the files of a remote; info for one CA of several when another one is valid",
         remedy="check the clock of this machine")
     TLS_EXPIRES_SOON = _row("tls-expires-soon", _WARN, "expires within 14 days", remedy="renew it before that day")
     TLS_NAME_MISMATCH = _row("tls-name-mismatch", _WARN,
@@ -254,34 +255,34 @@ class Code(enum.StrEnum):
 
     # Who is revoked
     CRL_UNREADABLE = _row("crl-unreadable", _REFUSE, _SKIP,
-        "a file with lists of revoked certificates, or the revocation file, cannot be read, or is gone",
+        "a file with lists of revoked certificates, or the revocation file, is missing or cannot be read",
         remedy="make it readable for the broker's user, or correct the setting")
     CRL_DAMAGED = _row("crl-damaged", _REFUSE, _SKIP,
-        "a file without a list of revoked certificates in PEM, or with one that is damaged or not whole",
+        "a file that has no list of revoked certificates in PEM, or one that is damaged or incomplete",
         remedy="have the CA write the file again")
     CRL_SIGNATURE = _row("crl-signature", _REFUSE, _SKIP,
-        "a list of revoked certificates that the CA of its name in the CA file has not signed")
+        "a list of revoked certificates with a wrong signature: the CA of that name in the CA file did not sign it")
     CRL_KIND = _row("crl-kind", _REFUSE, _SKIP,
-        "a delta list, a list about a part of the certificates or about those of other CAs, or one with a critical "
-        "extension that is not known")
+        "a delta list, a list that covers only some certificates or those of other CAs, or one with an unknown "
+        "critical extension")
     CRL_STRANGER = _row("crl-stranger", _REFUSE, _SKIP, _WARN,
-        "a list of revoked certificates by a CA that is not in the CA file; a warning where the file has others")
+        "a list of revoked certificates of a CA that is not in the CA file; a warning if the file has other lists")
     CRL_OLDER = _row("crl-older", _SKIP,
-        "on reload: a list of revoked certificates is older than the one in use, or no more in its file",
-        remedy="bring the newest list of the CA there; a restart takes what is there by then")
+        "on reload: a list of revoked certificates is older than the one in use, or is no longer in its file",
+        remedy="put the newest list of the CA there; a restart uses the list that is there")
     CRL_EXPIRED = _row("crl-expired", _WARN, "a list of revoked certificates that is past its next update",
-        remedy="have the CA write a new list, and bring it to this file")
-    CRL_ABSENT = _row("crl-absent", _WARN, "a CA in the CA file of which there is no list of revoked certificates",
+        remedy="have the CA write a new list, and copy it to this file")
+    CRL_ABSENT = _row("crl-absent", _WARN, "there is no list of revoked certificates for a CA in the CA file",
         remedy="add the list of that CA to a file in plugin.choria.network.crl")
-    BAD_REVOCATION = _row("bad-revocation", _REFUSE, _SKIP, "a line of the revocation file that is no entry",
+    BAD_REVOCATION = _row("bad-revocation", _REFUSE, _SKIP, "a line of the revocation file that is not a valid entry",
         remedy="correct the line")
-    REVOCATIONS_GONE = _row("revocations-gone", _WARN, "on reload: the revocation file is gone, and counts as empty",
+    REVOCATIONS_GONE = _row("revocations-gone", _WARN, "on reload: the revocation file is missing, and counts as empty",
         remedy="put it back; it may be empty")
 
     # Operator mode
     OPERATOR_CONFLICT = _row("operator-conflict", _REFUSE,
         "a setting that says who may connect, together with `operator_account`")
-    BAD_OPERATOR = _row("bad-operator", _REFUSE, "the operator's store or its token cannot be used; the path is named")
+    BAD_OPERATOR = _row("bad-operator", _REFUSE, "the operator's store or its token cannot be used; see the path")
     BAD_SYSTEM_ACCOUNT = _row("bad-system-account", _REFUSE,
         "the system account is not in the store, is not usable, or is not the one that the operator names")
     SYSTEM_ACCOUNT_WITHOUT_OPERATOR = _row("system-account-without-operator", _REFUSE,
@@ -316,8 +317,8 @@ class Code(enum.StrEnum):
     # Cluster, gateways, leafnodes
     BAD_PEER = _row("bad-peer", _SKIP,
         "a peer that is not an address is ignored. The broker stays a member of its cluster, even when no other "
-        "entry is left: it then waits at its peer port for the others, and counts the member for copies of "
-        "streams and for leaders")
+        "entry is left: it then waits at its peer port for the others. The ignored member still counts for the copies "
+        "of streams and for elections of leaders")
     NOT_IN_PEERS = _row("not-in-peers", _WARN,
         "no peer in the list can be identified as this broker, by its identity or by an address of this host "
         "with its peer port. Nothing to do if the list has it under another name, as behind NAT or for a "
@@ -358,14 +359,14 @@ class Code(enum.StrEnum):
     MIXED_URLS = _row("mixed-urls", _SKIP, "websocket and plain addresses in one leafnode remote",
         remedy="split it into two remotes")
     DUPLICATE_REMOTE = _row("duplicate-remote", _SKIP,
-        "a leafnode remote with an address, account and credentials that another one has too",
+        "two leafnode remotes with the same address, account and credentials",
         remedy="list all addresses of that broker and its cluster in one remote")
     COMMON_CLUSTER_NAME = _row("common-cluster-name", _WARN, "a leafnode whose cluster has the default name")
     WEBSOCKET_SCHEME = _row("websocket-scheme", _WARN,
         "`ws://` with TLS on, or `wss://` with TLS off, in a leafnode remote")
     UNKNOWN_ACCOUNT = _row("unknown-account", _SKIP, "a leafnode remote is bound to an account that does not exist")
     BAD_CREDENTIALS = _row("bad-credentials", _SKIP,
-        "the credentials file of a leafnode remote is missing, is not one, or is damaged")
+        "the credentials file of a leafnode remote is missing, damaged, or not a credentials file")
     CREDENTIALS_EXPIRED = _row("credentials-expired", _WARN, "the credentials of a leafnode remote have expired")
     REMOTE_HALF_IDENTITY = _row("remote-half-identity", _SKIP, "only one of `tls.cert` and `tls.key`",
         remedy="set tls.cert and tls.key, or neither")
@@ -393,8 +394,8 @@ class Code(enum.StrEnum):
     STREAMS_OF_OTHER_BROKER = _row("streams-of-other-broker", _REFUSE, "the store belongs to a member with "
                                                                        "another identity")
     STREAMS_BEFORE_JOINING = _row("streams-before-joining", _REFUSE,
-        "gateways, or a leafnode remote of the system account, are new or lead elsewhere, and the store has streams "
-        "from before")
+        "gateways, or a leafnode remote of the system account, are new or connect to other hosts, and the store has "
+        "older streams")
     STREAMS_OF_OTHER_CLUSTER = _row("streams-of-other-cluster", _REFUSE,
         "the store belongs to a cluster none of whose members is a peer")
     STREAMS_OF_RENAMED_CLUSTER = _row("streams-of-renamed-cluster", _INFO,
@@ -412,9 +413,9 @@ class Code(enum.StrEnum):
     EVEN_REPLICAS = _row("even-replicas", _INFO, "one copy on each peer, and an even number of peers",
         remedy="use an odd number of peers if you can; otherwise nothing to do")
     ELECTION_TTL = _row("election-ttl", _WARN, "a `leader_election_ttl` above a minute or below 5 seconds")
-    SLOW_SYNC = _row("slow-sync", _WARN, "a `stream.sync` longer than the engine's own")
+    SLOW_SYNC = _row("slow-sync", _WARN, "a `stream.sync` longer than the engine's default")
     EVENTS_NOT_KEPT = _row("events-not-kept", _INFO,
-        "`publish_events` without a `CHORIA_EVENTS` that this broker keeps",
+        "`publish_events` is on, but this broker does not keep the stream `CHORIA_EVENTS`",
         remedy="turn Choria Streams on, or have something else subscribe to choria.broker.event.>")
     BAD_MAPPING = _row("bad-mapping", _SKIP, "a subject mapping is incomplete or wrong")
     REPEATED_MAPPING = _row("repeated-mapping", _WARN,
@@ -427,7 +428,7 @@ class Code(enum.StrEnum):
     ADAPTER_TYPE = _row("adapter-type", _REFUSE, _SKIP, "an unknown or retired type of adapter")
     ADAPTER_WITHOUT_TOPIC = _row("adapter-without-topic", _REFUSE, _SKIP, "an adapter without a subject to read")
     ADAPTER_SUBJECT = _row("adapter-subject", _REFUSE, _SKIP,
-        "a subject or the name of an adapter cannot be used as one")
+        "a subject of an adapter is not valid, or its name cannot be part of a subject")
     BAD_ADDRESS = _row("bad-address", _REFUSE, _SKIP, "an address of an adapter or of the federation cannot be read")
     FEDERATION_CLUSTER = _row("federation-cluster", _REFUSE, _SKIP,
         "the name of a federation cluster cannot be a part of a subject")

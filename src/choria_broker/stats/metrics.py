@@ -305,7 +305,7 @@ _BROKER = (
     ),
     gauge(
         "choria_broker_reload_failed",
-        "1 when the last reload was refused, and the files are not what is in force.",
+        "1 when the last reload was refused, so the broker does not use what is in the files.",
         lambda at: at.reload_failed,
     ),
     gauge(
@@ -321,7 +321,7 @@ _BROKER = (
     ),
     gauge(
         "choria_broker_draining",
-        "1 while the broker moves its connections elsewhere, and until that is taken back.",
+        "1 while the broker is draining or drained, until the drain is cancelled.",
         lambda at: at.gate.moving.draining,
     ),
     gauge(

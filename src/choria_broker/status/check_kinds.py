@@ -105,7 +105,7 @@ def _broker(status: Status) -> Found:
     yield from (Note(level, reason) for reason in status.health.reasons or (status.health.sentence,))
     yield Measure("uptime", status.engine.uptime, "Seconds since the engine started", "s")
     yield Measure("pending_restart", len(status.pending_restart), "Settings that wait for a restart")
-    yield Measure("left_out", len(status.left_out), "Features that the configuration keeps out")
+    yield Measure("left_out", len(status.left_out), "Features that are not in use because of the configuration")
 
 
 def connection(status: Status, answered: float, limits: Limits) -> Check:
@@ -125,7 +125,7 @@ def _connection(status: Status, answered: float, limits: Limits) -> Found:
     else:
         yield Note(Level.OK, f"answered by {status.identity}, engine process {status.engine.pid}")
     if status.drain.state != OFF:
-        yield Note(Level.WARNING, "the broker drains and takes no new connections")
+        yield Note(Level.WARNING, "the broker is draining and accepts no new connections")
     if not status.ports.get("client") and not status.ports.get("websocket"):
         yield Note(Level.CRITICAL, "no port for clients is open")
     yield Note(limits.level(answered), f"answer took {answered:.4f} s")
@@ -133,7 +133,7 @@ def _connection(status: Status, answered: float, limits: Limits) -> Found:
     if (used := _headroom(status, "connections")) and used.limit:
         full = Limits(NEARLY * used.limit, used.limit)
         if (level := full.level(used.used)) is not Level.OK:
-            yield Note(level, f"{used.used} of at most {used.limit} connections are there")
+            yield Note(level, f"{used.used} of at most {used.limit} connections are in use")
         yield full.measure("connections", used.used, "Active connections")
 
 
@@ -150,7 +150,7 @@ def _server(status: Status, limits: ServerLimits) -> Found:
         yield Note(Level.OK, "JetStream enabled") if on else Note(Level.CRITICAL, "JetStream not enabled")
     if limits.authentication:
         account = status.unverified_account
-        wrong = f"Authentication not required: clients that present nothing get into account {account}"
+        wrong = f"Authentication not required: clients that present nothing are accepted into account {account}"
         yield Note(Level.CRITICAL, wrong) if account else Note(Level.OK, "Authentication required")
     uptime = status.engine.uptime
     if limits.uptime.given:
@@ -189,7 +189,7 @@ def _meta(status: Status, limits: CopyLimits) -> Found:
     leads = bool(found.copies) or found.leader == status.identity
     others = len(found.copies) if leads else len(status.peers.connected or ())
     expected = limits.expected
-    yield Measure("peers", others + 1, "Members that are known", "", expected or 0, expected or 0)
+    yield Measure("peers", others + 1, "Known members", "", expected or 0, expected or 0)
     if expected is not None and others + 1 != expected:
         yield Note(Level.CRITICAL, f"{others + 1} peers of expected {expected}")
     yield from _copies("peer", found.copies, limits)
@@ -197,7 +197,10 @@ def _meta(status: Status, limits: CopyLimits) -> Found:
         led = f"led by {found.leader}" if found.leader else "a leader is being elected"
         yield Note(Level.OK, f"{others + 1} peers {led}")
         if not leads:
-            yield Note(Level.OK, f"how far the others are only {found.leader or 'the leader'} knows: ask that broker")
+            yield Note(
+                Level.OK,
+                f"only {found.leader or 'the leader'} knows whether the other peers are current: ask that broker",
+            )
 
 
 def _copies(name: str, copies: Sequence[CopyReport], limits: CopyLimits) -> Iterator[Note | Measure]:
@@ -235,7 +238,7 @@ def _jetstream(status: Status, limits: Limits, copies: CopyLimits | None) -> Fou
         return
     yield from _room(store, limits)
     yield Measure("streams", store.streams, "Streams with a copy on this broker")
-    yield Measure("consumers", store.consumers, "Consumers of them")
+    yield Measure("consumers", store.consumers, "Consumers of these streams")
     now = status.streams_now
     if copies is None or now is None:
         return
@@ -246,7 +249,7 @@ def _jetstream(status: Status, limits: Limits, copies: CopyLimits | None) -> Fou
         if each.writable and any(isinstance(found, Note) for found in _copies("", each.copies, copies))
     ]
     bad, behind = len(stalled) + now.others_not_writable, len(late) + now.others_behind
-    yield Measure("replicas_ok", len(now.standard) + now.others - bad - behind, "Streams that are well")
+    yield Measure("replicas_ok", len(now.standard) + now.others - bad - behind, "Healthy streams")
     yield Measure("replicas_fail", bad, "Streams that cannot be written")
     yield Measure("replicas_lagged", behind, "Streams with a copy that is silent or too far behind")
     yield from (Note(Level.CRITICAL, f"{each.stream} of {each.account} {in_words(each)}") for each in (*stalled, *late))
@@ -254,7 +257,7 @@ def _jetstream(status: Status, limits: Limits, copies: CopyLimits | None) -> Fou
         count = now.others_not_writable + now.others_behind
         yield Note(Level.CRITICAL, f"{count} unhealthy other streams: {now.worst}")
     if not bad + behind:
-        yield Note(Level.OK, f"{len(now.standard) + now.others} streams are well")
+        yield Note(Level.OK, f"{len(now.standard) + now.others} streams are healthy")
 
 
 def _why_off(status: Status, store: StoreReport | None) -> str:
@@ -266,11 +269,11 @@ def _why_off(status: Status, store: StoreReport | None) -> str:
 def _room(store: StoreReport, limits: Limits) -> Found:
     used, most = store.bytes_used, store.bytes_most
     part = int(used / most * _PERCENT) if most > 0 else 0
-    yield Measure("storage", used, "Room that streams take", "B")
-    yield limits.measure("storage_pct", part, "Room that streams take in percent", "%")
+    yield Measure("storage", used, "Space that streams use", "B")
+    yield limits.measure("storage_pct", part, "Space that streams use, in percent", "%")
     yield Note(limits.level(part), f"{part}% storage")
     if store.bytes_free is not None:
-        yield Measure("disk_free", store.bytes_free, "Room left on the disk of the store", "B")
+        yield Measure("disk_free", store.bytes_free, "Free space on the disk of the store", "B")
 
 
 def stream(status: Status, name: str, account: str, limits: CopyLimits) -> Check:
@@ -297,8 +300,7 @@ def _stream(status: Status, name: str, account: str, limits: CopyLimits) -> Foun
         known = ", ".join(dict.fromkeys(each.stream for each in status.streams)) or "none"
         yield Note(
             Level.UNKNOWN,
-            f"stream {name} is none of the standard streams, which alone the broker's status tells of one by one "
-            f"({known}); use nats server check",
+            f"stream {name} is not a standard stream, and this check knows only those ({known}); use nats server check",
         )
     for report in reports:
         if report.reason:
@@ -345,7 +347,7 @@ def _credential(status: Status, limits: Limits) -> Found:
         return
     needed = [each for each in status.certificates if _needed(each, status)]
     first = min(needed, key=lambda each: each.days_left)
-    yield limits.measure("expiry", first.days_left * _DAY, "Time until the first certificate ends", "s")
+    yield limits.measure("expiry", first.days_left * _DAY, "Time until the first certificate expires", "s")
     for each in sorted(needed, key=lambda each: each.days_left):
         left = each.days_left * _DAY
         level = Level.CRITICAL if left <= 0 else limits.low(left)

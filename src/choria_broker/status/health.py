@@ -180,7 +180,7 @@ def _degraded(symptoms: Symptoms, now: float) -> _Told:
         yield f"{features} not in use because of the configuration", Reason.FEATURES_LEFT_OUT
     for crl in symptoms.crls_overdue:
         yield (
-            f"the list of revoked certificates {crl} is out of date; have the CA write a new one, and bring it there",
+            f"the list of revoked certificates {crl} is out of date; have the CA write a new one, and copy it there",
             Reason.CRL_OVERDUE,
         )
     if symptoms.reload_refused:

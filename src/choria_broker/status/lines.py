@@ -41,8 +41,8 @@ def lines(found: Status) -> Iterator[str]:
     if found.engine.pid:
         yield f"Engine: process {found.engine.pid}, running for {durations.in_go(float(int(found.engine.uptime)))}"
     if keys := found.key_processes if found.key_processes.wanted else None:
-        again = f", {keys.restarts} started again" if keys.restarts else ""
-        failed = f", {keys.failed} handshakes failed for want of one" if keys.failed else ""
+        again = f", {keys.restarts} restarted" if keys.restarts else ""
+        failed = f", {keys.failed} handshakes failed because none was available" if keys.failed else ""
         yield f"Key processes: {keys.running} of {keys.wanted} run{again}; {keys.signed} signatures{failed}"
     yield f"Configuration: {found.source}"
     yield f"Ports: {counts(found.ports) or 'none open yet'}"
@@ -53,15 +53,15 @@ def lines(found: Status) -> Iterator[str]:
         yield f"Accepted: {counts(found.accepted) or 'none'}"
     if logins := found.logins if found.logins.at_once else None:
         yield (
-            f"Waiting for their login: {logins.waiting}, {logins.at_once} are worked on at once; {logins.served} were "
-            f"let in after that, {logins.came_again} had to come again"
+            f"Clients waiting to log in: {logins.waiting}; handled at the same time: {logins.at_once}; accepted after "
+            f"a wait: {logins.served}; had to reconnect: {logins.came_again}"
         )
     yield from _refusals(found)
     yield from _denied(found)
     if found.unverified_account:
         yield f"Unverified clients: accepted into account {found.unverified_account}"
     if found.expiring_tokens:
-        yield f"Tokens that end within a day: {counts(found.expiring_tokens)}"
+        yield f"Tokens that expire within a day: {counts(found.expiring_tokens)}"
     for each in found.headroom:
         limit = "" if each.limit is None else f" of {each.limit}"
         unit = " bytes" if each.what in {"memory", "store"} else ""
@@ -164,7 +164,7 @@ def _configuration(found: Status) -> Iterator[str]:
         yield f"Changed and not in use since {moment(bad.since)}: {bad.why}"
     for pending in found.pending_restart:
         place = f"{pending.file}:{pending.line}: " if pending.line else ""
-        yield f"Restart needed, {place}{pending.key} is {pending.new or 'unset'}, in force: {pending.old or 'unset'}"
+        yield f"Restart needed, {place}{pending.key} is {pending.new or 'unset'}, in use: {pending.old or 'unset'}"
     for left_out in found.left_out:
         yield f"Not in use, {left_out.place}: {left_out.problem}. Remedy: {left_out.remedy}"
 
@@ -189,7 +189,7 @@ def _streams_now(found: Status) -> Iterator[str]:
     for each in now.standard if now else ():
         yield f"Stream {each.stream} of {each.account}: {in_words(each)}"
     if now and now.others:
-        trouble = f", {now.others_not_writable} not writable: {now.worst}" if now.worst else ", all well"
+        trouble = f", {now.others_not_writable} not writable: {now.worst}" if now.worst else ", all healthy"
         yield f"Other streams: {now.others}{trouble}"
     if store and store.enabled:
         free = "" if store.bytes_free is None else f", {in_bytes(store.bytes_free)} left on its disk"

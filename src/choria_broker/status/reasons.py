@@ -28,47 +28,47 @@ class Reason(enum.StrEnum):
 
     ENGINE_SILENT = (
         "engine-silent",
-        "The engine does not answer: nobody can log in, and messages may not be passed on.",
+        "The engine does not answer: nobody can log in, and messages may not be delivered.",
         (
-            "Look at the engine's last lines in the log. Under systemd the watchdog starts the broker anew; "
-            "without it, restart the broker."
+            "Look at the engine's last lines in the log. Under systemd the watchdog restarts the broker; without "
+            "a watchdog, restart it yourself."
         ),
         "explanation/trouble.md",
     )
     STREAMS_OFF = (
         "streams-off",
-        "Choria Streams should be there, and the engine has turned them off.",
+        "Choria Streams are configured, but the engine has turned them off.",
         (
-            "The sentence or the log has the reason, such as a full disk or a store that cannot be written: mend that, "
-            "then restart the broker."
+            "The health sentence or the log has the cause, such as a full disk or a store that cannot be written: fix "
+            "it, then restart the broker."
         ),
         "how-to/streams.md",
     )
     STREAM_DEGRADED = (
         "stream-degraded",
         (
-            "A standard stream cannot be written, has no leader, lacks copies, or is not as the settings want it; or "
-            "the store is short of room."
+            "A standard stream cannot be written, has no leader, lacks copies, or does not match the settings; or the "
+            "store is almost full."
         ),
-        "choria-broker streams shows each stream with its copies and its trouble.",
+        "choria-broker streams shows each stream with its copies and problems.",
         "how-to/streams.md",
     )
     CERTIFICATE_EXPIRED = (
         "certificate-expired",
-        "A certificate has ended. When it is the broker's own, or the last of its CA, nobody can connect any more.",
-        "Put a new one in the place of the file: the broker takes it within seconds.",
+        "A certificate has expired. If it is the broker's own, or the last one in its CA file, nobody can connect.",
+        "Replace the file with a new certificate; the broker reads it within half a minute.",
         "how-to/rotate.md",
     )
     CERTIFICATE_EXPIRES = (
         "certificate-expires",
-        "A certificate ends within two weeks.",
-        "Put a new one in the place of the file; choria-broker certificates shows what hangs on it.",
+        "A certificate expires within two weeks.",
+        "Replace the file with a new certificate; choria-broker certificates shows which connections depend on it.",
         "how-to/rotate.md",
     )
     LINK_DOWN = (
         "link-down",
         "Another member, a gateway or a leafnode remote is not connected.",
-        "The sentence has the cause where it is known: compare address, login and certificates on both sides.",
+        "The health sentence has the cause if it is known: compare address, login and certificates on both sides.",
         "how-to/cluster.md",
     )
     MEMBERS_MISSING = (
@@ -79,19 +79,19 @@ class Reason(enum.StrEnum):
     )
     COMPANION_AILING = (
         "companion-ailing",
-        "An adapter or the federation broker does not work: it waits for a broker, is started anew, or was given up.",
-        "The log of its component has the cause; choria-broker status shows each of them.",
+        "An adapter or the federation broker does not work: it waits for a broker, is restarted, or was given up.",
+        "The log of its component has the cause; choria-broker status shows the state of each.",
         "how-to/adapters.md",
     )
     NEARLY_USED = (
         "nearly-used",
-        "Something that is limited is nearly used up: connections, descriptors, subscriptions, memory or store.",
-        "Raise the limit that the sentence names, or have fewer.",
+        "A limit is nearly reached: connections, open files, subscriptions, memory or store.",
+        "Raise the limit that the health sentence names, or reduce the use.",
         "how-to/monitor.md",
     )
     KEYS_SHORT = (
         "keys-short",
-        "Processes that hold the private key end again and again, so TLS has fewer to sign with.",
+        "Key processes, which hold the private key, end again and again, so fewer are left to sign for TLS.",
         "The log says how they end; too little memory is a usual cause.",
         "how-to/secure.md",
     )
@@ -103,31 +103,31 @@ class Reason(enum.StrEnum):
     )
     FEATURES_LEFT_OUT = (
         "features-left-out",
-        "Errors in the configuration keep features out; the rest runs.",
-        "choria-broker check names each with file, line and remedy.",
+        "Features are not in use because of errors in the configuration; everything else works.",
+        "choria-broker check shows each error with file, line and remedy.",
         "reference/findings.md",
     )
     CRL_OVERDUE = (
         "crl-overdue",
-        "A list of revoked certificates is past its next update: whoever was revoked since is not known here.",
-        "Have the CA write a new list, and bring it to the place of the file.",
+        "A list of revoked certificates is past its next update: the broker does not know what was revoked since then.",
+        "Have the CA write a new list, and replace the file with it.",
         "how-to/revoke.md",
     )
     RELOAD_REFUSED = (
         "reload-refused",
-        "The last reload changed nothing, since what is in the files now cannot be used.",
-        "Correct what the sentence names; choria-broker check shows all of it. Then reload again.",
+        "The last reload changed nothing, because what is in the files now cannot be used.",
+        "Correct what the health sentence names; choria-broker check shows all errors. Then reload again.",
         "how-to/reload.md",
     )
     FILE_NOT_USED = (
         "file-not-used",
-        "A watched file was changed and cannot be used; the content from before stays in use.",
-        "Put a whole and valid file in its place; the broker takes it by itself.",
+        "A watched file was changed and cannot be used; its previous content stays in use.",
+        "Replace it with a complete and valid file; the broker reads it by itself.",
         "how-to/rotate.md",
     )
     DRAINING = (
         "draining",
-        "An operator asked for a drain: connections move to other brokers, and no new ones are taken.",
-        "Nothing; choria-broker drain --cancel takes it back.",
+        "An operator asked for a drain: connections move to other brokers, and no new ones are accepted.",
+        "Nothing to do; choria-broker drain --cancel cancels the drain.",
         "how-to/drain.md",
     )

@@ -153,9 +153,9 @@ class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _SENTENCES: Mapping[str, Sequence[str]] = {
-    APPLIED: ("the new state is in force", "all of it would be in force"),
+    APPLIED: ("the new configuration is in use", "the new configuration would be in use"),
     UNCHANGED: ("nothing had changed", "nothing would change"),
-    PARTIAL: ("in force, but for what waits for a restart", "in force, but for what would wait for a restart"),
+    PARTIAL: ("in use, except what needs a restart", "would be in use, except what needs a restart"),
     REFUSED: ("refused, nothing has changed", "it would be refused, and nothing would change"),
 }
 

@@ -12,13 +12,13 @@ from choria_broker.settings.revocation import Revocation
 
 NOT_SET = (
     "plugin.choria.network.revocations is not set, so there is no file to write to; set it to the path of a file, "
-    "which need not be there yet, then run choria-broker reload"
+    "which may not exist yet, then run choria-broker reload"
 )
 """What is said where there is no revocation file."""
 
 NOT_ASKED = (
-    "in operator mode nats-server verifies tokens and the broker is not asked, so only certificates can be revoked "
-    "here, and identities by the common name of theirs; revoke users with nsc revocations add-user, then run "
+    "in operator mode nats-server verifies tokens and the broker is not asked, so only certificates, and identities "
+    "by their certificate's common name, can be revoked here; revoke users with nsc revocations add-user, then run "
     "choria-broker reload"
 )
 """What is said where an entry would have no effect."""

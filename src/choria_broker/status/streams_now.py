@@ -108,7 +108,7 @@ class StoreRoom(msgspec.Struct, frozen=True):
             return ""
         more, used = f"less than {in_bytes(wanted)}", ""
         if known:
-            more = f"less than the {in_bytes(wanted)} that streams may still take"
+            more = f"less than the {in_bytes(wanted)} that streams may still use"
             used = f" ({in_bytes(known.store_used)} used of at most {in_bytes(known.store_max)})"
         return (
             f"the disk of the store {self.path} has {in_bytes(self.free)} left, {more}{used}; "
@@ -168,7 +168,7 @@ def concerns(standings: Standings | None, standard: Names, connected: Collection
     found = streams_now(standings, standard)
     if found and found.worst:
         count = found.others_not_writable + found.others_behind
-        yield f"{count} of the {len(others)} other streams {'is' if count == 1 else 'are'} in trouble: {found.worst}"
+        yield f"{count} of the {len(others)} other streams {'has' if count == 1 else 'have'} problems: {found.worst}"
 
 
 def _told(standing: Standing, connected: Collection[str]) -> str:
@@ -176,8 +176,7 @@ def _told(standing: Standing, connected: Collection[str]) -> str:
     if not standing.blamed or not set(standing.blamed) <= set(connected):
         return standing.obstacle
     return (
-        f"{standing.obstacle}, though connected; choria-broker status there says whether its disk is full or it stands "
-        "still"
+        f"{standing.obstacle}, though connected; choria-broker status there says whether its disk is full or it hangs"
     )
 
 

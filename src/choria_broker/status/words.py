@@ -52,7 +52,7 @@ def authorities(found: AuthoritiesReport) -> Iterator[str]:
     yield from map(_authority, found.authorities)
     if found.without_certificate:
         connections = _kinds(found.without_certificate)
-        yield f"  no certificate: {connections}; with which CA these verify this broker is not known here"
+        yield f"  no certificate: {connections}; the CA with which these verify this broker is not known here"
     if found.clear_text:
         yield f"  no TLS: {_kinds(found.clear_text)}"
 
@@ -61,7 +61,7 @@ def revocation(found: RevocationReport) -> Iterator[str]:
     """Tell what is revoked, line by line; nothing when nothing can be."""
     for crl in found.crls:
         number = "" if crl.number is None else f" {crl.number}"
-        until = f"next update {moment(crl.next_update)}" if crl.next_update is not None else "without an end"
+        until = f"next update {moment(crl.next_update)}" if crl.next_update is not None else "no next update"
         late = ", out of date" if crl.overdue else ""
         yield f"Revoked certificates: {crl.certificates} in list{number} of {crl.issuer} in {crl.file}, {until}{late}"
     if found.file:
@@ -72,7 +72,7 @@ def revocation(found: RevocationReport) -> Iterator[str]:
 
 def _authority(found: AuthorityReport) -> str:
     end = "expired" if found.days_left < 0 else "expires"
-    place = ", ".join(found.files) or "in no CA file any more, cannot come back"
+    place = ", ".join(found.files) or "in no CA file any more, cannot reconnect"
     named = f"{found.subject or 'unnamed'} ({found.fingerprint[:_SHORT]}), {end} {moment(found.expires)}"
     return f"  {named}: {_kinds(found.connections) or 'none'}; {place}"
 

@@ -40,7 +40,7 @@ def test_the_first_to_end_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
         "ca      1970-10-28 00:00:00 UTC  300   CN=ca    /ca.pem",
         "Connections by CA, 1970-01-01 00:00:00 UTC:",
         "  CN=ca (abababababababab), expires 1970-10-28 00:00:00 UTC: client 2; /ca.pem",
-        "Tokens that end within a day: choria abcd 3",
+        "Tokens that expire within a day: choria abcd 3",
     ]
 
 

@@ -48,7 +48,7 @@ def test_all_are_well(monkeypatch: pytest.MonkeyPatch) -> None:
         "choria   CHORIA_EVENTS  created      writable, leader b1",
         "choria   OTHER          not-managed  no copy here, or not read yet",
         "Streams of the cluster: leader b1",
-        "Other streams: 2, all well",
+        "Other streams: 2, all healthy",
         "Store /store: 1.0 GiB used of at most 3.0 GiB, 8.0 GiB left on its disk",
         "In it: 3 streams, 10 messages, 1 consumers",
     ]

@@ -43,7 +43,7 @@ class World:
         self.listed += 1
         if self.failures:
             self.failures -= 1
-            raise NotReadyError("the engine stands still")
+            raise NotReadyError("the engine hangs")
         return tuple(self.live.values())
 
     async def end_sessions(self, connections: Iterable[int], reason: str) -> int:

@@ -127,15 +127,15 @@ def test_a_broker_that_lets_connections_in() -> None:
         ({"ports": {}}, {"CRITICAL": ("no port for clients is open",)}),
         (
             {"drain": DrainReport(state="draining")},
-            {"WARNING": ("the broker drains and takes no new connections",)},
+            {"WARNING": ("the broker is draining and accepts no new connections",)},
         ),
         (
             {"headroom": (Headroom("connections", 80, 100),)},
-            {"WARNING": ("80 of at most 100 connections are there",)},
+            {"WARNING": ("80 of at most 100 connections are in use",)},
         ),
         (
             {"headroom": (Headroom("connections", 100, 100),)},
-            {"CRITICAL": ("100 of at most 100 connections are there",)},
+            {"CRITICAL": ("100 of at most 100 connections are in use",)},
         ),
         ({"headroom": ()}, {}),
     ],
@@ -174,7 +174,7 @@ def test_a_server_that_is_not(limits: ServerLimits, level: Level, words: str) ->
 def test_a_server_that_lets_anybody_in_or_was_not_measured() -> None:
     status = msgspec.structs.replace(STATUS, unverified_account="choria", headroom=())
     assert told(check_kinds.server(status, ServerLimits(connections=Limits(1, 2), authentication=True))) == {
-        "CRITICAL": ("Authentication not required: clients that present nothing get into account choria",),
+        "CRITICAL": ("Authentication not required: clients that present nothing are accepted into account choria",),
         "UNKNOWN": ("Connections not known yet; ask again in ten seconds",),
     }
 
@@ -220,7 +220,7 @@ def test_an_election_is_no_alarm() -> None:
 def test_streams_that_are_well() -> None:
     check = check_kinds.jetstream(STREAMS, Limits(75, 90), CopyLimits(lag=500, seen=10))
     assert check.level is Level.OK
-    assert check.words(Level.OK) == ("60% storage", "4 streams are well")
+    assert check.words(Level.OK) == ("60% storage", "4 streams are healthy")
     assert numbers(check) == {
         "storage": 60,
         "storage_pct": 60,

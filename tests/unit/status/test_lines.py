@@ -59,8 +59,8 @@ def text(**fields: object) -> str:
         "after 1m0s of ok",
         "Drain over 5m0s, by root (uid 0)",
         "Engine: process 8, running for 1m1s",
-        "Key processes: 2 of 2 run, 1 started again; 90 signatures, 3 handshakes failed",
-        "Waiting for their login: 4, 16 are worked on at once",
+        "Key processes: 2 of 2 run, 1 restarted; 90 signatures, 3 handshakes failed",
+        "Clients waiting to log in: 4; handled at the same time: 16",
         "Refused: token-expired 2; by nats-server 1 (timeout 1)",
         "192.0.2.9: 2 times",
         "192.0.2.8: once",
@@ -111,7 +111,7 @@ def test_what_is_only_told_at_times() -> None:
     assert ", no network broker" in early
     assert "Ports: none open yet" in early
     assert "Latest troubles" not in early
-    assert "Other streams: 2, all well" in early
+    assert "Other streams: 2, all healthy" in early
     others = text(streams_now=StreamsNow(others=2, others_not_writable=1, worst="x"), peers=Peers(("b2:5222",), ()))
     assert "Other streams: 2, 1 not writable: x" in others
     assert "Peers: 0 of 1 connected\n" in others

@@ -60,10 +60,10 @@ def test_others_are_counted_and_the_worst_is_named() -> None:
     late = replace(GOOD, stream="Y", copies=(Copy("b2", 1.0), Copy("b3", 9.0)))
     stalled = replace(STALLED, stream="Z")
     assert told(GOOD, late) == [
-        "1 of the 1 other streams is in trouble: a copy of stream Y of account choria on b3 is silent or far behind"
+        "1 of the 1 other streams has problems: a copy of stream Y of account choria on b3 is silent or far behind"
     ]
     assert told(GOOD, late, stalled) == [
-        f"2 of the 2 other streams are in trouble: stream Z of account choria cannot be written: {OBSTACLE}"
+        f"2 of the 2 other streams have problems: stream Z of account choria cannot be written: {OBSTACLE}"
     ]
     found = streams_now(Standings(None, (GOOD, late, stalled)), {("choria", "A")})
     assert found is not None
@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_before_the_streams_have_what_they_may_take() -> Non
     streams = Streams(enabled=True, store_max=100 * MIB, store_used=40 * MIB)
     assert StoreRoom(Path("/s"), 60 * MIB, streams).shortage == ""
     assert StoreRoom(Path("/s"), 59 * MIB, streams).shortage == (
-        "the disk of the store /s has 59.0 MiB left, less than the 60.0 MiB that streams may still take (40.0 MiB used "
+        "the disk of the store /s has 59.0 MiB left, less than the 60.0 MiB that streams may still use (40.0 MiB used "
         "of at most 100.0 MiB); free disk space there, or lower the retention of streams"
     )
 

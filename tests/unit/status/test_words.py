@@ -49,8 +49,8 @@ def test_connections_by_authority() -> None:
     assert list(authorities(report)) == [
         "Connections by CA, 1970-01-01 00:00:00 UTC:",
         "  CN=new (abababababababab), expires 1970-01-02 00:00:00 UTC: client 2, to leafnode 1; /ca.pem",
-        "  unnamed (cdcdcdcdcdcdcdcd), expired 1970-01-01 00:00:00 UTC: none; in no CA file any more, cannot come back",
-        "  no certificate: client 1; with which CA these verify this broker is not known here",
+        "  unnamed (cdcdcdcdcdcdcdcd), expired 1970-01-01 00:00:00 UTC: none; in no CA file any more, cannot reconnect",
+        "  no certificate: client 1; the CA with which these verify this broker is not known here",
         "  no TLS: websocket 2",
     ]
 
@@ -62,7 +62,7 @@ def test_what_is_revoked() -> None:
     )
     assert list(revocation(RevocationReport(crls, "/revoked", 3, {"revoked": 1}))) == [
         "Revoked certificates: 2 in list 7 of CN=ca in /crl.pem, next update 1970-01-01 00:01:00 UTC, out of date",
-        "Revoked certificates: 0 in list of CN=b in /b.pem, without an end",
+        "Revoked certificates: 0 in list of CN=b in /b.pem, no next update",
         "Revocations: 3 in /revoked",
         "Sessions ended: revoked 1",
     ]

@@ -84,8 +84,8 @@ class _Reading:
     def _check_name(self) -> None:
         if not is_literal(self._name) or not fits(self._name):
             at = self._context.values.subject(_LIST, self._name)
-            problem = f"the name {shown_name(self._name)} cannot stand in a subject"
-            self._refuse(Code.ADAPTER_SUBJECT, problem, "name it with letters, digits, - and _", at)
+            problem = f"the name {shown_name(self._name)} cannot be part of a subject"
+            self._refuse(Code.ADAPTER_SUBJECT, problem, "use only letters, digits, - and _", at)
 
     def _topic(self) -> str:
         key, values = self._prefix + "ingest.topic", self._context.values
@@ -102,7 +102,7 @@ class _Reading:
         key, values = self._prefix + "stream.topic", self._context.values
         target = values.text(key) or self._name
         if values.text(key) and not (is_literal(target.replace("%s", "sender")) and fits(target)):
-            remedy = "write one subject without wildcards, with %s where the sender's name is to stand"
+            remedy = "write one subject without wildcards, with %s in place of the sender's name"
             self._refuse(Code.ADAPTER_SUBJECT, "not a subject to publish to", remedy, values.subject(key))
         return target
 
@@ -124,7 +124,7 @@ class _Reading:
             older = self._prefix + "stream.type"
             self._context.collector.warn(
                 Code.ALIAS_KEY,
-                problem=f"an older place of {key}",
+                problem=f"an older name of {key}",
                 effect="it is used, although go-choria does not read it",
                 remedy=f"write {key}",
                 at=values.subject(older),
@@ -148,7 +148,11 @@ def spare_the_rest(collector: Collector, *, companions: bool) -> None:
         companions: there are to be adapters or a federation broker; else nobody misses anything.
     """
     if companions:
-        collector.soften(_is_theirs, Severity.SKIP, "what needs it does not run; everything else does")
+        collector.soften(
+            _is_theirs,
+            Severity.SKIP,
+            "the adapters or the federation broker that need it are not started; everything else runs",
+        )
     else:
         collector.soften(_is_theirs, Severity.WARN, "it has no effect: there are no adapters and no federation broker")
 

@@ -92,13 +92,13 @@ def _places(context: Context, tls: Tls, network: Network) -> Iterator[tuple[str,
     cluster, gateway = network.cluster, network.gateway
     if cluster.tls and cluster.routes:
         at = values.subject(PEERS if cluster.source == BY_SETTING else "plugin.choria.srv_domain")
-        effect = "members of the cluster that connect to it there refuse it, and do not accept its connections"
+        effect = "members of the cluster that know it by this name refuse its certificate, in both directions"
         others = frozenset(cluster.routes)
         for own in dict.fromkeys(peer for peer in cluster.peers if peer not in others):
             yield own.host, effect, at
     if gateway.enabled and gateway.tls:
         at = values.subject(network_key(f"gateway_remote.{gateway.name}.urls"))
-        effect = "brokers of other clusters that connect to it there refuse it, and do not accept its connections"
+        effect = "brokers of other clusters that know it by this name refuse its certificate, in both directions"
         own_addresses = context.facts.local_addresses
         for url in gateway.own_urls:
             if url.host in own_addresses or any(

@@ -92,13 +92,13 @@ def check_login(context: Context, login: Login, settings: Settings) -> None:
         return
     claims = login.claims
     if claims is None:
-        _warn(context, login.problem, "nobody is let in with it", "make the file with 'choria-broker jwt'")
+        _warn(context, login.problem, "brokers refuse this login", "create the file with 'choria-broker jwt'")
         return
     if isinstance(claims, ServerClaims) and claims.identity != context.identity:
         problem = f"the token is for {plain(claims.identity)}, and this broker is {context.identity}"
         remedy = "use a token for this identity"
         if settings.network_enabled:
-            _warn(context, problem, "brokers take it for another program", remedy)
+            _warn(context, problem, "brokers see these connections under the name in the token", remedy)
         else:
             context.collector.refuse(
                 Code.COMPANION_TOKEN, problem=problem, remedy=remedy, at=context.values.subject(TOKEN)
@@ -111,7 +111,7 @@ def check_login(context: Context, login: Login, settings: Settings) -> None:
         _warn(
             context,
             f"the token of {plain(login.holder)} does not permit what {who} needs: {shown}",
-            "messages are lost, or never come",
+            "messages are lost or never arrive",
             "issue a client's token with these subjects, or run it beside the network broker",
         )
 
@@ -122,12 +122,12 @@ def _check_seed(context: Context, public_key: str) -> None:
     try:
         key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(fact.content.decode().strip()))
     except ValueError:
-        problem = f"{path}: {fact.problem or 'it holds no seed'}"
+        problem = f"{path}: {fact.problem or 'the file has no seed'}"
     else:
         if public_hex(key) == public_key:
             return
         problem = f"{path}: the seed does not belong to the token"
-    remedy = "put the seed there whose public key the token was made for"
+    remedy = "put the seed that belongs to the token there"
     _warn(context, problem, "brokers refuse the token", remedy, SEED)
 
 

@@ -15,7 +15,7 @@ _MOST_HALF_OPEN = 8192
 """What choria.io tells large networks to set; a broker for fewer connections needs no more than it has of those."""
 
 _CONNECTIONS = network_key("max_connections")
-_RUSH = "when many nodes connect at once, as after a restart, some are not answered and try again later"
+_RUSH = "when many nodes connect at once, as after a restart, some get no answer and try again later"
 _SYSCTL = "write {0} = {1} into /etc/sysctl.d/60-choria-broker.conf, and run sysctl --system; then restart the broker"
 
 

@@ -56,8 +56,8 @@ def check_length(context: Context, tls: Tls) -> None:
     context.collector.info(
         Code.TLS_LONG_KEY,
         problem=f"an RSA key of {bits} bits",
-        effect=f"each new connection costs a signature with about {times} times the work of one with {_ENOUGH} bits, "
-        "and many times that of an ECDSA key, so a fleet takes longer to come back after a restart; choria-broker "
+        effect=f"each new connection needs a signature, about {times} times as much CPU time as with {_ENOUGH} bits "
+        "and many times as much as with an ECDSA key, so a fleet reconnects more slowly after a restart; choria-broker "
         "capacity measures how long on this machine",
         remedy=renew,
         at=about_file(context.values, Part.KEY),

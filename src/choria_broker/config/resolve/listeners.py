@@ -88,10 +88,10 @@ def _resolve(context: Context, key: str) -> tuple[str, tuple[str, ...]]:
         return written, (written,)
     opened = _opened(context.served, key, written) if context.served else ()
     if opened and not set(opened) <= set(found.addresses):
-        problem = found.problem or f"leads to {', '.join(found.addresses)} by now"
-        end = "and would not start again" if found.problem else "until it is restarted"
-        effect = f"the broker goes on listening on {', '.join(opened)} {end}"
-        remedy = "" if found.problem else "restart the broker to have it listen there"
+        problem = found.problem or f"now has the addresses {', '.join(found.addresses)}"
+        end = ", but could not be started again" if found.problem else " until it is restarted"
+        effect = f"the broker keeps listening on {', '.join(opened)}{end}"
+        remedy = "" if found.problem else "restart the broker to use the new addresses"
         context.collector.warn(Code.ADDRESS_UNAVAILABLE, problem=problem, effect=effect, remedy=remedy, at=at)
         return written, opened
     if found.problem:

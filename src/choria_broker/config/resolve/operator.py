@@ -264,7 +264,7 @@ def _accounts(
                 found[kept.key] = kept
             continue
         if stored.not_before > wanted.now.timestamp():
-            effect = "nobody can log in to it before that"
+            effect = "nobody can log in to it until then"
             problem = f"{path}: the account is not valid yet"
             collector.warn(Code.EARLY_OPERATOR_ACCOUNT, problem=problem, effect=effect, at=wanted.at_operator)
         credentials = _credentials(store, stored, wanted, collector)

@@ -230,9 +230,7 @@ def _warn_of_repeats(context: Context, peers: Sequence[Endpoint], at: SettingRef
             repeats[peer] = holders.pop()
     for peer in filter(repeats.__contains__, peers):
         problem = f"peers {short(repeats[peer].authority)} and {short(peer.authority)} are the same address and port"
-        effect = (
-            "the member counts once when it answers, but as two for copies of streams that follow the number of peers"
-        )
+        effect = "it counts as one member once it answers, but as two peers for the number of stream copies"
         remedy = "remove one of the two, on every member"
         context.collector.warn(Code.REPEATED_PEER, problem=problem, effect=effect, remedy=remedy, at=at)
 

@@ -24,7 +24,7 @@ from choria_broker.values import replace
 CRL, REVOCATIONS = network_key("crl"), network_key("revocations")
 _NONE = "none"
 _PUPPET = "crl.pem"
-_KEPT = "what was read before stays in use"
+_KEPT = "the content that was read before stays in use"
 
 
 def crl_files(values: Values, ssldir: Path | None) -> tuple[Path, ...]:
@@ -118,7 +118,7 @@ def _not_older(
         if before.key not in known or (after is None and before.file not in used):
             continue
         if after is None:
-            problem = f"the list of {before.issuer} is in the file no more"
+            problem = f"the list of {before.issuer} is no longer in the file"
         elif after.older_than(before):
             problem = f"the list of {before.issuer} is older than the one in use{_numbers(after, before)}"
         else:
@@ -154,7 +154,7 @@ def _report_strangers(context: Context, path: Path, strangers: Iterable[str]) ->
         context.collector.warn(
             Code.CRL_STRANGER,
             problem=f"{shown_file(path)}: a list of {issuer}, which is not in the CA file",
-            effect="what it revokes does not count",
+            effect="certificates that it revokes are not refused",
             remedy="put the certificate of that CA in the CA file, or remove its list",
             at=_at(context, CRL, path),
         )
@@ -164,7 +164,7 @@ def _report_lists(context: Context, made: Revocation) -> None:
     """Warn of lists that are out of date, and of CAs without one."""
     now = context.facts.now.timestamp()
     refuses = made.expired is CrlExpired.REFUSE
-    effect = "certificates of that CA are refused" if refuses else "what was revoked since does not count"
+    effect = "certificates of that CA are refused" if refuses else "certificates revoked since then are not refused"
     for each in made.crls:
         if each.overdue(now):
             problem = f"{shown_file(each.file)}: the list of {each.issuer} is past its next update"
@@ -175,7 +175,7 @@ def _report_lists(context: Context, made: Revocation) -> None:
             context.collector.warn(
                 Code.CRL_ABSENT,
                 problem=f"no list of the CA {', '.join(authority.subject)}",
-                effect="certificates that it revokes get in",
+                effect="certificates that this CA has revoked are not refused",
                 at=_at(context, CRL, Path()),
             )
 
@@ -192,8 +192,8 @@ def _entries(context: Context, path: Path | None) -> tuple[Entry, ...]:
         if before:
             context.collector.warn(
                 Code.REVOCATIONS_GONE,
-                problem=f"{shown_file(path)} is gone",
-                effect=f"its entries, {len(before)} so far, do not count any more",
+                problem=f"{shown_file(path)} is missing",
+                effect=f"its entries ({len(before)} until now) no longer apply",
                 at=context.values.subject(REVOCATIONS),
             )
         return ()
@@ -217,7 +217,8 @@ def _report_without_effect(context: Context, entries: tuple[Entry, ...]) -> None
         kinds = ", ".join(dict.fromkeys(each.subject.value for each in idle))
         context.collector.warn(
             Code.NO_EFFECT,
-            problem="in operator mode only certificates can be revoked, and identities by the common name of theirs",
+            problem="in operator mode only certificates, and identities by their certificate's common name, can be "
+            "revoked",
             effect=f"entries of other kinds have no effect, here {len(idle)} ({kinds})",
             remedy="revoke users with nsc revocations add-user, which writes that into the account's token",
             at=SettingRef(REVOCATIONS, "", idle[0].origin),

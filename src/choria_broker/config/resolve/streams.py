@@ -92,8 +92,8 @@ def _hint_at_events(context: Context, *, kept: bool) -> None:
     if context.values.flag(_PUBLISHED) and not kept:
         context.collector.info(
             Code.EVENTS_NOT_KEPT,
-            problem=f"this broker keeps no stream {EVENTS}",
-            effect="only who subscribes at that moment sees its events",
+            problem=f"this broker does not keep the stream {EVENTS}",
+            effect="only programs that are subscribed at that moment receive the events",
             at=context.values.subject(_PUBLISHED),
         )
 

@@ -84,7 +84,7 @@ def _rules() -> Iterator[_Void]:
         _without(port),
         f"{port} {none}",
         f"set {port}, or remove it",
-        "it counts only for programs that embed the broker and serve its pages",
+        "it is used only by programs that embed the broker and serve its pages",
     )
     srv = _PLUGIN + "use_srv"
     yield _Void((_PLUGIN + "srv_domain",), _without(srv), f"{srv} is false", f"set {srv} = true, or remove it")

@@ -94,7 +94,7 @@ def _origins(context: Context, port: int) -> tuple[str, ...]:
         collector.warn(
             Code.ANY_ORIGIN,
             problem="pages of every site may open websockets to this broker",
-            effect="a browser with a certificate of this CA lends it to every page that its user visits",
+            effect="every page that a user visits can use the certificate of this CA in the user's browser",
             at=values.subject(_ORIGINS),
         )
     return (ANY_ORIGIN,) if ANY_ORIGIN in found else tuple(dict.fromkeys(found))

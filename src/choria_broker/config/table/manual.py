@@ -12,13 +12,12 @@ _INTRODUCTION = """# Settings
 
 This page is generated from the table of settings in `choria_broker.config.table.rows`.
 
-A setting is one line, `key = value`. `#` starts a comment only at the beginning of a line. The last of several equal
-keys counts. In the files `plugin.d/NAME.cfg` beside the configuration, which are read after it, keys are written
-without their `plugin.NAME.`. In keys with `NAME`, that is an item of the list with the names.
+A setting is one line, `key = value`. `#` starts a comment only at the beginning of a line. If a key is there several
+times, the last one is used. In the files `plugin.d/NAME.cfg` beside the configuration, which are read after it, keys
+are written without `plugin.NAME.`. `NAME` in a key stands for one item of the list that has the names.
 
-In this version a changed value counts when the broker is started again. *Change* says what it will take once the
-broker reloads: **live** touches no connection, **engine** has the engine read its file again, **restart** stays a
-restart.
+*Change* says what a changed value needs to take effect: **live** a reload, which touches no connection; **engine** a
+reload, in which the engine reads its file again; **restart** a restart of the broker.
 
 Durations are digits alone for seconds, or numbers with units: `ms`, `s`, `m` for minutes, `h`, `d`, `w`, `M` for months
 of 30 days, and `y`. Booleans are `1 yes true y t` and `0 no false n f` in any case.

@@ -94,7 +94,7 @@ def _elsewhere() -> tuple[Setting, ...]:
         _row("Federation", choria + "federation_middleware_hosts", _LIST, "", _LIVE,
              "Brokers to which the federation side of the federation broker connects.", shows=_PLACES),
         _row("Federation", choria + "federation.cluster", _STRING, "mcollective", _LIVE,
-             "Name that this federation broker answers to.", shows=_WORDS),
+             "Name of the federation cluster that this broker serves; clients use it.", shows=_WORDS),
         _row("Outgoing connections", "plugin.nats.user", _STRING, "", _LIVE,
              "User for outgoing connections of adapters and federation.", environment="MCOLLECTIVE_NATS_USERNAME"),
         _row("Outgoing connections", "plugin.nats.pass", _STRING, "", _LIVE,
@@ -121,26 +121,26 @@ def _network() -> tuple[Setting, ...]:
              "How long a client may fail to read before it is disconnected; go-choria's code uses 10s. Links to "
              "other brokers have at least 10s.", field="Network.write_deadline", above_zero=True),
         _row(g, n + "tls_timeout", _DURATION, "2s", _ENGINE,
-             "Time for a TLS handshake, at most 60s; a number without unit is seconds.",
+             "Time for a TLS handshake, at most 60s; a number without a unit means seconds.",
              field="Tls.handshake_timeout", above_zero=True, most=60),
         _row(g, n + "tls_key_processes", ValueKind.CHOICE, "auto", _ENGINE,
-             "Which private keys of TLS small processes of the broker hold, one for each core, in place of the engine: "
-             "auto for RSA keys, which sign faster there, always for keys of every kind, or never.",
+             "Which TLS private keys are held by key processes, small processes of the broker, instead of the engine: "
+             "auto for RSA keys, which sign faster there; always for keys of every kind; or never.",
              status=_NEW, choices=tuple(KeyProcesses), field="Tls.key_processes"),
         _row(g, n + "auth_timeout", _DURATION, "2s", _ENGINE,
-             "Time for a connection to identify itself, at most 60s.", since="0.30",
+             "Time that a connection has to log in, at most 60s.", since="0.30",
              field="Network.auth_timeout", above_zero=True, most=60),
         _row(g, n + "max_connections", _INTEGER, "50000", _ENGINE,
-             "Most client connections at once that have logged in; the limit of open files is raised to match.",
+             "Most client connections that are logged in at the same time; the limit of open files is raised to match.",
              status=_NEW, field="Network.max_connections", above_zero=True, most=_HIGHEST_BOUND),
         _row(g, n + "max_unauthenticated", _INTEGER, "1000", _ENGINE,
              "Most connections of each listener that have not logged in yet. When there are too many, the "
-             "address with most of them loses one.", status=_NEW,
+             "broker closes one of the address that has the most.", status=_NEW,
              field="Network.max_unauthenticated", above_zero=True, most=_HIGHEST_BOUND),
         _row(g, n + "max_handshakes", _INTEGER, "1000", _ENGINE,
-             "Most logins of clients that are worked on at once. The broker begins fewer when the machine is not in "
-             "time with them; the others wait before the first word of the server, at no cost. 0 or less: nobody "
-             "waits.", status=_NEW, field="Network.max_handshakes", most=_HIGHEST_BOUND),
+             "Most client logins that are handled at the same time. The broker handles fewer when the machine is too "
+             "slow; the other clients wait, which costs nothing. 0 or less: no limit, no client waits.",
+             status=_NEW, field="Network.max_handshakes", most=_HIGHEST_BOUND),
         _row(g, n + "max_subscriptions", _INTEGER, "20000", _ENGINE,
              "Most subscriptions of one connection; 1000 for a node waiting for provisioning. One with more "
              "than 8 parts or 256 bytes counts several times.", status=_NEW,
@@ -155,7 +155,7 @@ def _network() -> tuple[Setting, ...]:
              "Names consist of letters, digits, - and _.", status=_NEW, shows=_WORDS),
         _row(g, n + "publish_events", _BOOLEAN, "false", _LIVE,
              "Publish what happens to this broker as choria.broker.event.KIND.IDENTITY in account choria, and have "
-             "CHORIA_EVENTS keep it. Set it alike on all members of a cluster.", status=_NEW,
+             "CHORIA_EVENTS keep it. Set it to the same value on all members of a cluster.", status=_NEW,
              field="Network.publish_events"),
         _row(g, n + "system.user", _STRING, "", _LIVE,
              "User name for the system account; needs the password too.", since="0.21"),
@@ -187,18 +187,19 @@ def _access() -> tuple[Setting, ...]:
              "only with --disable-tls or when a leafnode remote is bound to that account. Programs that use TLS "
              "only on demand, such as the Python NATS library, then connect in clear text.", status=_NEW, shows=_WORDS),
         _row(g, n + "reload_sessions", ValueKind.CHOICE, "keep", _LIVE,
-             "What becomes, after a reload, of sessions that the new policy would refuse or let in otherwise: keep, "
-             "until they end by themselves; or end, spread over ten seconds.", status=_NEW,
+             "What a reload does with sessions that the new policy would refuse or decide differently: keep them until "
+             "they end by themselves; or end them, spread over ten seconds.", status=_NEW,
              choices=tuple(ReloadSessions), field="Network.reload_sessions"),
         _row(r, n + "crl", _LIST, "", _LIVE,
-             "PEM files with the lists of revoked certificates of the CAs in the CA file, several in one file too. "
-             "Unset, with provider puppet: crl.pem in ssldir, when it is there. none turns it off.",
+             "PEM files with the lists of revoked certificates of the CAs in the CA file; one file may hold several. "
+             "Unset, with provider puppet: crl.pem in ssldir, if it exists. none turns it off.",
              status=_NEW, shows=_FILES),
         _row(r, n + "crl_expired", ValueKind.CHOICE, "accept", _LIVE,
-             "What a certificate counts whose issuer's list is past its next update: accept, with a finding, a metric "
-             "and health degraded; or refuse.", status=_NEW, choices=tuple(CrlExpired), field="Revocation.expired"),
+             "What to do with a certificate when the list of its CA is past its next update: accept it, with a "
+             "finding, a metric and degraded health; or refuse it.",
+             status=_NEW, choices=tuple(CrlExpired), field="Revocation.expired"),
         _row(r, n + "revocations", _PATH, "", _LIVE,
-             "File with revoked identities, callers, tokens, keys and certificates, one a line. A missing one counts "
+             "File with revoked identities, callers, tokens, keys and certificates, one a line. A missing file counts "
              "as empty.", status=_NEW, field="Revocation.file"),
         _row(r, n + "enforce_expiry", _BOOLEAN, "false", _LIVE,
              "End sessions when their token or certificate expires.", status=_NEW, field="Revocation.enforce_expiry"),
@@ -236,8 +237,8 @@ def _links() -> tuple[Setting, ...]:
     c, g, lf = "Cluster", "Gateways", "Leafnodes"
     return (
         _row(c, n + "peers", _LIST, "", _ENGINE,
-             "Members of the cluster as host:port, including this broker; SRV records override it. The first one and "
-             "the last one take a restart.", shows=_PLACES),
+             "Members of the cluster as host:port, including this broker; SRV records override it. To add the "
+             "first one or remove the last one needs a restart.", shows=_PLACES),
         _row(c, n + "peer_port", _PORT, "0", _RESTART,
              f"Port of the cluster listener; {DEFAULT_PEER_PORT} if there are peers."),
         _row(c, n + "peer_user", _STRING, "", _ENGINE,
@@ -269,7 +270,7 @@ def _links() -> tuple[Setting, ...]:
         _row(lf, leafnode + "account", _STRING, "choria", _ENGINE, "Local account bound to the remote.", shows=_WORDS),
         _row(lf, leafnode + "credentials", _PATH, "", _ENGINE, "NATS credentials file for the remote."),
         _row(lf, leafnode + "credential", _PATH, "", _ENGINE,
-             "Another spelling of credentials.", status=Status.ALIAS, note="write credentials"),
+             "Another name of credentials.", status=Status.ALIAS, note="write credentials"),
         *_remote_tls(lf, leafnode, _ENGINE),
     )
 
@@ -405,7 +406,7 @@ def _adapters() -> tuple[Setting, ...]:
         _row(g, a + "stream.workers", _INTEGER, "10", _LIVE, "Number of workers that publish.", above_zero=True,
              most=1000),
         _row(g, a + "stream.type", _STRING, "", _LIVE,
-             "Older place of type.", status=Status.ALIAS, note="write type without stream", shows=_WORDS),
+             "Older name of type.", status=Status.ALIAS, note="write type without stream", shows=_WORDS),
     )
 
 

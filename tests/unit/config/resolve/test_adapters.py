@@ -99,7 +99,10 @@ def test_a_fault_leaves_out_the_one_adapter_beside_a_network_broker(lines: list[
     lines = [line.replace("adapters = ", "adapters = y, ") for line in lines]
     found = base(*lines, *other)
     assert found.one(code).severity is Severity.SKIP
-    assert found.one(code).effect == "what needs it does not run; everything else does"
+    assert (
+        found.one(code).effect
+        == "the adapters or the federation broker that need it are not started; everything else runs"
+    )
     assert found.one(code).remedy
     assert found.one(code).key.startswith("plugin.choria.adapter")
     assert [adapter.name for adapter in found.ok.adapters] == ["y"]

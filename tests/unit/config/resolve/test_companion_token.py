@@ -113,7 +113,7 @@ def test_a_servers_token_of_another_identity() -> None:
         (mint(client(public_key=None, **ALL)), SEED, "/t.jwt: the token has no public_key"),
         (mint(client(exp=NOW - 10**9, **ALL)), SEED, "the token has expired"),
         (mint(client(**ALL)), STRANGER.private_bytes_raw().hex(), "/t.seed: the seed does not belong to the token"),
-        (mint(client(**ALL)), "x", "/t.seed: it holds no seed"),
+        (mint(client(**ALL)), "x", "/t.seed: the file has no seed"),
     ],
 )
 def test_what_cannot_be_used(token: str | FileFact, seed: str, problem: str) -> None:

@@ -61,7 +61,7 @@ def test_what_cannot_be_bound_is_refused_with_its_key(key: str) -> None:
     [
         (Bindable(problem="the name is not known"), "the name is not known"),
         (Bindable(lacking=("127.0.0.1",), problem="this host does not have it"), "this host does not have it"),
-        (Bindable(("127.0.0.2",)), "leads to 127.0.0.2 by now"),
+        (Bindable(("127.0.0.2",)), "now has the addresses 127.0.0.2"),
         (Bindable(("127.0.0.2", "127.0.0.1")), ""),
     ],
     ids=str,
@@ -76,7 +76,7 @@ def test_a_running_broker_listens_where_it_began_to(later: Bindable, problem: st
     assert [(each.severity, each.key, each.problem) for each in told] == (
         [(Severity.WARN, each.partition(" ")[0], problem) for each in lines] if problem else []
     )
-    assert all("goes on listening on 127.0.0.1" in each.effect for each in told)
+    assert all("keeps listening on 127.0.0.1" in each.effect for each in told)
 
 
 def test_a_listener_that_is_yet_to_come_is_refused_an_address_as_at_a_start() -> None:

@@ -113,7 +113,7 @@ def test_a_bad_list_refuses_the_start_and_at_a_reload_the_one_before_stays(
     after = again(before, {"/tls/crls.pem": content})
     assert serials(after) == {"1", "2"}
     assert after.one(code).severity is Severity.SKIP
-    assert after.one(code).effect == "what was read before stays in use"
+    assert after.one(code).effect == "the content that was read before stays in use"
 
 
 def test_a_part_of_a_list_in_another_file_takes_nothing_away() -> None:
@@ -194,7 +194,7 @@ def test_a_list_that_is_out_of_date() -> None:
     old = crl(ROOT, [1], updated=NOW - HOUR * 2)
     found = judged(BASE + LISTED, {"/tls/crls.pem": old})
     assert serials(found) == {"1"}
-    assert found.one("crl-expired").effect == "what was revoked since does not count"
+    assert found.one("crl-expired").effect == "certificates revoked since then are not refused"
     strict = judged(BASE + LISTED + NET + "crl_expired = refuse\n", {"/tls/crls.pem": old})
     assert revocation(strict).expired is CrlExpired.REFUSE
     assert strict.one("crl-expired").effect == "certificates of that CA are refused"
@@ -243,7 +243,7 @@ def test_a_file_that_is_gone_counts_as_empty_and_that_is_said() -> None:
     after = again(before, {"/etc/revoked": MISSING})
     assert revocation(after).entries == ()
     assert after.one("revocations-gone").severity is Severity.WARN
-    assert "1 so far" in after.one("revocations-gone").effect
+    assert "1 until now" in after.one("revocations-gone").effect
 
 
 def test_defaults() -> None:
