@@ -25,13 +25,10 @@ _FIXED = {
     rules.MTLS_PUBSUB_ONLY.name: "a token",
     rules.PROVISIONEE.name: "to be provisioned first",
 }
-_LEAST_FIRST = (
-    ClientPermission.FLEET_MANAGEMENT,
-    ClientPermission.EVENTS_VIEWER,
-    ClientPermission.ELECTION_USER,
-    ClientPermission.STREAMS_USER,
-    ClientPermission.STREAMS_ADMIN,
+_ONE_BY_ONE = tuple(
+    sorted((each for each in ClientPermission if each is not ClientPermission.ORG_ADMIN), key=lambda each: each.place)
 )
+"""In the order of lists for people, which has what allows less before what allows more; all of it comes last."""
 
 
 def needed(rule: str, who: str, subject: str, *, publish: bool, granted: Permissions | None = None) -> str:
@@ -66,7 +63,7 @@ def _of_client(caller: str, subject: str, *, publish: bool) -> str:
         granted = permissions.worked_out_client(_client(caller, held), inside_client_hosts=True)
         return _allows(granted, subject, publish=publish)
 
-    for each in _LEAST_FIRST:
+    for each in _ONE_BY_ONE:
         if allowed(each):
             return each.value
     if allowed(ClientPermission.GOVERNOR, ClientPermission.STREAMS_USER):

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import enum
+from typing import Self
 
 import msgspec
 
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
 
+_IN_SSLDIR, _NAMED = "in ssldir", "named"
+
 
 class Provider(enum.StrEnum):
-    """Security providers, which say where certificate, key and CA are."""
+    """Security providers, which say where certificate, key and CA are.
 
-    PUPPET = "puppet"
-    FILE = "file"
-    CERTMANAGER = "certmanager"
-    CHORIA = "choria"
+    Attributes:
+        in_ssldir: in the directory that ``plugin.choria.ssldir`` names.
+        named: each file has a setting, such as ``plugin.security.file.key``.
+    """
+
+    in_ssldir: bool
+    named: bool
+
+    def __new__(cls, name: str, where: str = "") -> Self:
+        """Make a member out of a row."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.in_ssldir, member.named = where == _IN_SSLDIR, where == _NAMED
+        return member
+
+    PUPPET = "puppet", _IN_SSLDIR
+    FILE = "file", _NAMED
+    CERTMANAGER = "certmanager", _IN_SSLDIR
+    CHORIA = "choria", _NAMED
     PKCS11 = "pkcs11"
 
 

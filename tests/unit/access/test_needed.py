@@ -10,6 +10,8 @@ from choria_broker.access import permissions
 from choria_broker.access.needed import needed
 from choria_broker.access.rules import RULES
 from choria_broker.access.verdict import Permissions, SubjectRules
+from choria_broker.security.token_permissions import ClientPermission
+from choria_broker.security.tokens_claims import ClientClaims
 
 HOSTS = "an address in plugin.choria.network.client_hosts"
 CLIENT, SERVER, OUTSIDE = "client-token", "server-token", "client-token-outside-client-hosts"
@@ -50,6 +52,21 @@ def test_what_is_needed(rule: str, subject: str, publish: bool, wanted: str) -> 
 def test_who_has_the_permission_needs_only_an_address() -> None:
     granted = Permissions(SubjectRules(allow=permissions.FLEET_REQUESTS))
     assert needed(OUTSIDE, "up=bob", "mcollective.node.web1", publish=True, granted=granted) == HOSTS
+
+
+def allowed(held: ClientPermission) -> set[tuple[str, bool]]:
+    """Subjects that a client with one permission may use, and whether it is to publish."""
+    claims = ClientClaims.read({"callerid": "up=bob", "permissions": {held.value: True}})
+    found = permissions.worked_out_client(claims, inside_client_hosts=True)
+    return {(subject, True) for subject in found.publish.allow or ()} | {
+        (subject, False) for subject in found.subscribe.allow or ()
+    }
+
+
+@pytest.mark.parametrize("held", [each for each in ClientPermission if each is not ClientPermission.ORG_ADMIN])
+def test_each_permission_that_opens_a_subject_is_named_before_all_of_them(held: ClientPermission) -> None:
+    for subject, publish in allowed(held):
+        assert not needed(CLIENT, "up=bob", subject, publish=publish).startswith(ClientPermission.ORG_ADMIN)
 
 
 @given(st.sampled_from(sorted(RULES)), st.text(max_size=20), st.text(min_size=1, max_size=40), st.booleans())

@@ -150,8 +150,7 @@ def chosen_provider(values: Values) -> Provider:
 def chosen_files(values: Values, ssldir: Path | None, identity: str, certname: str) -> ProviderFiles:
     """Tell which files make up the broker's TLS identity."""
     provider = chosen_provider(values)
-    explicit = provider in {Provider.FILE, Provider.CHORIA}
-    paths = {part: values.path(f"{_SECURITY}{provider}.{part}") if explicit else None for part in Part}
+    paths = {part: values.path(f"{_SECURITY}{provider}.{part}") if provider.named else None for part in Part}
     configured = values.path("plugin.choria.ssldir")
     if configured is None and provider is Provider.PUPPET:
         configured = ssldir
@@ -165,5 +164,4 @@ def chosen_files(values: Values, ssldir: Path | None, identity: str, certname: s
 def about_file(values: Values, part: Part) -> SettingRef:
     """Return the setting that a file of the broker's own TLS comes from."""
     provider = chosen_provider(values)
-    explicit = provider in {Provider.FILE, Provider.CHORIA}
-    return values.subject(f"{_SECURITY}{provider}.{part}" if explicit else "plugin.choria.ssldir")
+    return values.subject(f"{_SECURITY}{provider}.{part}" if provider.named else "plugin.choria.ssldir")

@@ -148,7 +148,7 @@ def _of_providers() -> Iterator[_Void]:
     yield _Void(hardware, _other_provider(Provider.PKCS11), f"{_PROVIDER} is not pkcs11")
     yield _Void(
         (_PLUGIN + "ssldir",),
-        _other_provider(Provider.PUPPET, Provider.CERTMANAGER),
+        lambda _, settings: not settings.security.provider.in_ssldir,
         f"{_PROVIDER} names its files one by one",
     )
 

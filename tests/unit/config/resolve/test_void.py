@@ -8,10 +8,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from choria_broker.config.resolve.providers import ProviderInput, provider_files
 from choria_broker.config.table.rows import BROKER_SETTINGS, NETWORK
 from choria_broker.config.table.schema import Setting
 from choria_broker.host.facts import FileFact
 from choria_broker.settings.finding_codes import Severity
+from choria_broker.settings.security import Provider
 from choria_broker.settings.streams import STANDARD_STREAMS
 from support.scenario import BASE, NET, Result, pems, scenario
 
@@ -162,6 +164,15 @@ def test_each_setting_is_never_void_or_has_a_finding_when_it_is(row: Setting) ->
         base, value = CASES[key]
         findings = found_in(f"{base}{key} = {value}\n").findings
         assert key in {each.key for each in findings}, [str(each) for each in findings]
+
+
+@pytest.mark.parametrize("provider", Provider)
+def test_the_directory_of_tls_files_is_void_where_no_file_lies_in_it(provider: Provider) -> None:
+    text = PUPPET.replace(f"{PROVIDER}puppet", f"{PROVIDER}{provider}")
+    void = "plugin.choria.ssldir" in {each.key for each in found_in(text).findings if each.code == "no-effect"}
+    given = ProviderInput(provider, "x", *map(Path, ("/ssl", "/cert", "/key", "/ca")))
+    files = provider_files(given).files
+    assert void is (files is None or "/ssl" not in str(files.key))
 
 
 def test_the_lists_name_settings_of_the_table_only() -> None:
