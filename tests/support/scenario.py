@@ -13,10 +13,10 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from choria_broker.config.needs import known_domain, named_files
 from choria_broker.config.resolve.providers import chosen_files
 from choria_broker.config.resolve.whole import resolve
 from choria_broker.config.surroundings.facts import Facts, Overrides
-from choria_broker.config.surroundings.needs import known_domain, named_files
 from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import Values, read
 from choria_broker.config.text.syntax import Document, parse

@@ -14,16 +14,8 @@ from typing import ClassVar
 import msgspec
 
 from choria_broker.config.held import alone_or_not, hold, in_its_cluster
-from choria_broker.config.resolve.listeners import listen_addresses
-from choria_broker.config.resolve.peers import PEERS, peer_hosts
-from choria_broker.config.resolve.providers import chosen_files
-from choria_broker.config.resolve.whole import resolve
-from choria_broker.config.surroundings.discovery import Discovery, Search
-from choria_broker.config.surroundings.facts import Facts, Overrides
-from choria_broker.config.surroundings.needs import (
-    NETWORK_ON,
+from choria_broker.config.needs import (
     PEERS_RECORD,
-    configured_identity,
     known_domain,
     named_files,
     needs_domain,
@@ -32,6 +24,13 @@ from choria_broker.config.surroundings.needs import (
     operator_store,
     own_gateway_hosts,
 )
+from choria_broker.config.resolve.context import NETWORK_ON, configured_identity
+from choria_broker.config.resolve.listeners import listen_addresses
+from choria_broker.config.resolve.peers import PEERS, peer_hosts
+from choria_broker.config.resolve.providers import chosen_files
+from choria_broker.config.resolve.whole import resolve
+from choria_broker.config.surroundings.discovery import Discovery, Search
+from choria_broker.config.surroundings.facts import Facts, Overrides
 from choria_broker.config.table.schema import Apply
 from choria_broker.config.text.collector import Collector, SettingRef
 from choria_broker.config.text.reading import Values, read

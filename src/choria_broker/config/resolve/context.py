@@ -15,6 +15,9 @@ from choria_broker.config.text.values import BadValueError
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.served import Served
 
+NETWORK_ON = "plugin.choria.broker_network"
+"""Key that turns the network broker on."""
+
 _Parsed = TypeVar("_Parsed")
 
 
@@ -62,6 +65,11 @@ class Context(msgspec.Struct, frozen=True):
                 at=self.values.subject(key),
             )
         return once
+
+
+def configured_identity(values: Values) -> str:
+    """Return the identity that is set, empty when there is none; names often end in the dot that DNS has them with."""
+    return values.text("identity").removesuffix(".")
 
 
 def network_key(name: str) -> str:

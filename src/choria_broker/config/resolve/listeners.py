@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from choria_broker.config.resolve.context import Context, network_key
+from choria_broker.config.resolve.context import NETWORK_ON, Context, network_key
 from choria_broker.config.resolve.plain import plain
-from choria_broker.config.surroundings.needs import NETWORK_ON
 from choria_broker.config.text.addresses import listen_address, overlap
 from choria_broker.config.text.reading import Values
 from choria_broker.config.text.values import BadValueError

@@ -6,8 +6,7 @@ from typing import Any, cast
 
 from choria_broker.config.resolve.context import Context
 from choria_broker.config.table.rows import BROKER_SETTINGS
-from choria_broker.config.table.schema import Setting
-from choria_broker.config.text.values import ValueKind
+from choria_broker.config.table.schema import Setting, ValueKind
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.secret import Secret
 

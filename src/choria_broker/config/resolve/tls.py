@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from choria_broker.config.resolve.context import Context, network_key
+from choria_broker.config.resolve.context import NETWORK_ON, Context, network_key
 from choria_broker.config.resolve.plain import plain
 from choria_broker.config.resolve.providers import about_file, chosen_files
 from choria_broker.config.table.suites import CIPHER_SUITES, CURVES
@@ -18,7 +18,6 @@ from choria_broker.settings.findings import Origin
 from choria_broker.settings.tls import Tls, TlsFiles
 
 _SECURITY = "plugin.security."
-_NETWORK_ON = "plugin.choria.broker_network"
 _PROVIDER = _SECURITY + "provider"
 _CLIENT_ANON_TLS = network_key("client_anon_tls")
 _COMMAND_LINE = Origin("command line")
@@ -116,7 +115,7 @@ def _files(context: Context, *, required: bool) -> TlsFiles | None:
     if missing:
         return files if required else None
     # Without a network broker nobody connects to it: the certificate is shown to other brokers only.
-    serves = values.flag(_NETWORK_ON) or values.is_bad(_NETWORK_ON)
+    serves = values.flag(NETWORK_ON) or values.is_bad(NETWORK_ON)
     for bad in inspect(
         facts.file(files.certificate).content,
         facts.file(files.key).content,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from choria_broker.config.resolve.context import Context, network_key
+from choria_broker.config.resolve.context import NETWORK_ON, Context, network_key
 from choria_broker.config.resolve.remotes import CHORIA_CA
 from choria_broker.config.table.rows import NETWORK
 from choria_broker.security.keys import KeyFormError, key_from_file
@@ -25,7 +25,7 @@ _FEDERATION, _ADAPTERS = _PLUGIN + "broker_federation", _PLUGIN + "adapters"
 _SIGNER, _PASSWORD = network_key("provisioning.signer_cert"), network_key("provisioning.client_password")
 _WITHOUT_TOKEN = network_key("provisioning.provisioner_without_token")
 _OPERATOR, _GATEWAY_TLS = network_key("operator_account"), network_key("gateway_tls")
-_NETWORK_ON, _GRACE = _PLUGIN + "broker_network", network_key("soft_shutdown_timeout")
+_GRACE = network_key("soft_shutdown_timeout")
 _OWN_TLS = ("tls.cert", "tls.key", "tls.ca", "tls.verify")
 
 
@@ -154,7 +154,7 @@ def _of_providers() -> Iterator[_Void]:
 
 
 _RULES = tuple(_rules())
-_WITHOUT_NETWORK = _Void((), lambda *_: True, f"{_NETWORK_ON} is not true", f"set {_NETWORK_ON} = true, or remove it")
+_WITHOUT_NETWORK = _Void((), lambda *_: True, f"{NETWORK_ON} is not true", f"set {NETWORK_ON} = true, or remove it")
 
 
 def report_void(context: Context, settings: Settings) -> None:
@@ -174,7 +174,7 @@ def report_void(context: Context, settings: Settings) -> None:
     if settings.network_enabled:
         _report_remotes(context)
         _report_signer(context, settings)
-    elif not context.values.is_bad(_NETWORK_ON):
+    elif not context.values.is_bad(NETWORK_ON):
         for key in filter(_is_of_network, context.values.set_keys()):
             _tell(context, key, _WITHOUT_NETWORK)
 

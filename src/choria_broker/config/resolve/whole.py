@@ -8,7 +8,7 @@ from choria_broker.config.resolve.adapters import resolve_adapters, spare_the_re
 from choria_broker.config.resolve.certificates import check_certificate
 from choria_broker.config.resolve.companion_sides import Sides
 from choria_broker.config.resolve.companion_token import check_login, read_login
-from choria_broker.config.resolve.context import Context
+from choria_broker.config.resolve.context import NETWORK_ON, Context, configured_identity
 from choria_broker.config.resolve.federation import resolve_federation
 from choria_broker.config.resolve.key_processes import check_length, keys_outside
 from choria_broker.config.resolve.listeners import check_ports, resolve_statistics
@@ -19,7 +19,6 @@ from choria_broker.config.resolve.security import resolve_security, signer_files
 from choria_broker.config.resolve.tls import resolve_tls
 from choria_broker.config.resolve.void import report_void
 from choria_broker.config.surroundings.facts import Facts, Overrides
-from choria_broker.config.surroundings.needs import configured_identity
 from choria_broker.config.table.rows import NETWORK, SETTINGS
 from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import Values
@@ -42,7 +41,7 @@ _LISTS = {
     "plugin.choria.adapter.": "plugin.choria.adapters",
 }
 """For each keyed family, the list that says which of its members exist."""
-_FEATURES = ("plugin.choria.broker_network", "plugin.choria.broker_federation")
+_FEATURES = (NETWORK_ON, "plugin.choria.broker_federation")
 _ADAPTERS = "plugin.choria.adapters"
 _LOG_WORDS = frozenset({"stdout", "stderr", "discard"})
 
@@ -79,7 +78,7 @@ def _settings(context: Context) -> Settings:
     if not (network_on or companions):
         _refuse_nothing_to_do(context)
     # A misspelt word counts as off, but the operator wants to hear about everything else at once.
-    network_meant = network_on or values.is_bad(_FEATURES[0])
+    network_meant = network_on or values.is_bad(NETWORK_ON)
     tls, security = resolve_tls(context), resolve_security(context)
     if network_meant:
         network = resolve_network(context, tls, security)
@@ -134,7 +133,7 @@ def _check_identity(context: Context) -> None:
         problem = "a name with spaces or control characters"
         context.collector.refuse(Code.BAD_IDENTITY, problem=problem, at=at)
     elif (
-        context.values.flag(_FEATURES[0])
+        context.values.flag(NETWORK_ON)
         and not is_host(context.identity)
         and not context.values.given(NETWORK + "public_url")
     ):
@@ -152,9 +151,9 @@ def _refuse_nothing_to_do(context: Context) -> None:
             )
             return
     problem = "all broker features are disabled"
-    remedy = f"set {_FEATURES[0]} = true"
+    remedy = f"set {NETWORK_ON} = true"
     context.collector.refuse(
-        Code.NOTHING_ENABLED, problem=problem, remedy=remedy, at=context.values.subject(_FEATURES[0])
+        Code.NOTHING_ENABLED, problem=problem, remedy=remedy, at=context.values.subject(NETWORK_ON)
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from choria_broker.config.table.schema import Apply, Owner, Setting, Shows, Status
-from choria_broker.config.text.values import ValueKind
+from choria_broker.config.table.schema import Apply, Owner, Setting, Shows, Status, ValueKind
 
 _NOTHING = "has no effect on this broker"
 

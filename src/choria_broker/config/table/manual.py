@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 
 from choria_broker.config.table.rows import BROKER_SETTINGS, others
-from choria_broker.config.table.schema import Owner, Setting, Status
-from choria_broker.config.text.values import ValueKind
+from choria_broker.config.table.schema import Owner, Setting, Status, ValueKind
 
 _INTRODUCTION = """# Settings
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from choria_broker.config.table.foreign import FOREIGN
-from choria_broker.config.table.schema import Apply, Owner, Setting, Shows, Status, Table
+from choria_broker.config.table.schema import Apply, Owner, Setting, Shows, Status, Table, ValueKind
 from choria_broker.config.table.suites import CIPHER_SUITES, CURVES
-from choria_broker.config.text.values import ValueKind
 from choria_broker.settings import durations
 from choria_broker.settings.broker import LogLevel
 from choria_broker.settings.links import DEFAULT_PEER_PORT

@@ -7,12 +7,27 @@ from collections.abc import Iterable
 
 import msgspec
 
-from choria_broker.config.text.values import ValueKind
-
 NAME = "NAME"
 """The part of a key that stands for any name."""
 
 _NAME = f".{NAME}."
+
+
+class ValueKind(enum.StrEnum):
+    """Types of settings, named as the reference manual shows them."""
+
+    STRING = "string"
+    PATH = "path"
+    TITLE = "title string"
+    INTEGER = "integer"
+    PORT = "port"
+    BOOLEAN = "boolean"
+    DURATION = "duration"
+    LIST = "comma separated list"
+    STRINGS = "string, repeatable"
+    PATHS = "list of paths"
+    SWITCH = "yes or no"
+    CHOICE = "one of"
 
 
 class Apply(enum.StrEnum):

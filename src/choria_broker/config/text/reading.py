@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from choria_broker.config.table.rows import SETTINGS
-from choria_broker.config.table.schema import Match, Owner, Setting, Status
+from choria_broker.config.table.schema import Match, Owner, Setting, Status, ValueKind
 from choria_broker.config.text import values as conversions
 from choria_broker.config.text.collector import Collector, SettingRef
 from choria_broker.config.text.line_findings import (
@@ -22,7 +22,7 @@ from choria_broker.config.text.line_findings import (
 )
 from choria_broker.config.text.shown_values import shown_value
 from choria_broker.config.text.syntax import Document, Entry
-from choria_broker.config.text.values import BadValueError, ValueKind
+from choria_broker.config.text.values import BadValueError
 from choria_broker.patterns import expression
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import DEFAULT, Origin

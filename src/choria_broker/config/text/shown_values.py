@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from choria_broker.config.table.schema import Setting, Shows
-from choria_broker.config.text.values import ValueKind
+from choria_broker.config.table.schema import Setting, Shows, ValueKind
 from choria_broker.patterns import expression
 from choria_broker.settings.secret import MASK
 from choria_broker.wording import LONGEST_ITEM, MORE, is_place, plain, short, without_credentials

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import enum
-
 from choria_broker.config.text.syntax import BLANKS
 from choria_broker.patterns import expression
 from choria_broker.settings import durations
@@ -24,23 +22,6 @@ class BadValueError(ValueError):
         self.problem = problem
         self.remedy = remedy
         self.malformed = malformed
-
-
-class ValueKind(enum.StrEnum):
-    """Types of settings, named as the reference manual shows them."""
-
-    STRING = "string"
-    PATH = "path"
-    TITLE = "title string"
-    INTEGER = "integer"
-    PORT = "port"
-    BOOLEAN = "boolean"
-    DURATION = "duration"
-    LIST = "comma separated list"
-    STRINGS = "string, repeatable"
-    PATHS = "list of paths"
-    SWITCH = "yes or no"
-    CHOICE = "one of"
 
 
 _INTEGER = expression(r"([+-]?)0*([0-9]{1,19})")

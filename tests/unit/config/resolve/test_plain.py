@@ -13,9 +13,8 @@ import choria_broker.config
 from choria_broker.config.resolve import whole
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.config.table.rows import BROKER_SETTINGS, SETTINGS
-from choria_broker.config.table.schema import Setting
+from choria_broker.config.table.schema import Setting, ValueKind
 from choria_broker.config.text.reading import Values
-from choria_broker.config.text.values import ValueKind
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.endpoint import Endpoint
 from choria_broker.settings.finding_codes import Code

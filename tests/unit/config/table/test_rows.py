@@ -6,10 +6,9 @@ import pytest
 
 from choria_broker.config.table.manual import render
 from choria_broker.config.table.rows import BROKER_SETTINGS, SETTINGS, others
-from choria_broker.config.table.schema import Apply, Match, Owner, Setting, Status, Table
+from choria_broker.config.table.schema import Apply, Match, Owner, Setting, Status, Table, ValueKind
 from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import Values
-from choria_broker.config.text.values import ValueKind
 
 
 def row(key: str) -> Setting:

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 
 from choria_broker.config.table.foreign import FOREIGN
 from choria_broker.config.table.rows import BROKER_SETTINGS, SETTINGS
-from choria_broker.config.table.schema import Owner, Setting, Shows
+from choria_broker.config.table.schema import Owner, Setting, Shows, ValueKind
 from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import read
 from choria_broker.config.text.shown_values import shown_key, shown_value
 from choria_broker.config.text.syntax import parse
-from choria_broker.config.text.values import ValueKind
 from choria_broker.settings.finding_codes import Code, Severity
 from choria_broker.settings.findings import Finding, Origin
 from choria_broker.settings.secret import MASK

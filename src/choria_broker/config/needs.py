@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from choria_broker.config.resolve.companion_token import SEED, TOKEN
-from choria_broker.config.resolve.context import network_key
+from choria_broker.config.resolve.context import NETWORK_ON, network_key
 from choria_broker.config.resolve.operator import is_store_name
 from choria_broker.config.resolve.providers import chosen_provider
 from choria_broker.config.resolve.revocation import crl_files, revocation_file
@@ -21,17 +21,11 @@ from choria_broker.settings.hostnames import is_address
 from choria_broker.settings.security import Provider
 from choria_broker.settings.tls import TlsFiles
 
-NETWORK_ON = "plugin.choria.broker_network"
 PEERS_RECORD = "_mcollective-broker._tcp"
 """SRV record of the members of a cluster."""
 
 _PROVIDER = "plugin.security.provider"
 _REMOTE_FILES = ("tls.cert", "tls.key", "tls.ca", "credentials", "credential")
-
-
-def configured_identity(values: Values) -> str:
-    """Return the identity that is set, empty when there is none; names often end in the dot that DNS has them with."""
-    return values.text("identity").removesuffix(".")
 
 
 def needs_ssldir(values: Values) -> bool:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from choria_broker.config.needs import named_files, own_gateway_hosts
 from choria_broker.config.surroundings.facts import FileGroup
-from choria_broker.config.surroundings.needs import named_files, own_gateway_hosts
 from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import Values, read
 from choria_broker.config.text.syntax import parse
