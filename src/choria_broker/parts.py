@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from choria_broker import __version__
+from choria_broker.acts import Operated, broker_acts
 from choria_broker.audit.acts import ActBook
 from choria_broker.audit.events import EventBook, Kind
 from choria_broker.audit.publishing import EventPublisher
@@ -17,6 +19,10 @@ from choria_broker.companions.spec import specs
 from choria_broker.companions.troop import Companions
 from choria_broker.config.load import Loaded
 from choria_broker.config.surroundings.facts import Overrides
+from choria_broker.control.event_acts import event_acts
+from choria_broker.control.server import Sources
+from choria_broker.control.session_acts import session_acts
+from choria_broker.control.stream_acts import Held, stream_acts
 from choria_broker.drains import Drains
 from choria_broker.enforcement.keeper import Enforcement
 from choria_broker.engine.absent import NoEngine
@@ -43,13 +49,15 @@ from choria_broker.stats.parts import Parts
 from choria_broker.stats.poller import INTERVAL
 from choria_broker.stats.service import BrokerStatistics
 from choria_broker.stats.standings import Standings
+from choria_broker.status.document import UpgradeBegun
 from choria_broker.status.overview import Acts, StatusReporter
 from choria_broker.status.reloads import PendingRestart
 from choria_broker.status.settings_now import MemberReport, SettingsNow
 from choria_broker.status.turns import Turns
 from choria_broker.streams.keeper import Timers
 from choria_broker.streams.service import ChoriaStreams
-from choria_broker.upgrade.hand_over import HandOver
+from choria_broker.streams.standard import stream_accounts
+from choria_broker.upgrade.hand_over import HandOver, Lasting
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -130,35 +138,14 @@ class BrokerParts:
             self._way_in, lambda: self._settings().network.soft_shutdown_timeout, alone=not settings.network_enabled
         )
         self.statistics = self._measuring(settings, loaded.srv_lookups if loaded else 0, pace.poll_interval)
-        self.reporter = StatusReporter(
-            settings,
-            self.engine,
-            audit=self.audit,
-            ledger=self.streams.ledger,
-            statistics=self.statistics,
-            acts=Acts(self.reloads, self.drains),
-        )
+        self.reporter = self._reporting(settings)
         self.turns = Turns(self.reporter.status, self.events)
         self._hear_events()
         self.publisher = EventPublisher(
             self.events, self.connect, lambda: self._settings().network.publish_events, settings.identity
         )
         self.in_force.enter(self.in_force.state)
-        lasting = (
-            self.audit,
-            self.acts,
-            self.events,
-            self.turns,
-            self.publisher,
-            self.reloads,
-            self.drains,
-            self.streams.ledger,
-            self.statistics,
-            self.reporter,
-            self.departures,
-            self.companions,
-        )
-        self.hand_over = HandOver(self.engine, self.in_force, lasting, succession)
+        self.hand_over = HandOver(self.engine, self.in_force, self._lasting(), succession)
 
     def _hear_events(self) -> None:
         """Have the book of events told of whatever happens."""
@@ -186,6 +173,33 @@ class BrokerParts:
             companions=self.companions,
         )
         return BrokerStatistics(settings, counting, srv_lookups=srv_lookups, interval=interval)
+
+    def _reporting(self, settings: Settings) -> StatusReporter:
+        return StatusReporter(
+            settings,
+            self.engine,
+            audit=self.audit,
+            ledger=self.streams.ledger,
+            statistics=self.statistics,
+            acts=Acts(self.reloads, self.drains),
+        )
+
+    def _lasting(self) -> Sequence[Lasting]:
+        """Tell which parts know something that outlives the program."""
+        return (
+            self.audit,
+            self.acts,
+            self.events,
+            self.turns,
+            self.publisher,
+            self.reloads,
+            self.drains,
+            self.streams.ledger,
+            self.statistics,
+            self.reporter,
+            self.departures,
+            self.companions,
+        )
 
     def knowledge(self) -> Knowledge:
         """Tell the dashboard whom to ask."""
@@ -254,6 +268,28 @@ class BrokerParts:
     def engine_handlers(self) -> EngineHandlers:
         """Make what is told what the engine has to say."""
         return handlers(self.in_force, self.audit, self.streams, self.enforcement, self.statistics)
+
+    def control_sources(self, upgrade: Callable[[str], Awaitable[UpgradeBegun]]) -> Sources:
+        """Tell what answers on the control socket.
+
+        Args:
+            upgrade: runs the installed program in place of this one, given who asks.
+        """
+        operated = Operated(
+            self.engine,
+            self.reloads,
+            self.drains,
+            network=lambda: self._settings().network,
+            upgrade=upgrade,
+            book=self.acts,
+        )
+        acts = {
+            **broker_acts(operated),
+            **session_acts(self.desk, self.neighbours),
+            **stream_acts(Held(self.connect, lambda: stream_accounts(self._settings()), self.acts)),
+            **event_acts(self.events, self._settings().identity),
+        }
+        return Sources(self.reporter.status, self.audit.find, acts)
 
     def _way_in(self) -> WayIn | None:
         """Tell companions the way into the engine, None without one."""

@@ -20,7 +20,8 @@ _WATCHED = str(Path(choria_broker.__file__).parent)
 
 _MAY_WAIT = (
     # Nothing is served yet: the programming interface reads its files where it is called, and so does a start.
-    ("choria_broker/broker.py", {"from_file", "__init__", "__aenter__"}),
+    ("choria_broker/broker.py", {"from_file", "__init__"}),
+    ("choria_broker/facade.py", {"__aenter__"}),
     ("choria_broker/config/load.py", {"load"}),
     ("choria_broker/demo/network.py", {"lay_out"}),
     # The program that is started is there at once.

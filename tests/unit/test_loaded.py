@@ -57,7 +57,7 @@ NOT_OURS = {
 }
 """Modules and packages that a start does without, and when they are loaded."""
 
-MOST = 320
+MOST = 325
 """Modules of our own that a start loads, a quarter of a millisecond each; whoever needs more raises it."""
 
 
