@@ -14,6 +14,7 @@ import msgspec
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.session import Again, Busy, Holder
 from choria_broker.access.verdict import Permissions, Reach, Verdict
+from choria_broker.engine import events
 from choria_broker.engine.authorities import Count
 from choria_broker.security.conditions import Condition
 
@@ -153,13 +154,14 @@ class Question(msgspec.Struct, tag="question", frozen=True):
     request: ConnectRequest
 
 
-class Refusal(msgspec.Struct, tag="refusal", frozen=True):
-    """The engine refused a connection by its own decision."""
+class Refusal(events.Refusal, tag="refusal", frozen=True):
+    """The engine refused a connection by its own decision.
 
-    cause: str
+    Attributes:
+        id: of the question that it had asked, 0 without one.
+    """
+
     id: int = 0
-    connection_id: int = 0
-    address: str = ""
 
 
 class Admitted(msgspec.Struct, tag="admitted", frozen=True):
@@ -201,32 +203,12 @@ class Crowd(msgspec.Struct, tag="crowd", frozen=True):
     gateway: int = 0
 
 
-class Signings(msgspec.Struct, tag="signings", frozen=True):
-    """What came of the signatures that the engine asked key processes for, since its start.
-
-    Attributes:
-        signed: those that were made.
-        late: those that were not made in time.
-        overflow: those that too many others waited for already.
-        refused: those that a process could not make.
-        again: requests that were sent once more, since nothing was heard of the first.
-    """
-
-    signed: int = 0
-    late: int = 0
-    overflow: int = 0
-    refused: int = 0
-    again: int = 0
+class Signings(events.Signings, tag="signings", frozen=True):
+    """What came of the signatures that the engine asked key processes for, since its start."""
 
 
-class Waiting(msgspec.Struct, tag="waiting", frozen=True):
-    """What comes of clients that wait for their turn, as in ``events.Queue``."""
-
-    waiting: int = 0
-    at_once: int = 0
-    waited: int = 0
-    left: int = 0
-    dropped: int = 0
+class Waiting(events.Queue, tag="waiting", frozen=True):
+    """What comes of clients that wait for their turn."""
 
 
 class Reloaded(msgspec.Struct, tag="reloaded", frozen=True):
@@ -250,15 +232,8 @@ class Drained(msgspec.Struct, tag="drained", frozen=True):
     problem: str = ""
 
 
-class Moves(msgspec.Struct, tag="moving", frozen=True):
-    """How far a drain is, as in ``events.Moving``."""
-
-    serial: int = 0
-    draining: bool = False
-    left: int = 0
-    ended: int = 0
-    leaders: int = 0
-    handed_over: int = 0
+class Moves(events.Moving, tag="moving", frozen=True):
+    """How far a drain is."""
 
 
 class Listed(msgspec.Struct, tag="listed", frozen=True):
