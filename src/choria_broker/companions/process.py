@@ -18,6 +18,7 @@ from choria_broker.companions.spec import Share, Spec
 from choria_broker.engine.bridge import WayIn
 from choria_broker.host.children import Child
 from choria_broker.host.succession import read_unnamed, unnamed
+from choria_broker.log.outlet import Outlet
 from choria_broker.log.structured import ROOT
 
 COMMAND = "companion"
@@ -130,6 +131,8 @@ class CompanionProcess:
                     while message := await self._channel.receive():
                         self._heard = time.monotonic()
                         if isinstance(message, Report):
+                            told_before = self.report.lines_dropped if self.report else 0
+                            Outlet.dropped_by_all += message.lines_dropped - told_before
                             self.report = message
                             told(message)
                         elif isinstance(message, Line):

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+from choria_broker.companions.channel import Channel, Report, pair
 from choria_broker.companions.process import CompanionProcess, environment
 from choria_broker.companions.spec import ADAPTER, Key, Share, Spec
+from choria_broker.host.succession import unnamed
+from choria_broker.log.outlet import Outlet
 
 
 def test_variables_that_may_hold_secrets_are_kept_back() -> None:
@@ -16,3 +22,23 @@ async def test_a_process_that_is_not_listened_to_is_gone_all_the_same() -> None:
     await process.end()
     await process.end()
     assert not process._child.alive
+
+
+def short_lived() -> int:
+    """Start a process that ends at once, and return its id."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.returncode = 0  # It is waited for by its id.
+    return child.pid
+
+
+async def test_lines_for_which_it_had_no_room_count_as_dropped() -> None:
+    ours, theirs = pair()
+    process = CompanionProcess(short_lived(), Channel(ours), unnamed(b""))
+    before = Outlet.dropped_by_all
+    with theirs:
+        for lines in (2, 2, 5):
+            assert Channel(theirs).send(Report({}, {}, lines))
+    heard: list[Report] = []
+    assert await process.ended(heard.append) == 0
+    assert [each.lines_dropped for each in heard] == [2, 2, 5]
+    assert Outlet.dropped_by_all - before == 5
