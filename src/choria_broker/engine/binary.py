@@ -1,4 +1,4 @@
-"""Finding the engine's executable."""
+"""Finding the engine's executable, and having it judge a configuration."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import os
 import subprocess
 from pathlib import Path
+
+from choria_broker.host.succession import unnamed
 
 OVERRIDE = "CHORIA_BROKER_ENGINE"
 """Environment variable with the path of an engine to use instead of the installed one."""
@@ -69,6 +71,20 @@ def check(path: Path, configuration: Path) -> None:
         raise EngineConfigError(f"the engine did not check the file within {_TIMEOUT:.0f} s") from None
     if done.returncode:
         raise EngineConfigError(done.stderr.strip() or f"the engine ended with exit status {done.returncode}")
+
+
+def check_text(path: Path, text: str) -> None:
+    """Have an engine judge a configuration that is in no file, without starting.
+
+    Raises:
+        EngineConfigError: the engine refuses it.
+        OSError: it cannot be asked.
+    """
+    memory = unnamed(text.encode())
+    try:
+        check(path, Path(f"/proc/{os.getpid()}/fd/{memory}"))
+    finally:
+        os.close(memory)
 
 
 def _execute(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from choria_broker.access.session import Busy, BusySession, Departed, Session
 from choria_broker.engine import binary
 from choria_broker.engine.authorities import Count
@@ -24,17 +22,17 @@ from choria_broker.engine.conf.revoked import render_revoked
 from choria_broker.engine.configuration import Configuration
 from choria_broker.engine.counters import GateCounters
 from choria_broker.engine.events import Ports, Versions
-from choria_broker.engine.gate.frames import PROTOCOL
-from choria_broker.engine.held import ENGINE, HeldGate, LeftEngine
+from choria_broker.engine.gate.frames import PROTOCOL, Hello
+from choria_broker.engine.held import HeldGate, LeftEngine
+from choria_broker.engine.inheritance import Inheritance
 from choria_broker.engine.outside.processes import KeyProcesses
 from choria_broker.engine.port import Engine
-from choria_broker.engine.process import Output
 from choria_broker.engine.rundir import Private, RunDirectory
-from choria_broker.engine.running import Adopted, EngineHandlers, LaunchSpec, Limits, hello_for, running
+from choria_broker.engine.running import EngineHandlers, LaunchSpec, Limits, hello_for, running
 from choria_broker.errors import ForcedShutdownError, NotReadyError
 from choria_broker.host.limits import widen
 from choria_broker.host.processes import Processes
-from choria_broker.host.succession import Succession, SuccessionError, unnamed
+from choria_broker.host.succession import Succession
 from choria_broker.settings import durations
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.operator import Operator
@@ -45,10 +43,6 @@ if TYPE_CHECKING:
 
 _REVOKED = "revoked"
 _BRIDGE, _PAGES = "bridge", "pages"
-
-
-_GATE, _OUTPUT = "gate", "engine output"
-"""Names of what is left to the next program."""
 
 
 class EngineLife:
@@ -77,7 +71,7 @@ class EngineLife:
             EngineMissingError: there is no engine.
         """
         self._succession = succession or Succession()
-        self._left = self._succession.told(ENGINE, LeftEngine)
+        self._inheritance = Inheritance(self._succession)
         self._binary = self._executable()
         self._limits = limits or Limits()
         self.has_pages = True
@@ -94,11 +88,8 @@ class EngineLife:
         self._grace = 0.0
         self._place: Path | None = None
         self._text = ""
-        self._held: HeldGate | None = None
-        self._gate: socket.socket | None = None
-        self._begun = b""
-        if self._left:
-            self._recall(self._left)
+        if self._inheritance.left:
+            self._recall(self._inheritance.left)
 
     @staticmethod
     def _executable() -> Path:
@@ -121,12 +112,10 @@ class EngineLife:
             directory=self._place,
             sockets=tuple(self._private),
             text=self._configuration.text if self._configuration else self._text,
-            begun=self._begun,
+            begun=self._inheritance.begun,
             protocol=PROTOCOL,
         )
-        succession.tell(ENGINE, left)
-        if self._held:
-            succession.tell(_GATE, self._held)
+        self._inheritance.tell(succession, left)
 
     @property
     def executables(self) -> tuple[Path, Path]:
@@ -140,11 +129,7 @@ class EngineLife:
             EngineConfigError: it refuses.
             OSError: it cannot be asked.
         """
-        memory = unnamed(text.encode())
-        try:
-            binary.check(self.executables[0], Path(f"/proc/{os.getpid()}/fd/{memory}"))
-        finally:
-            os.close(memory)
+        binary.check_text(self.executables[0], text)
 
     async def hold(self, deadline: float) -> tuple[HeldGate, socket.socket]:
         """Stop answering its questions, between two frames; they wait for another program, or for ``go_on``.
@@ -160,15 +145,11 @@ class EngineLife:
         """
         if self._engine is None or not self.alive:
             raise NotReadyError("the engine is not running")
-        self._held = await self._engine.hold(deadline)
-        self._gate = self._engine.gate_socket()
-        return self._held, self._gate
+        return await self._inheritance.hold(self._engine, deadline)
 
     def go_on(self) -> None:
         """Answer its questions again: no other program has."""
-        if self._gate is not None:
-            self._gate.close()
-        self._held = self._gate = None
+        self._inheritance.go_on()
         if self._engine is not None:
             self._engine.go_on()
 
@@ -195,7 +176,7 @@ class EngineLife:
         revoked = await self._revoked(settings)
         hello = hello_for(settings, rendered, self.bridge_secret, self._limits, revoked)
         async with self.keys.changing(settings.tls.outside) as names:
-            await self._configuration.apply(rendered.text, msgspec.structs.replace(hello, keys=names))
+            await self._configuration.apply(rendered.text, replace(hello, keys=names))
         self._grace = settings.network.soft_shutdown_timeout
 
     async def revoke(self, settings: Settings) -> None:
@@ -351,50 +332,24 @@ class EngineLife:
             ForcedShutdownError: it had to be killed.
             GateError: it broke the protocol of the gate.
         """
-
-        def greeted(versions: Versions) -> None:
-            self.nats = versions.nats
-            handlers.greeted(versions)
-
         self._grace = settings.network.soft_shutdown_timeout
-        left, text = self._left, self._left.text if self._left else rendered.text
+        left = self._inheritance.left
         with RunDirectory(left.directory if left else None) as directory:
             self._directory, self._place = directory, directory.path
             # An engine that was left has had its first words; what is revoked it hears with the next ones.
             revoked = "" if left else await self._revoked(settings)
             hello = hello_for(settings, rendered, self.bridge_secret, self._limits, revoked)
-            write = functools.partial(directory.write, "engine.conf")
-            listeners = self._listeners(directory)
+            spec = self._launch_spec(directory, left.text if left else rendered.text, hello)
             keys = () if left else settings.tls.outside
-            told = replace(handlers, greeted=greeted)
             try:
-                async with (
-                    self.keys.running(keys) as names,
-                    running(
-                        LaunchSpec(
-                            self._binary,
-                            text,
-                            write,
-                            msgspec.structs.replace(hello, keys=names),
-                            lambda: self._grace,
-                            listeners,
-                        ),
-                        told,
-                        self._limits,
-                        self._adopted(left, held) if left else None,
-                        self._succession,
-                    ) as engine,
-                ):
-                    self.pid, self.since = engine.pid, left.since if left else time.time()
-                    self.processes = Processes(lambda: (os.getpid(), engine.pid, *self.keys.pids))
-                    self._engine, self.counters = engine, engine.counters
+                async with self._process(spec, keys, handlers, held) as engine:
                     self.ports = await engine.ready(self._limits.ready, stop.wait())
                     self._configuration = engine.configuration
                     yield
                     self._text, self._configuration = self._configuration.text, None
                 if self._succession.leaving:
                     directory.kept = True
-                    self._leave(engine)
+                    self._inheritance.leave(engine)
                     return
             finally:
                 self.ports, self._directory = Ports(), None
@@ -402,34 +357,44 @@ class EngineLife:
             after = durations.in_go(self._grace)
             raise ForcedShutdownError(f"Forced shutdown triggered after {after}: the engine was killed")
 
+    def _launch_spec(self, directory: RunDirectory, text: str, hello: Hello) -> LaunchSpec:
+        """Open its sockets, and say what it is started with."""
+        write = functools.partial(directory.write, "engine.conf")
+        return LaunchSpec(self._binary, text, write, hello, lambda: self._grace, self._listeners(directory))
+
+    @contextlib.asynccontextmanager
+    async def _process(
+        self, spec: LaunchSpec, keys: Collection[Path], handlers: EngineHandlers, held: HeldGate | None
+    ) -> AsyncIterator[Engine]:
+        """Have its process and the key processes run as long as the context lasts; it need not be ready."""
+        left = self._inheritance.left
+        async with (
+            self.keys.running(keys) as names,
+            running(
+                replace(spec, hello=replace(spec.hello, keys=names)),
+                self._heard_by(handlers),
+                self._limits,
+                self._inheritance.adopted(left, held) if left else None,
+                self._succession,
+            ) as engine,
+        ):
+            self.pid, self.since = engine.pid, left.since if left else time.time()
+            self.processes = Processes(lambda: (os.getpid(), engine.pid, *self.keys.pids))
+            self._engine, self.counters = engine, engine.counters
+            yield engine
+
+    def _heard_by(self, handlers: EngineHandlers) -> EngineHandlers:
+        """Hear its version too."""
+
+        def greeted(versions: Versions) -> None:
+            self.nats = versions.nats
+            handlers.greeted(versions)
+
+        return replace(handlers, greeted=greeted)
+
     def _listeners(self, directory: RunDirectory) -> dict[str, socket.socket]:
         """Open the sockets of this host's own ways into the engine, or find those of an engine that was left."""
-        reached = directory.taken_over if self._left else directory.listen
+        reached = directory.taken_over if self._inheritance.left else directory.listen
         self._private = {name: reached(name) for name in (_BRIDGE, *([_PAGES] if self.has_pages else []))}
         found = {f"--{name}-fd": each.listener for name, each in self._private.items() if each.listener}
-        return found if self._left else found | {"--keys-fd": self.keys.socket_for_engine()}
-
-    def _adopted(self, left: LeftEngine, held: HeldGate | None) -> Adopted:
-        """Return the engine that the program before has left.
-
-        Raises:
-            SuccessionError: it is not complete.
-        """
-        succession = self._succession
-        output, sock = succession.inherited(_OUTPUT), succession.inherited_socket(_GATE)
-        held = held or succession.told(_GATE, HeldGate)
-        if output is None or sock is None or held is None:
-            raise SuccessionError("the program before has not left its engine")
-        sock.setblocking(False)  # noqa: FBT003 - the socket's own interface
-        return Adopted(left.pid, Output(output, left.begun), sock, held)
-
-    def _leave(self, engine: Engine) -> None:
-        """Leave the engine to the next program."""
-        output = engine.output
-        if self._gate is None or output is None:
-            raise SuccessionError("the engine was to be left, but its gate was not held")
-        with self._gate:
-            self._succession.bequeath(_GATE, self._gate.fileno())
-        self._succession.bequeath(_OUTPUT, output.pipe)
-        os.close(output.pipe)
-        self._begun = output.begun
+        return found if self._inheritance.left else found | {"--keys-fd": self.keys.socket_for_engine()}

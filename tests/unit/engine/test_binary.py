@@ -40,3 +40,8 @@ def test_a_rejected_file_is_told_in_the_engines_words(tmp_path: Path) -> None:
         binary.check(binary.locate(), config)
     with pytest.raises(binary.EngineConfigError, match="exit status 3"):
         binary.check(program(tmp_path / "engine", "exit 3"), config)
+
+
+def test_a_rejected_text_is_told_in_the_engines_words() -> None:
+    with pytest.raises(binary.EngineConfigError, match=r":1:0: "):
+        binary.check_text(binary.locate(), "port: nowhere\n")
