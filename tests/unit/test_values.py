@@ -19,7 +19,6 @@ from choria_broker.values import Discreet, replace
 HIDDEN = {
     "Basis": "all",
     "Before": {"raw", "origins", "signer_files"},
-    "Block": "all",
     "ConnectRequest": "all",  # It writes itself, with masks.
     "Crl": {"serials"},
     "Description": "all",

@@ -1,23 +1,26 @@
-"""PEM files as the engine reads them: stricter than other programs, and silent about what it passes over."""
+"""PEM files as the engine reads them: stricter than other programs, and silent about what it passes over.
+
+Key processes read their keys with it, so it imports nothing but what Python brings.
+"""
 
 from __future__ import annotations
 
 import binascii
 from collections.abc import Callable, Iterator
-
-from choria_broker.values import Discreet
+from typing import NamedTuple
 
 _BEGIN = b"-----BEGIN "
 _END = b"\n-----END "
 _DASHES = b"-----"
 _CERTIFICATE = _BEGIN + b"CERTIFICATE" + _DASHES
+_PRIVATE_KEY = "PRIVATE KEY"
 _BLANKS = b" \t"
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SEQUENCE = (b"\x30\x80", b"\x30\x81", b"\x30\x82", b"\x30\x83")
 
 
-class Block(Discreet, frozen=True):
+class Block(NamedTuple):
     """One PEM block.
 
     Attributes:
@@ -95,6 +98,12 @@ def _line(data: bytes, place: int) -> tuple[bytes, int]:
     if feed < 0:
         return data[place:].rstrip(_BLANKS), len(data)
     return data[place:feed].removesuffix(b"\r").rstrip(_BLANKS), feed + 1
+
+
+def private_key(data: bytes) -> Block | None:
+    """Return the first private key in a file, which is the one that the engine takes; None when there is none."""
+    kinds = (_PRIVATE_KEY, f" {_PRIVATE_KEY}")
+    return next((block for block in blocks(data) if block.kind == kinds[0] or block.kind.endswith(kinds[1])), None)
 
 
 def certificates(data: bytes) -> tuple[bytes, ...]:

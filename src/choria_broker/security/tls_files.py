@@ -179,7 +179,7 @@ def _no_certificate(content: bytes, part: Part, form: str) -> TlsProblem:
 
 def _check_key(content: bytes, chain: Sequence[x509.Certificate]) -> list[TlsProblem]:
     form = pem.fault_of_form(content)
-    found = next((block for block in pem.blocks(content) if block.kind.endswith(_PRIVATE_KEY)), None)
+    found = pem.private_key(content)
     if found is None:
         remedy = "put the PEM private key of the certificate in this file"
         if "DER" in form:
@@ -219,7 +219,7 @@ def _check_key(content: bytes, chain: Sequence[x509.Certificate]) -> list[TlsPro
 
 def rsa_bits(content: bytes) -> int:
     """Return the length of the RSA key in a file, in bits; 0 for keys of other kinds, and where there is none."""
-    found = next((block for block in pem.blocks(content) if block.kind.endswith(_PRIVATE_KEY)), None)
+    found = pem.private_key(content)
     private = _private_key(found.content) if found else None
     return private.key_size if isinstance(private, rsa.RSAPrivateKey) else 0
 

@@ -1,4 +1,4 @@
-"""What a key process does with a request: pure, and with nothing imported but the library that signs.
+"""What a key process does with a request: pure; all it imports is the library that signs and the reader of PEM.
 
 A request is one message: its number (8 bytes, big endian), until when somebody waits for the signature (8 bytes, Unix
 milliseconds), which key (32 bytes, SHA-256 of the public key), how to sign (1 byte), the hash (1 byte), and what is to
@@ -12,7 +12,9 @@ from collections.abc import Mapping
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
+
+from choria_broker.security import pem
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -49,21 +51,13 @@ def load_key(content: bytes) -> tuple[bytes, PrivateKey]:
     """
     try:
         # Whether the numbers fit was looked at with the configuration, and the engine tries each key.
-        key = load_pem_private_key(_first_key(content), None, unsafe_skip_rsa_key_validation=True)
+        found = pem.private_key(content)
+        key = load_der_private_key(found.content if found else b"", None, unsafe_skip_rsa_key_validation=True)
     except Exception as error:  # noqa: BLE001 - the library has many
         raise RequestError(f"no usable private key: {type(error).__name__}") from None
     if not isinstance(key, PrivateKey):
         raise RequestError("a private key of a kind that TLS does not use")
     return key_name(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)), key
-
-
-def _first_key(content: bytes) -> bytes:
-    """Return the first block that is a private key: others, such as EC PARAMETERS, may stand before it."""
-    ending = b"PRIVATE KEY-----"
-    at = content.find(ending)
-    begin = content.rfind(b"-----BEGIN ", 0, max(at, 0))
-    end = content.find(ending, at + 1)
-    return content[begin : end + len(ending)] + b"\n" if begin >= 0 and end > at else content
 
 
 def key_name(public: bytes) -> bytes:

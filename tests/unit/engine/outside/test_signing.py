@@ -124,7 +124,8 @@ FORMS = (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL)
 def test_keys_are_read_in_every_form_that_the_engine_reads(kind: str, form: PrivateFormat) -> None:
     text = key(kind).private_bytes(Encoding.PEM, form, NoEncryption())
     before = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
-    for content in (text, before + text, b"words\n" + text + text):
+    words = b"# the PRIVATE KEY----- of the broker\nx-----BEGIN PRIVATE KEY-----\n"
+    for content in (text, before + text, b"words\n" + text + text, words + text.replace(b"\n", b"\r\n")):
         found, private = load_key(content)
         assert found == name(kind)
         assert private.public_key() == key(kind).public_key()
