@@ -23,7 +23,8 @@ from choria_broker.errors import EngineDiedError
 from choria_broker.streams.keeper import Timers
 from choria_broker.streams.report import State
 from choria_broker.streams.trouble import TroubleKind
-from support.streaming import NAMES, ask, info, kept, member, mounted, outcomes, use_up
+from support.standard_streams import NAMES
+from support.streaming import ask, info, kept, member, mounted, outcomes, use_up
 from support.testbed import Authority
 from support.topology import nodes, running
 

@@ -27,7 +27,8 @@ from choria_broker.settings.links import Cluster
 from choria_broker.streams.trouble import TroubleKind
 from choria_broker.values import replace
 from support.command import started
-from support.streaming import NAMES, ask, info, kept, mounted, use_up
+from support.standard_streams import NAMES
+from support.streaming import ask, info, kept, mounted, use_up
 from support.testbed import Authority, configuration, free_port
 
 DEADLINE = 60.0

@@ -16,7 +16,8 @@ from choria_broker.broker import NetworkBroker
 from choria_broker.client_end import let_go
 from support.fleet import Fleet
 from support.old_broker import old_broker
-from support.streaming import NAMES, ask, info, kept
+from support.standard_streams import NAMES
+from support.streaming import ask, info, kept
 from support.testbed import Authority, client
 from support.topology import Node, broker, client_of
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from choria_broker.settings import durations
 from choria_broker.settings.streams import STANDARD_STREAMS, StandardStream
 from choria_broker.values import replace
 
@@ -33,7 +36,7 @@ PLAIN = EVERYWHERE | {
 }
 
 
-EXPECTED = {
+EXPECTED: dict[str, dict[str, Any]] = {
     "CHORIA_EVENTS": PLAIN | {"subjects": ["choria.lifecycle.>"], "max_age": 24 * HOUR},
     "CHORIA_MACHINE": PLAIN | {"subjects": ["choria.machine.>"], "max_age": 24 * HOUR},
     "CHORIA_STREAM_ADVISORIES": PLAIN | {"subjects": ["$JS.EVENT.ADVISORY.>"], "max_age": 168 * HOUR},
@@ -58,7 +61,18 @@ EXPECTED = {
         "allow_direct": True,
     },
 }
-"""In the order they are made."""
+"""In the order they are made. Whoever has to know all standard streams asks here."""
+
+NAMES = tuple(EXPECTED)
+
+ELECTION = "KV_CHORIA_LEADER_ELECTION"
+"""The one that is always managed."""
+
+
+def created() -> list[str]:
+    """Return what the log says when all are made on a broker that is alone."""
+    ages = {name: durations.in_go(float(fields["max_age"]) / 1e9) for name, fields in EXPECTED.items()}
+    return [f"Created stream {name} with 1 replicas and {age} retention" for name, age in ages.items()]
 
 
 def standard(**chosen: tuple[float, int]) -> tuple[StandardStream, ...]:

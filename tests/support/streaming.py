@@ -34,15 +34,6 @@ _PATIENCE = 3.0
 """How long one try of a request waits for its answer, in seconds."""
 _ONLY_ONCE = frozenset({"DELETE", "PURGE", "RESTORE", "REMOVE", "EVACUATE", "STEPDOWN"})
 """Words of calls that do something else the second time."""
-NAMES = (
-    "CHORIA_EVENTS",
-    "CHORIA_MACHINE",
-    "CHORIA_STREAM_ADVISORIES",
-    "CHORIA_EXECUTOR",
-    "KV_CHORIA_LEADER_ELECTION",
-)
-"""The standard streams that exist unless settings say otherwise, in the order they are made."""
-
 SOON = Timers(answer=2.0, first=lambda _wanted, _peers: 0.05, pause=lambda _attempt: 0.1)
 """For members of clusters, which would otherwise wait for a long time."""
 

@@ -20,6 +20,7 @@ from choria_broker.reload.plan import pending, plan
 from choria_broker.security.keys import ed25519_verifies
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.served import Served
+from choria_broker.settings.streams import STANDARD_STREAMS
 from choria_broker.values import replace
 from support.minting import ORGANIZATION, OTHER_ORGANIZATION, hex_of
 from support.revoking import crl
@@ -171,8 +172,8 @@ CHANGES = {
     **of("~websocket_advertise = other.example.net:443\n~websocket_origins = https://example.com", WEBSOCKET),
     **of("~mapping.names =\n~mapping.one.source = c.*\n~mapping.one.destination = d", MAPPING),
     **of("~stream.manage_streams = false\n~stream.sync = always\n" + "\n".join(
-         f"~stream.{name}_{what}" for name in ("event", "machine", "advisory", "executor", "leader_election")
-         for what in ("ttl = 90s" if name == "leader_election" else "retention = 2h", "replicas = 1")), STREAMS),
+         f"~stream.{each.retention_key} = {'90s' if each.elects else '2h'}\n~stream.{each.replicas_key} = 1"
+         for each in STANDARD_STREAMS), STREAMS),
     **of("plugin.choria.ssldir = /new", base=PUPPET),
     **of("""
         plugin.security.choria.certificate = /new/cert.pem

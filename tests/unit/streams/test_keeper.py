@@ -20,15 +20,8 @@ from choria_broker.streams.keeper import Keeper, Timers
 from choria_broker.streams.ledger import Ledger
 from choria_broker.streams.report import Report, State
 from choria_broker.streams.standard import plan
-from support.standard_streams import standard
+from support.standard_streams import NAMES, created, standard
 
-NAMES = [
-    "CHORIA_EVENTS",
-    "CHORIA_MACHINE",
-    "CHORIA_STREAM_ADVISORIES",
-    "CHORIA_EXECUTOR",
-    "KV_CHORIA_LEADER_ELECTION",
-]
 Reaction = BaseException | int | bytes | None
 """What comes in place of an answer: an error of the client, one of the API, some bytes; None for the usual answer."""
 
@@ -134,13 +127,8 @@ async def test_streams_are_made_in_their_order(caplog: pytest.LogCaptureFixture)
     scene = Scene()
     await scene.run()
     assert scene.engine.calls == [f"{call} {name}" for name in NAMES for call in ("INFO", "CREATE")]
-    assert lines(caplog) == [
-        "Created stream CHORIA_EVENTS with 1 replicas and 24h0m0s retention",
-        "Created stream CHORIA_MACHINE with 1 replicas and 24h0m0s retention",
-        "Created stream CHORIA_STREAM_ADVISORIES with 1 replicas and 168h0m0s retention",
-        "Created stream CHORIA_EXECUTOR with 1 replicas and 24h0m0s retention",
-        "Created stream KV_CHORIA_LEADER_ELECTION with 1 replicas and 1m0s retention",
-    ]
+    assert lines(caplog) == created()
+    assert lines(caplog)[0] == "Created stream CHORIA_EVENTS with 1 replicas and 24h0m0s retention"
     assert scene.pauses == []
 
 
@@ -214,13 +202,8 @@ async def test_what_fails_for_good_stops_no_other_and_is_told_at_the_end(caplog:
     scene.engine.reactions["CREATE CHORIA_STREAM_ADVISORIES"] = [10052]
     await scene.run()
     assert scene.pauses == []
-    assert scene.outcomes == {
-        "CHORIA_EVENTS": "failed",
-        "CHORIA_MACHINE": "created",
-        "CHORIA_STREAM_ADVISORIES": "failed",
-        "CHORIA_EXECUTOR": "created",
-        "KV_CHORIA_LEADER_ELECTION": "created",
-    }
+    failed = dict.fromkeys(("CHORIA_EVENTS", "CHORIA_STREAM_ADVISORIES"), "failed")
+    assert scene.outcomes == dict.fromkeys(NAMES, "created") | failed
     first, second, last = lines(caplog, logging.ERROR)
     assert first == "could not create stream CHORIA_EVENTS: problem 10065 (10065)"
     assert last == f"could not setup system streams: {first}; {second}"
@@ -343,7 +326,7 @@ async def test_members_of_a_cluster_wait_first_and_say_so(caplog: pytest.LogCapt
 
     scene.timers = Timers(first=first)
     await scene.run()
-    assert asked == [((-1,) * 5, 3)]
+    assert asked == [((-1,) * len(NAMES), 3)]
     assert lines(caplog)[0] == "Configuring system streams after 10ms"
     assert scene.engine.streams["CHORIA_EVENTS"]["num_replicas"] == 3
 

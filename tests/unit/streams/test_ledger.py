@@ -12,7 +12,7 @@ from choria_broker.streams.report import Report, State
 from choria_broker.streams.standard import plan
 from choria_broker.streams.trouble import TroubleKind
 from support.metrics import value
-from support.standard_streams import standard
+from support.standard_streams import NAMES, standard
 
 FULL_DISK = "JetStream stream 'choria > CHORIA_EVENTS' critical write error: write /s/1.blk: no space left on device"
 
@@ -45,10 +45,7 @@ class Books:
 def test_streams_begin_pending_or_left_alone() -> None:
     books = Books()
     assert [(report.stream, report.state, report.replicas) for report in books.ledger.reports] == [
-        ("CHORIA_EVENTS", State.PENDING, 3),
-        ("CHORIA_MACHINE", State.PENDING, 3),
-        ("CHORIA_STREAM_ADVISORIES", State.PENDING, 3),
-        ("KV_CHORIA_LEADER_ELECTION", State.PENDING, 3),
+        *((name, State.PENDING, 3) for name in NAMES if name != "CHORIA_EXECUTOR"),
         ("CHORIA_EXECUTOR", State.NOT_MANAGED, 0),
     ]
     assert {report.state for report in Books(manage=False).ledger.reports} == {State.NOT_MANAGED}
@@ -116,7 +113,7 @@ def test_streams_of_others_are_noted_and_have_no_report() -> None:
     books.ledger.hear(FULL_DISK.replace("CHORIA_EVENTS", "ORDERS"))
     (noted,) = books.ledger.troubles
     assert (noted.trouble.stream, noted.times, noted.last) == ("ORDERS", 1, 1000.0)
-    assert len(books.ledger.reports) == 5
+    assert len(books.ledger.reports) == len(NAMES)
 
 
 def test_the_same_trouble_is_logged_once_a_minute_and_always_counted(caplog: pytest.LogCaptureFixture) -> None:

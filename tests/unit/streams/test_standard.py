@@ -12,11 +12,11 @@ from choria_broker.settings.broker import Settings
 from choria_broker.settings.network import Network
 from choria_broker.settings.operator import Operator, OperatorAccount
 from choria_broker.settings.security import Issuer, Security
-from choria_broker.settings.streams import Streams
+from choria_broker.settings.streams import STANDARD_STREAMS, Streams
 from choria_broker.settings.tls import Tls
 from choria_broker.streams.standard import document, plan, stream_accounts
 from choria_broker.values import replace
-from support.standard_streams import EXPECTED, standard
+from support.standard_streams import ELECTION, EXPECTED, standard
 
 ON = Streams(store=Path("/s"))
 
@@ -30,15 +30,15 @@ def test_a_retention_of_0_turns_the_executors_stream_off() -> None:
     made = plan(replace(ON, standard=standard(executor=(0.0, -1))), 0)
     assert [each.name for each in made.managed] == [name for name in EXPECTED if name != "CHORIA_EXECUTOR"]
     assert made.left_alone == ("CHORIA_EXECUTOR",)
-    assert made.wanted == (-1,) * 4
+    assert made.wanted == (-1,) * (len(EXPECTED) - 1)
 
 
 @pytest.mark.parametrize("retention", [0.0, -1.0])
 def test_streams_without_retention_are_left_alone(retention: float) -> None:
-    off = (retention, -1)
-    made = plan(replace(ON, standard=standard(event=off, machine=off, advisory=off, executor=off)), 3)
-    assert [each.name for each in made.managed] == ["KV_CHORIA_LEADER_ELECTION"]
-    assert len(made.left_alone) == 4
+    off = {each.key: (retention, -1) for each in STANDARD_STREAMS if each.name != ELECTION}
+    made = plan(replace(ON, standard=standard(**off)), 3)
+    assert [each.name for each in made.managed] == [ELECTION]
+    assert made.left_alone == tuple(name for name in EXPECTED if name != ELECTION)
 
 
 def test_nothing_is_managed_when_nothing_is_to_be() -> None:
@@ -53,8 +53,9 @@ def test_each_stream_has_its_own_copies() -> None:
         standard=standard(event=(1.0, 1), machine=(1.0, 2), executor=(1.0, 5), leader_election=(60.0, 3)),
     )
     made = plan(streams, 4)
-    assert [each.replicas for each in made.managed] == [1, 2, 4, 5, 3]
-    assert made.wanted == (1, 2, -1, 5, 3)
+    chosen = {"CHORIA_EVENTS": 1, "CHORIA_MACHINE": 2, "CHORIA_EXECUTOR": 5, ELECTION: 3}
+    assert [each.replicas for each in made.managed] == [chosen.get(name, 4) for name in EXPECTED]
+    assert made.wanted == tuple(chosen.get(name, -1) for name in EXPECTED)
     assert made.peers == 4
 
 

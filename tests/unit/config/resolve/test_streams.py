@@ -175,7 +175,7 @@ def test_what_more_copies_than_peers_come_to(lines: list[str], effect: str) -> N
     assert finding.severity is Severity.WARN
 
 
-EVERY = ("event", "machine", "advisory", "executor", "leader_election")
+EVERY = tuple(each.key for each in STANDARD_STREAMS)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from choria_broker.config.table.rows import BROKER_SETTINGS, SETTINGS
 from choria_broker.config.table.schema import Apply, Owner, Status
+from choria_broker.settings.streams import STANDARD_STREAMS
 
 LIVE = {
     "federation, adapters and their connections": """
@@ -47,14 +48,13 @@ LIVE = {
         plugin.choria.network.gateway_remote.NAME.tls.ca plugin.choria.network.leafnode_remote.NAME.tls.cert
         plugin.choria.network.leafnode_remote.NAME.tls.key plugin.choria.network.leafnode_remote.NAME.tls.ca
     """,
-    "retention and limits of the standard streams": """
-        plugin.choria.network.stream.manage_streams
-        plugin.choria.network.stream.event_retention plugin.choria.network.stream.event_replicas
-        plugin.choria.network.stream.machine_retention plugin.choria.network.stream.machine_replicas
-        plugin.choria.network.stream.advisory_retention plugin.choria.network.stream.advisory_replicas
-        plugin.choria.network.stream.leader_election_ttl plugin.choria.network.stream.leader_election_replicas
-        plugin.choria.network.stream.executor_retention plugin.choria.network.stream.executor_replicas
-    """,
+    "retention and limits of the standard streams": " ".join(
+        f"plugin.choria.network.stream.{name}"
+        for name in (
+            "manage_streams",
+            *(key for each in STANDARD_STREAMS for key in (each.retention_key, each.replicas_key)),
+        )
+    ),
     "status settings": "plugin.choria.stats_ui",
     "CRLs": "plugin.choria.network.crl plugin.choria.network.crl_expired",
     "revocations": "plugin.choria.network.revocations plugin.choria.network.enforce_expiry",
