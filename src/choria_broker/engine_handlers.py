@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from choria_broker.access import ways
 from choria_broker.access.decision import decide, decide_for_engine
+from choria_broker.access.policy import Policy
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.session import Again
 from choria_broker.access.verdict import Verdict
@@ -48,11 +49,7 @@ def handlers(
 
     def decided(request: ConnectRequest) -> Verdict:
         begun = time.perf_counter()
-        policy, now = in_force.state.policy, time.time()
-        # What did not hold once is looked at here to the end.
-        verdict = (
-            decide(request, policy, now) if request.unmet else decide_for_engine(request, policy, now, ways.STANDARD)
-        )
+        verdict = _verdict(request, in_force.state.policy)
         decision = audit.record(request, verdict, time.perf_counter() - begun)
         if verdict.is_final:
             enforcement.admitted(request.connection_id, decision.expires)
@@ -84,6 +81,12 @@ def handlers(
         dump_threads(_log, asyncio.get_running_loop())
 
     return EngineHandlers(decided, greeted, refused, admitted, said, ending, killing)
+
+
+def _verdict(request: ConnectRequest, policy: Policy) -> Verdict:
+    """Decide, and leave to the engine what it can check; what did not hold there once is looked at here to the end."""
+    now = time.time()
+    return decide(request, policy, now) if request.unmet else decide_for_engine(request, policy, now, ways.STANDARD)
 
 
 class _OwnCertificates:

@@ -92,6 +92,22 @@ def _counts(finding: Finding) -> bool:
     return finding.severity is not Severity.INFO and finding.code not in _OF_THIS_MACHINE
 
 
+def _name(identity: str | None) -> str:
+    name = socket.getfqdn() if identity is None else identity
+    if not is_host(name) or is_address(name):
+        where = "the name of this machine" if identity is None else "--identity"
+        raise click.UsageError(f"{where}, {name!r}, is not a host name: give the broker's with --identity")
+    return name
+
+
+def _check_paths(*paths: Path | None) -> None:
+    for path in paths:
+        if path and not _fits_in_a_line(str(path)):
+            raise click.UsageError(
+                f"{str(path)!r} cannot stand in a configuration: use a path without commas and line breaks"
+            )
+
+
 def _wish(  # noqa: PLR0913 - one parameter per option
     *,
     folder: Path,
@@ -112,10 +128,7 @@ def _wish(  # noqa: PLR0913 - one parameter per option
         click.UsageError: one is wrong, or does not go with another one.
     """
     folder = folder.absolute()
-    name = socket.getfqdn() if identity is None else identity
-    if not is_host(name) or is_address(name):
-        where = "the name of this machine" if identity is None else "--identity"
-        raise click.UsageError(f"{where}, {name!r}, is not a host name: give the broker's with --identity")
+    name = _name(identity)
     for host in hosts:
         if not is_host(host):
             raise click.UsageError(
@@ -130,11 +143,7 @@ def _wish(  # noqa: PLR0913 - one parameter per option
         raise click.UsageError(
             "--host is for a certificate that is made: leave it out, or --ca, --certificate and --key"
         )
-    for path in (folder, streams, ca, certificate, key):
-        if path and not _fits_in_a_line(str(path)):
-            raise click.UsageError(
-                f"{str(path)!r} cannot stand in a configuration: use a path without commas and line breaks"
-            )
+    _check_paths(folder, streams, ca, certificate, key)
     return Wish(
         folder=folder,
         identity=name,

@@ -205,23 +205,33 @@ class StatusReporter:
         )
 
     def _public(self) -> dict[str, Any]:
-        settings, engine, now = self._settings, self._engine, self._clock()
-        statistics, operator, health = self._statistics, settings.network.operator, self.health()
-        readings = statistics.poller.latest
+        return {**self._about(), **self._observed(), **self._changed()}
+
+    def _about(self) -> dict[str, Any]:
+        """Tell what the broker is, and what it has decided."""
+        settings, operator = self._settings, self._settings.network.operator
         return {
             "identity": settings.identity,
             "version": __version__,
-            "nats": engine.nats,
+            "nats": self._engine.nats,
             "pid": os.getpid(),
             "source": str(settings.source),
             "since": self._since,
-            "ports": engine.ports.told,
+            "ports": self._engine.ports.told,
             "accepted": self._audit.decided(allowed=True),
             "refused": self._audit.decided(allowed=False),
             "engine_refused": {cause: count for cause, count in self._audit.counts.engine_refusals.items() if count},
             "unverified_account": settings.network.unverified_account,
             "operator": operator.name if operator else "",
             "accounts": tuple(account.name for account in operator.accounts) if operator else (),
+        }
+
+    def _observed(self) -> dict[str, Any]:
+        """Tell what is seen of the engine, the network and the store."""
+        settings, engine, now = self._settings, self._engine, self._clock()
+        statistics, health = self._statistics, self.health()
+        readings = statistics.poller.latest
+        return {
             "streams": self._ledger.reports,
             "stream_troubles": tuple(_trouble(noted) for noted in self._ledger.troubles),
             "streams_now": streams_now(
@@ -247,12 +257,6 @@ class StatusReporter:
             "certificates": tuple(_certificate(each, now) for each in statistics.certificates),
             "authorities": _authorities(statistics.authorities, now),
             "revocation": revocation_report(settings.network.revocation, statistics.ended, now),
-            "pending_restart": self._pending,
-            "reload": self._reloads.latest,
-            "last_success": self._reloads.last_success,
-            "file_problems": self._reloads.problems,
-            "drain": self._drains.report,
-            "upgrade": self.upgrade,
             "expiring_tokens": {
                 f"{organization} {issuer}".strip(): count
                 for (organization, issuer), count in statistics.expiring_tokens.items()
@@ -261,6 +265,17 @@ class StatusReporter:
             "headroom": statistics.headroom,
             "provisioning": _provisioning(statistics.provisioning),
             "companions": statistics.companions,
+        }
+
+    def _changed(self) -> dict[str, Any]:
+        """Tell what came of reloads, drains and upgrades, and what of the configuration is not in use."""
+        return {
+            "pending_restart": self._pending,
+            "reload": self._reloads.latest,
+            "last_success": self._reloads.last_success,
+            "file_problems": self._reloads.problems,
+            "drain": self._drains.report,
+            "upgrade": self.upgrade,
             "left_out": tuple(_left_out(each) for each in self._findings if each.severity is Severity.SKIP),
         }
 

@@ -62,24 +62,26 @@ def create_app(
             response.enable_compression(web.ContentCoding.gzip)
         return response
 
-    async def only_read(request: web.Request) -> web.Response:
-        raise web.HTTPMethodNotAllowed(request.method, ("GET", "HEAD"))
-
-    async def to_folder(request: web.Request) -> web.Response:
-        raise web.HTTPMovedPermanently(f"{request.path}/")
-
     app = web.Application()
     for path in ("/metrics", "/choria/prometheus", "/choria/metrics"):
         app.router.add_route("*", path, show_metrics)
     for path, page in (pages or {}).items():
         app.router.add_get(path, page)
-        app.router.add_route("*", path, only_read)
+        app.router.add_route("*", path, _only_read)
     for path, page in (every_method or {}).items():
         app.router.add_route("*", path, page)
-    app.router.add_route("*", "/choria", to_folder)
+    app.router.add_route("*", "/choria", _to_folder)
     app.router.add_route("*", "/choria/{rest:.*}", show_instance)
     Relay(engine_pages, public, connections).install(app)
     return app
+
+
+async def _only_read(request: web.Request) -> web.Response:
+    raise web.HTTPMethodNotAllowed(request.method, ("GET", "HEAD"))
+
+
+async def _to_folder(request: web.Request) -> web.Response:
+    raise web.HTTPMovedPermanently(f"{request.path}/")
 
 
 def broker_app(
