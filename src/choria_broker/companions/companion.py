@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from choria_broker.backoff import pause
 from choria_broker.companions.metrics import GAUGES, totals
 from choria_broker.companions.reports import CompanionReport, SideReport, State
 from choria_broker.companions.spec import Share, Spec
@@ -19,7 +20,6 @@ from choria_broker.companions.tally import Totals
 from choria_broker.engine.bridge import WayIn
 from choria_broker.errors import NotReadyError
 from choria_broker.log.structured import component
-from choria_broker.streams.backoff import pause
 
 if TYPE_CHECKING:
     from choria_broker.companions.channel import Report

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from choria_broker.backoff import FIVE_SECONDS, STEPS, pause
 from choria_broker.client_end import let_go
 from choria_broker.companions.client import Heard, LeanClient
 from choria_broker.companions.dialling import DialError
@@ -20,7 +21,6 @@ from choria_broker.companions.wire import published, published_to, subscribed, u
 from choria_broker.log.restraint import Restraint
 from choria_broker.log.structured import component
 from choria_broker.patterns import expression
-from choria_broker.streams.backoff import FIVE_SECONDS, STEPS, pause
 
 MOST_WAITING = 8 * 1024 * 1024
 """Bytes that may wait to be sent on a connection; what is beyond that is an error of who publishes it."""

@@ -31,13 +31,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from choria_broker.backoff import pause
 from choria_broker.client_end import client_errors, let_go
 from choria_broker.errors import NotReadyError
 from choria_broker.log.structured import component
 from choria_broker.settings import durations
 from choria_broker.settings.streams import StandardStream
 from choria_broker.streams.api import NAME_IN_USE, NO_PEERS, ApiError, Stream, StreamsApi, UnansweredError
-from choria_broker.streams.backoff import pause
 from choria_broker.streams.comparison import changes, update
 from choria_broker.streams.ledger import Ledger
 from choria_broker.streams.replicas import first_wait

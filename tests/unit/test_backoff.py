@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from choria_broker.streams.backoff import STEPS, pause
+from choria_broker.backoff import STEPS, pause
 
 
 def test_the_steps_go_up_to_twenty_seconds() -> None:
