@@ -8,7 +8,6 @@ import io
 import ipaddress
 import json
 import os
-import re
 import stat
 import sys
 import tarfile
@@ -32,6 +31,7 @@ from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.control.client import ControlError, ask_connections, ask_decision, ask_status
 from choria_broker.host.private_file import open_new
 from choria_broker.settings.broker import Settings
+from choria_broker.status.words import bundle_name
 
 _TAIL = 1 << 20
 _PAGE_BYTES = 8 << 20
@@ -93,8 +93,7 @@ def bundle(*, config: Path | None, overrides: Overrides, output: Path | None, as
         raise click.UsageError("--config is needed: the file the broker is started with")
     now = time.time()
     settings = load(config, overrides).settings
-    identity = re.sub("[^A-Za-z0-9.-]", "-", settings.identity) if settings else "unknown"
-    folder = f"choria-broker-{identity}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}"
+    folder = bundle_name(settings.identity if settings else "", now)
     file = output or Path(f"{folder}.tar.gz")
     if str(file) == _STANDARD_OUTPUT:
         if as_json:

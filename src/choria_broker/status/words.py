@@ -5,15 +5,28 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping
 
+from choria_broker.patterns import expression
 from choria_broker.status.document import AuthoritiesReport, AuthorityReport, ProvisioningReport
 from choria_broker.status.revocation import RevocationReport
 
 _SHORT = 16
+_ODD_IN_NAMES = expression("[^A-Za-z0-9.-]")
 
 
 def moment(seconds: float) -> str:
     """Write a moment, Unix seconds, in UTC."""
     return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def bundle_name(identity: str, seconds: float) -> str:
+    """Name a bundle of what helps with a problem, without the ending of the file.
+
+    Args:
+        identity: of the broker, empty when it is not known.
+        seconds: when it is made, Unix seconds.
+    """
+    who = _ODD_IN_NAMES.sub("-", identity) or "unknown"
+    return f"choria-broker-{who}-{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y%m%dT%H%M%SZ}"
 
 
 def counts(counts: Mapping[str, int]) -> str:

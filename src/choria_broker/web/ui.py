@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +13,7 @@ from aiohttp.typedefs import Handler
 from choria_broker.errors import BrokerError
 from choria_broker.log.structured import component
 from choria_broker.status.document import Status
+from choria_broker.status.words import bundle_name
 from choria_broker.ui.page import Asked, BadInputError, Knowledge, Page
 from choria_broker.web.host_guard import Readers
 
@@ -119,8 +118,7 @@ class _Dashboard:
             return await self._problem(row, BadInputError(why, remedy, 503), form)
         except Exception:  # noqa: BLE001 - a fault of a page must not be a bare answer
             return await self._fault(row, form)
-        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._known.clock()))
-        name = f"choria-broker-{re.sub('[^A-Za-z0-9.-]', '-', self._known.settings().identity)}-{now}.tar.gz"
+        name = f"{bundle_name(self._known.settings().identity, self._known.clock())}.tar.gz"
         headers = {**_PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
         return web.Response(body=content, content_type="application/gzip", headers=headers)
 

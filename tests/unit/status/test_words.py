@@ -6,7 +6,7 @@ import pytest
 
 from choria_broker.status.document import AuthoritiesReport, AuthorityReport, ProvisioningReport
 from choria_broker.status.revocation import CrlReport, RevocationReport
-from choria_broker.status.words import authorities, counts, moment, provisioning, revocation
+from choria_broker.status.words import authorities, bundle_name, counts, moment, provisioning, revocation
 
 
 def test_moments_and_counts() -> None:
@@ -67,3 +67,9 @@ def test_what_is_revoked() -> None:
         "Sessions ended: revoked 1",
     ]
     assert list(revocation(RevocationReport())) == []
+
+
+def test_bundles_are_named_by_broker_and_moment() -> None:
+    assert bundle_name("broker1.example.net", 1_800_000_000.5) == "choria-broker-broker1.example.net-20270115T080000Z"
+    assert bundle_name("a b/c", 0.0) == "choria-broker-a-b-c-19700101T000000Z"
+    assert bundle_name("", 0.0) == "choria-broker-unknown-19700101T000000Z"
