@@ -60,6 +60,7 @@ TESTED_BY = {
     "stats/measured.py": "stats/test_metrics.py",
     "stats/parts.py": "stats/test_metrics.py",
     "stats/seen.py": "stats/test_history.py",
+    "stats/stream_metrics.py": "stats/test_standings.py",
     "stats/tallies.py": "stats/test_metrics.py",
     "status/certificates_now.py": "cli/test_certificates.py",
     "status/document.py": "status/test_health.py",

@@ -27,6 +27,9 @@ from choria_broker.stats.revoked import NOTHING, Revoked
 from choria_broker.stats.tallies import Tallies
 from choria_broker.streams.ledger import StreamCounts
 
+YES_NO = ("no", "yes")
+"""Values of a label that says whether something is so."""
+
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is shown as metrics, at one moment.
