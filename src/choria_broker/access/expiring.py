@@ -6,8 +6,9 @@ import collections
 from collections.abc import Iterable, Mapping
 
 from choria_broker.access.session import Session
+from choria_broker.settings.durations import DAY
 
-SOON = 86400.0
+SOON = DAY
 """Seconds before its end from which a token is about to end."""
 
 _MOST = 100

@@ -14,13 +14,13 @@ import click
 from choria_broker.cli.answers import print_json
 from choria_broker.cli.options import Duration, running_broker
 from choria_broker.control.client import ControlError, NotRunningError, SilentError, StandsStillError, ask_status
+from choria_broker.settings.durations import DAY
 from choria_broker.status import check_kinds
 from choria_broker.status.check_kinds import CopyLimits, Limits, ServerLimits
 from choria_broker.status.checks import FORMATS, NAMESPACE, Check, Level, document
 from choria_broker.status.document import Status
 
 _DOWN = (NotRunningError, StandsStillError, SilentError)
-_DAY = 86400.0
 Judge = Callable[[Status, float], Check]
 
 
@@ -235,8 +235,8 @@ def kv(*, config: Path, end: End, bucket: str, account: str) -> None:
 @check_health.command("credential")
 @click.option("--config", type=click.Path(path_type=Path), help="Configuration file that the broker was started with.")
 @click.option("--credential", "file", type=click.Path(path_type=Path), help="NATS credentials file to check instead.")
-@click.option("--validity-warn", type=Duration(), default=14 * _DAY, help="Warning when less is left; 14d.")
-@click.option("--validity-critical", type=Duration(), default=3 * _DAY, help="Critical when less is left; 3d.")
+@click.option("--validity-warn", type=Duration(), default=14 * DAY, help="Warning when less is left; 14d.")
+@click.option("--validity-critical", type=Duration(), default=3 * DAY, help="Critical when less is left; 3d.")
 @click.option("--require-expiry/--no-require-expiry", default=True, help="A file that never ends is critical.")
 @_shown
 def credential(

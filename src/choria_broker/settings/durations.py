@@ -6,6 +6,9 @@ import re
 
 from choria_broker.patterns import expression
 
+DAY = 86400.0
+"""Seconds."""
+
 _HOUR = 3_600_000_000_000
 """Nanoseconds."""
 _NANOSECONDS = {
@@ -28,6 +31,7 @@ _WHOLE = expression(rf"([+-]?)((?:{_PART.pattern})+)")
 _WHOLE_IN_GO = expression(rf"([+-]?)((?:{_SHORT}[smh]))+)")
 _LONGEST_IN_GO = 200
 _REMEDY = "write a number with a unit such as 300ms, 5s, 10m, 24h, 7d or 4w"
+_IN_WORDS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _FOR_PEOPLE = ((365 * 86400, "y"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -132,3 +136,10 @@ def for_people(seconds: float) -> str:
         if amount or text:
             text += f"{amount}{unit}"
     return text
+
+
+def in_words(seconds: float) -> str:
+    """Write a length of time in the largest unit of which it is a multiple: ``2 days``, ``36 hours``, ``1 minute``."""
+    size, unit = next((each for each in _IN_WORDS if seconds >= each[0] and seconds % each[0] == 0), _IN_WORDS[-1])
+    count = f"{seconds / size:g}"
+    return f"{count} {unit}{'' if count == '1' else 's'}"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from choria_broker.settings.durations import DAY
+
 ADVISORIES = "CHORIA_STREAM_ADVISORIES"
 EVENTS = "CHORIA_EVENTS"
 BROKER_EVENTS = "choria.broker.event.>"
@@ -70,13 +72,13 @@ class StandardStream(msgspec.Struct, frozen=True, kw_only=True):
 # fmt: off
 STANDARD_STREAMS = (
     StandardStream(name=EVENTS, key="event", subjects=("choria.lifecycle.>",), keeps="lifecycle events",
-                   retention=86400.0, since=("0.15", "0.21")),
+                   retention=DAY, since=("0.15", "0.21")),
     StandardStream(name="CHORIA_MACHINE", key="machine", subjects=("choria.machine.>",),
-                   keeps="autonomous agent events", retention=86400.0, since=("0.15", "0.21")),
+                   keeps="autonomous agent events", retention=DAY, since=("0.15", "0.21")),
     StandardStream(name=ADVISORIES, key="advisory", subjects=("$JS.EVENT.ADVISORY.>",), keeps="stream advisories",
-                   retention=604800.0, since=("0.16", "0.21")),
+                   retention=7 * DAY, since=("0.16", "0.21")),
     StandardStream(name="CHORIA_EXECUTOR", key="executor", subjects=(_EXECUTOR_INPUT,), keeps="executor events",
-                   retention=86400.0, since=("0.30", "0.30"), description="Choria Executor Events", allow_direct=True,
+                   retention=DAY, since=("0.30", "0.30"), description="Choria Executor Events", allow_direct=True,
                    transform=(_EXECUTOR_INPUT, "choria.executor.>")),
     StandardStream(name="KV_CHORIA_LEADER_ELECTION", key="leader_election", subjects=("$KV.CHORIA_LEADER_ELECTION.>",),
                    keeps="the election bucket", retention=60.0, since=("0.25", "0.25"), elects=True,

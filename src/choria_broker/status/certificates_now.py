@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from choria_broker.settings.durations import DAY
 from choria_broker.status.document import AuthoritiesReport, CertificateReport, Overview
 from choria_broker.status.revocation import RevocationReport
 
-_DAY = 86400.0
-
-SOON = 14 * _DAY
+SOON = 14 * DAY
 """Seconds before the end of a certificate in which it is time to renew it."""
 
 
@@ -39,5 +38,5 @@ def certificates_now(found: Overview, within: float = SOON) -> Certificates:
         within: seconds in which certificates count that end.
     """
     ordered = tuple(sorted(found.certificates, key=lambda each: (each.expires, each.file)))
-    ending = sum(each.days_left * _DAY <= within for each in ordered)
+    ending = sum(each.days_left * DAY <= within for each in ordered)
     return Certificates(ordered, ending, found.authorities, found.revocation, dict(found.expiring_tokens))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from choria_broker.settings import durations
+from choria_broker.settings.durations import DAY
 from choria_broker.stats.headroom import NEARLY, Headroom
 from choria_broker.stats.standings import CopyState
 from choria_broker.status.checks import Check, Found, Level, Measure, Note
@@ -20,7 +21,6 @@ from choria_broker.status.streams_now import CopyReport, StandingReport, in_word
 from choria_broker.streams.report import State
 from choria_broker.values import replace
 
-_DAY = 86400.0
 _PERCENT = 100.0
 _CONDITIONS = {Condition.OK: Level.OK, Condition.DEGRADED: Level.WARNING, Condition.DRAINING: Level.WARNING}
 
@@ -347,9 +347,9 @@ def _credential(status: Status, limits: Limits) -> Found:
         return
     needed = [each for each in status.certificates if _needed(each, status)]
     first = min(needed, key=lambda each: each.days_left)
-    yield limits.measure("expiry", first.days_left * _DAY, "Time until the first certificate expires", "s")
+    yield limits.measure("expiry", first.days_left * DAY, "Time until the first certificate expires", "s")
     for each in sorted(needed, key=lambda each: each.days_left):
-        left = each.days_left * _DAY
+        left = each.days_left * DAY
         level = Level.CRITICAL if left <= 0 else limits.low(left)
         ends = "has expired" if left <= 0 else f"expires in {each.days_left:g} days"
         if level is not Level.OK:

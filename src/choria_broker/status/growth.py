@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from choria_broker.settings.durations import DAY
 from choria_broker.status.document import StoreReport
-
-_DAY = 86400.0
 
 
 class Growth(msgspec.Struct, frozen=True):
@@ -59,4 +58,4 @@ def _growth(now: StoreReport, grown: int, seconds: float) -> Growth:
     rooms = [now.bytes_most - now.bytes_used] if now.bytes_most else []
     rooms += [now.bytes_free] if now.bytes_free is not None else []
     left = max(min(rooms), 0) if rooms else None
-    return Growth(seconds, grown, None if left is None else round(left / (grown / seconds) / _DAY, 1))
+    return Growth(seconds, grown, None if left is None else round(left / (grown / seconds) / DAY, 1))

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from choria_broker.settings.durations import DAY
 from choria_broker.status.reasons import Reason
 
-_DAY = 86400.0
 _EXPIRES_SOON = 14.0
 
 
@@ -146,7 +146,7 @@ def assess(symptoms: Symptoms, now: float) -> Health:
 
 def days_left(end: float, now: float) -> float:
     """Return the days until a moment, rounded to tenths; negative when it has passed."""
-    return round((end - now) / _DAY, 1) + 0.0  # No minus before a zero.
+    return round((end - now) / DAY, 1) + 0.0  # No minus before a zero.
 
 
 _Told = Iterator[tuple[str, Reason]]
@@ -188,7 +188,7 @@ def _degraded(symptoms: Symptoms, now: float) -> _Told:
     for why in symptoms.files_not_used:
         yield f"a changed file is not in use: {why.removesuffix('.')}", Reason.FILE_NOT_USED
     for each in symptoms.certificates:
-        left = (each.end - now) / _DAY
+        left = (each.end - now) / DAY
         if left <= 0 and not each.vital:
             yield _expired(each), Reason.CERTIFICATE_EXPIRED
         elif 0 < left <= _EXPIRES_SOON:

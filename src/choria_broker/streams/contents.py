@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-_DAY = 86400.0
+from choria_broker.settings.durations import DAY
 
 LARGEST = 100_000
 """Subjects of a stream beyond which the engine is not asked for each of them."""
@@ -136,5 +136,5 @@ def outlook(now: Contents, room: int | None, before: Contents | None = None, sec
         left = max(min(rooms), 0)
         # What is older than is kept goes again, so the stream gets no larger than what comes in that time.
         grows_by = bytes_rate * now.max_age - now.bytes if now.max_age > 0 else float("inf")
-        days = round(left / bytes_rate / _DAY, 1) if grows_by > left else None
+        days = round(left / bytes_rate / DAY, 1) if grows_by > left else None
     return Outlook(round(rate, 3), round(bytes_rate, 1), days)

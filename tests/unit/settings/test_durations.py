@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from choria_broker.settings.durations import in_go, in_short, milliseconds, read
+from choria_broker.settings.durations import in_go, in_short, in_words, milliseconds, read
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,11 @@ def test_durations_are_written_as_go_does(seconds: float, text: str) -> None:
 def test_durations_are_written_without_units_of_nothing(seconds: float, text: str) -> None:
     assert in_short(seconds) == text
     assert read(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(604800, "7 days"), (86400, "1 day"), (5400, "90 minutes"), (61, "61 seconds"), (0.5, "0.5 seconds")],
+)
+def test_lengths_of_time_are_written_in_their_largest_unit(seconds: float, text: str) -> None:
+    assert in_words(seconds) == text

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from choria_broker.settings.durations import DAY
 from choria_broker.status.certificates_now import SOON, Certificates, certificates_now
 from choria_broker.status.document import AuthorityReport, CertificateReport, Status
 from choria_broker.ui.page import Asked, Group, Page, status
-
-_DAY = 86400.0
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +78,7 @@ def _generation(found: AuthorityReport) -> Generation:
 def _condition(days: float) -> str:
     if days <= 0:
         return "failing"
-    return "degraded" if days * _DAY <= SOON else "ok"
+    return "degraded" if days * DAY <= SOON else "ok"
 
 
 def _word(days: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from choria_broker.settings import durations
 from choria_broker.settings.streams import StandardStream
 from choria_broker.stats.history import Drawn
 from choria_broker.stats.standings import CopyState, Standing, Standings
@@ -147,17 +148,7 @@ def _wish(report: Report, wish: StandardStream | None) -> str:
     if report.state is State.NOT_MANAGED or wish is None:
         return "left alone"
     copies = f", {report.replicas} copies" if report.replicas > 1 else ", one copy" if report.replicas else ""
-    return f"keeps {wish.keeps} for {_length(wish.retention)}{copies}"
-
-
-_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-
-
-def _length(seconds: float) -> str:
-    """Write a length of time in the largest unit of which it is a multiple."""
-    size, unit = next((each for each in _UNITS if seconds >= each[0] and seconds % each[0] == 0), _UNITS[-1])
-    count = f"{seconds / size:g}"
-    return f"{count} {unit}{'' if count == '1' else 's'}"
+    return f"keeps {wish.keeps} for {durations.in_words(wish.retention)}{copies}"
 
 
 _SET_UP = {State.OK: "ok", State.FAILED: "failing", State.NOT_MANAGED: ""}

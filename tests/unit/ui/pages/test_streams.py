@@ -8,7 +8,7 @@ from choria_broker.settings.streams import STANDARD_STREAMS
 from choria_broker.stats.history import History
 from choria_broker.stats.standings import Standing, Standings
 from choria_broker.ui.page import Asked
-from choria_broker.ui.pages.streams import MOST, Facts, StreamsView, _length, view
+from choria_broker.ui.pages.streams import MOST, Facts, StreamsView, view
 from support.dashboard import status_of
 from support.scene import hour, standings, status
 
@@ -49,11 +49,3 @@ def test_streams_of_others_are_listed_those_in_trouble_first_and_not_without_end
 def test_a_broker_without_streams() -> None:
     found = made(status=status_of(), standings=None)
     assert (found.on, found.rows, found.others) == (False, (), ())
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(604800, "7 days"), (86400, "1 day"), (5400, "90 minutes"), (61, "61 seconds"), (0.5, "0.5 seconds")],
-)
-def test_lengths(seconds: float, text: str) -> None:
-    assert _length(seconds) == text
