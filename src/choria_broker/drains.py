@@ -123,7 +123,7 @@ class Drains:
             before = self.report
             await self._ask("drain", over, who)
             if self._wanted is not None:
-                self._write_down(f"another drain has taken its place, after it moved {before.moved}", before)
+                self._write_down(f"replaced by another drain, after it moved {before.moved}", before)
             else:
                 self._most = 0
             self._wanted = DrainReport(DRAINING, who, self._clock(), over)

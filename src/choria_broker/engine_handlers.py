@@ -107,5 +107,6 @@ class _OwnCertificates:
                 "Others refuse this broker because its certificate has expired",
                 file=str(each.source.file),
                 expired=dt.datetime.fromtimestamp(each.expires, dt.UTC).isoformat(timespec="seconds"),
-                remedy="put a new certificate there; the broker takes it by itself, or with choria-broker reload",
+                remedy="replace the file with a new certificate; the broker reads it by itself, or with choria-broker "
+                "reload",
             )

@@ -159,7 +159,7 @@ class BrokerFacade(abc.ABC):
     def leave(self) -> None:
         """Ask a running broker to stop and to leave its engine to the next program; returns at once."""
         self.succession.leaving = True
-        self.reloads.farewell = "the broker is being upgraded; what is installed by now reloads it then, see its log"
+        self.reloads.farewell = "the broker is being upgraded, and reads the configuration then: see its log"
         self._stop.set()
 
     @property
@@ -257,4 +257,4 @@ class BrokerFacade(abc.ABC):
 
 
 async def _not_alone(_by: str) -> UpgradeBegun:
-    raise UpgradeError("the broker runs inside another program, which has to be replaced in its own way")
+    raise UpgradeError("the broker runs inside another program; upgrade that program instead")

@@ -167,7 +167,7 @@ async def test_a_process_of_adapters_only_is_a_service_like_any_other(tmp_path: 
             )
 
             os.kill(before["nodes"], signal.SIGKILL)
-            await program.logs("It ended by itself and is started anew")
+            await program.logs("A process ended by itself and is restarted")
             after = await running_processes(config, other_than=before["nodes"])
             assert after["others"] == before["others"]
             await connection.publish(TOPIC, message())

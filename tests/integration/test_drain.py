@@ -135,7 +135,7 @@ async def test_each_act_has_one_line_of_audit(
     assert lines == [
         ("first", "moved 0 connections"),
         ("third", "moved 0 connections"),
-        ("fourth", "another drain has taken its place, after it moved 0 connections"),
+        ("fourth", "replaced by another drain, after it moved 0 connections"),
         ("fifth", "the broker stops, after it moved 0 connections"),
     ]
     assert [each.by for each in acts(caplog, "drain --cancel")] == ["second", "second"]

@@ -82,8 +82,8 @@ async def says_why_and_ends(program: Program, *texts: str) -> None:
 @pytest.mark.parametrize(
     ("shorten", "told"),
     [
-        (without_room, "Remedy: make room there"),
-        (without_files, "Remedy: make room"),
+        (without_room, "Remedy: free space there"),
+        (without_files, "Remedy: free space"),
         (without_much_room, "choria-broker-run-"),
     ],
 )

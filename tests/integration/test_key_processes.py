@@ -172,7 +172,7 @@ async def test_handshakes_go_on_while_key_processes_are_killed(
                 before = served._engine.keys.restarts
                 await becomes("it is started again", functools.partial(restarted, before))
         await becomes("all sign", lambda: len(pids(served)) == served._engine.keys.wanted)
-    assert "A key process has ended, and is started again" in caplog.text
+    assert "A key process has ended and is restarted" in caplog.text
 
 
 @pytest.mark.parametrize(("word", "as_rsa", "outside"), [("never", True, False), ("always", False, True)])

@@ -156,7 +156,7 @@ async def test_somebody_is_found_among_many_in_a_cluster(tmp_path: Path, authori
             await crowd.enter({token(f"up=bob{number}"): count - len(last)} | last)
         on = ("--config", brokers[0].settings.source)
         async with asyncio.timeout(PATIENCE):
-            while "Answers of broker1.example.net, broker2.example.net, broker3.example.net." not in (
+            while "Answered: broker1.example.net, broker2.example.net, broker3.example.net." not in (
                 seen := await asked("find", "up=kim", *on)
             ):
                 await asyncio.sleep(0.1)

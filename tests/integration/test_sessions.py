@@ -201,7 +201,7 @@ async def test_a_kick_ends_whom_it_names_and_is_written_down(
         client(broker, web1) as hit,
     ):
         nobody = await run(kick, "--config", config)
-        assert (nobody.exit_code, "say whose sessions" in nobody.output) == (1, True)
+        assert (nobody.exit_code, "give an option that says whose sessions" in nobody.output) == (1, True)
         dry = await run(kick, "--config", config, "--identity", "web*", "--dry-run")
         assert "Dry run: 1 session would end" in dry.output
         assert "web1.example.net from 127.0.0.1" in dry.output
@@ -262,7 +262,7 @@ async def test_members_of_a_cluster_tell_of_each_other(tmp_path: Path, authority
             assert there.exit_code == 0
             assert "broker1.example.net: web1.example.net was not seen since" in there.output
             assert "broker2.example.net: connected, client cid" in there.output
-            assert "Answers of broker1.example.net, broker2.example.net." in there.output
+            assert "Answered: broker1.example.net, broker2.example.net." in there.output
 
             # One that does not answer for itself is asked for its page.
             answering = brokers[1]._parts.neighbours._client
@@ -338,9 +338,9 @@ async def test_after_a_reload_those_are_ended_who_would_get_something_else(
         await settled(with_certificate)
         assert [each.connection for each in await broker.sessions()] == [number_of(with_certificate)]
         assert [each.reason for each in await broker.departed()] == [
-            "the policy of a reload would not let it in as it is"
+            "the policy after a reload decides about it differently"
         ]
-        assert "Sessions are ended that the policy of the reload would decide otherwise" in caplog.text
+        assert "Ending sessions that the new policy would decide differently" in caplog.text
 
 
 async def test_a_leafnode_is_a_session_that_comes_again(tmp_path: Path, authority: Authority) -> None:

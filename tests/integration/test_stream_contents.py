@@ -93,8 +93,8 @@ async def test_a_purge_says_first_what_goes_and_asks(filled: tuple[Path, Network
     assert "6 messages are gone, 0 are left." in rest.stdout
     acts = [(each.act, each.outcome, each.facts.get("subject", "")) for each in broker.acts.latest]
     assert acts == [
-        ("streams purge", "6 messages are gone", ""),
-        ("streams purge", "4 messages are gone", "choria.lifecycle.event.alive.>"),
+        ("streams purge", "6 messages deleted", ""),
+        ("streams purge", "4 messages deleted", "choria.lifecycle.event.alive.>"),
     ]
 
 
@@ -135,7 +135,7 @@ async def test_what_cannot_be_purged_is_said(filled: tuple[Path, NetworkBroker, 
     await connection.request("kept", b"x", timeout=10)
     for stream, wanted, status in (
         ("NONE", "account choria has no stream NONE", 1),
-        ("KEPT", "the engine did not do it", 1),
+        ("KEPT", "the engine refused", 1),
         ("a.b", "cannot be the name of a stream", 2),
     ):
         result = await run(config, "purge", stream, "--yes")

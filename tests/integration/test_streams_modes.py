@@ -43,7 +43,7 @@ async def test_a_member_that_ran_alone_is_not_given_back_to_its_cluster(tmp_path
         await made(connection, "ALONE")
     before = contents(store)
     together = member(tmp_path, authority, first, *members)
-    with pytest.raises(ConfigurationError, match="used them last without peers"):
+    with pytest.raises(ConfigurationError, match="last used them without peers"):
         await together.run()
     assert contents(store) == before
     path = tmp_path / first.identity / "broker.conf"
@@ -77,7 +77,7 @@ async def test_a_broker_that_turns_from_member_to_alone_is_warned_and_has_all_it
         found = await info(connection, "BOTH")
         assert (found["config"]["num_replicas"], found["state"]["messages"]) == (1, 3)
         await connection.jetstream().publish("of.BOTH", b"one more")
-        assert "is not started with peers on this store any more" in caplog.text
+        assert "can no longer start with peers on this store" in caplog.text
 
 
 async def test_a_member_with_another_identity_or_another_cluster_is_refused(
@@ -90,7 +90,7 @@ async def test_a_member_with_another_identity_or_another_cluster_is_refused(
     (store / "jetstream/choria/streams/MINE").mkdir(parents=True, exist_ok=True)
     before = contents(store)
     for node, others, words in (
-        (three, (three, two), f"the store is of {one.identity}"),
+        (three, (three, two), f"the store belongs to {one.identity}"),
         (one, (one, three), "one of the two clusters would delete the streams of the other"),
     ):
         broker = member(tmp_path, authority, node, *others, network__stream__store=store)

@@ -198,7 +198,7 @@ async def test_reloads_and_upgrades_wait_for_each_other(place: Place, installed:
     async with running(place, installed) as program, connected(place, authority) as client:
         for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGHUP, signal.SIGHUP):
             program.send(number)
-        await program.logs("The installed program goes on")
+        await program.logs("The installed program has taken over")
         with place.config.open("a", encoding="utf-8") as file:
             file.write("plugin.choria.network.max_connections = 4321\n")
         program.send(signal.SIGHUP)
@@ -208,7 +208,9 @@ async def test_reloads_and_upgrades_wait_for_each_other(place: Place, installed:
             while acts(program).count("reload") < 2:
                 await asyncio.sleep(0.02)
         assert acts(program).count("upgrade") == 1
-        assert not any("stays with the configuration it had" in str(line["msg"]) for line in program.lines())
+        assert not any(
+            "keeps the configuration from before the upgrade" in str(line["msg"]) for line in program.lines()
+        )
 
 
 def acts(program: Program) -> list[object]:

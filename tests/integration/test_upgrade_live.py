@@ -59,7 +59,7 @@ async def nothing_waits(place: Place, version: str) -> None:
     """See that a version serves, and that the engine has its configuration, as it was, and takes it once more."""
     status = await place.status()
     assert (status["version"], status["pending_restart"]) == (version, ())
-    assert "stays with the configuration it had" not in place.log.read_text(encoding="utf-8")
+    assert "keeps the configuration from before the upgrade" not in place.log.read_text(encoding="utf-8")
     code, _, error = await place.command("reload")
     assert (code, error) == (0, "")
 
@@ -174,7 +174,7 @@ async def test_a_killed_stand_in_drops_nobody_and_a_stop_on_the_way_is_heeded(
             install(program, "2.0.0", DIES)
             code, out, error = await place.command("upgrade")
             assert (code, error, out.split(" goes on")[0]) == (0, "", "Version 2.0.0")
-            await broker.logs("its decisions are lost")
+            await broker.logs("its decisions are not counted")
             await stays.flush()
             async with connected(place, authority) as late:
                 await late.flush()

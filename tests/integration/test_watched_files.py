@@ -243,7 +243,7 @@ async def test_a_broken_file_is_told_once_and_changes_nothing_until_it_is_good_a
         assert value("choria_broker_watched_file_problem", labels | {"file": str(target)}) is None
         assert not [each for each in broker._reporter.health().reasons if "not in use" in each]
         await settled(before)
-    assert "Files that could not be used are good again" in caplog.text
+    assert "Files that could not be used are valid again" in caplog.text
 
 
 async def test_a_broken_certificate_keeps_no_signer_out(config: Path, tmp_path: Path, authority: Authority) -> None:

@@ -61,7 +61,7 @@ class FakeLink:
         if len(data) > self.most:
             raise TooLargeError("too large")
         if self.full:
-            raise LinkDownError("too much waits to be sent")
+            raise LinkDownError("too much data waits to be sent")
         self.calls.append(len(subjects))
         self.published += [(subject, data, reply) for subject in subjects]
         self.news.set()

@@ -14,30 +14,30 @@ _LEVELS = {"warning", "error", "critical", "exception"}
 _REFUSED, _TROUBLE = "../how-to/refused.md", "../explanation/trouble.md"
 
 LINES = {
-    "A document is dropped: its sender cannot stand in a subject": (
-        "a server has a name that no subject can have",
+    "A document is dropped: its sender's name cannot be part of a subject": (
+        "the name of a server cannot be part of a subject",
         "look at that server's identity",
     ),
-    "A document is lost: nobody took it": (
+    "A document is lost: it was refused or not acknowledged": (
         "a document of an adapter was refused, or not acknowledged, ten times",
         "look at the stream that should take it: `choria-broker streams`",
     ),
-    "A key process has ended, and is started again": (
+    "A key process has ended and is restarted": (
         "a process that signs for TLS has ended; others go on",
         "nothing, unless it happens again and again: then look for too little memory",
     ),
     "A log line cannot be written": ("a line has something in it that cannot be written", "report it as a bug"),
     "A message is dropped: it cannot be read": (
-        "what came is no message of the kind that the adapter reads",
+        "the message is not of the kind that the adapter reads",
         "look at who publishes to the subject of the line",
     ),
     "A message is dropped: the queue is full": (
         "the output of an adapter is away or slower than its input",
         "look at the broker or stream it publishes to; more `workers` help where it is only slow",
     ),
-    "A part of what was known before the upgrade is lost": (
-        "counts or histories of the program before could not be read",
-        "nothing; connections and decisions are not concerned",
+    "Some counts or history from before the upgrade are lost": (
+        "counts or history of the previous program could not be read",
+        "nothing; connections and decisions are not affected",
     ),
     "Allowing Provisioner connections": ("user `provisioner` can log in, as configured", "nothing, if that is meant"),
     "Allowing unverified TLS connections for": (
@@ -45,8 +45,8 @@ LINES = {
         "nothing, if that is meant",
     ),
     "Already shutting down, ignoring": ("a second signal came during the stop", "wait; SIGQUIT writes a dump"),
-    "An unexpected error ends the broker": ("a fault in the broker", "report it as a bug, with the lines before it"),
-    "An unexpected error has ended the thread": ("a fault in the broker or a library", "report it as a bug"),
+    "An unexpected error ends the broker": ("a bug in the broker", "report it as a bug, with the lines before it"),
+    "An unexpected error has ended the thread": ("a bug in the broker or a library", "report it as a bug"),
     "Cannot create the directory for streams that the engine would otherwise delete": (
         "the store cannot take in what is kept",
         "give the broker's user the right to write into the store",
@@ -72,17 +72,20 @@ LINES = {
         f"[look the rule up]({_REFUSED})",
     ),
     "Connection refused by the engine": (
-        "it did not come as far as a rule: field `cause`",
+        "no rule was checked: field `cause` says why",
         f"[look the cause up]({_REFUSED}#the-engine-refused)",
     ),
     "Connections that had not logged in were closed because a listener had too many of them": (
-        "many connect and do not log in",
-        "find out who by the addresses; `max_unauthenticated` is the limit",
+        "many programs connect and do not log in",
+        "look at the addresses; `max_unauthenticated` is the limit",
     ),
-    "Could not answer on the control socket": ("a command got no answer", "ask again; report it as a bug if it stays"),
+    "Could not answer on the control socket": (
+        "a command got no answer",
+        "run the command again; report a bug if it happens again",
+    ),
     "Could not make a page of the dashboard": (
-        "a page of the dashboard has a fault, which the line tells",
-        "use the command that tells the same, and report it as a bug",
+        "a page of the dashboard has a bug, which the line shows",
+        "use the command that shows the same, and report it as a bug",
     ),
     "Could not connect, trying again": (
         "the broker that an adapter or the federation broker connects to is away",
@@ -90,20 +93,20 @@ LINES = {
     ),
     "Could not drain before the stop": (
         "the drain failed, and the stop goes on",
-        "clients come again at other brokers",
+        "clients reconnect to other brokers",
     ),
-    "Could not look at the sessions after a reload": (
-        "who has other rights now could not be looked up",
+    "Could not check the sessions after a reload": (
+        "it could not be found out whose rights have changed",
         "reload again; `choria-broker kick` ends single sessions",
     ),
-    "Could not publish events": ("events wait for the engine, and are published later", "nothing, if it ends"),
+    "Could not publish events": ("events wait for the engine, and are published later", "nothing if it stops"),
     "Could not publish a message": ("the other network did not take it", "look at the connection of that side"),
     "Could not read the engine's statistics": (
         "the engine did not answer in time; the previous values are shown",
         f"if it goes on, see [the engine hangs]({_TROUBLE})",
     ),
     "Disabling Choria Streams": ("the engine turned Choria Streams off", "the line before it has the reason"),
-    "Disconnected": ("a companion lost its broker", "nothing, if it connects again"),
+    "Disconnected": ("a companion lost the connection to its broker", "nothing, if it connects again"),
     "Drained": ("the drain is over", "the broker can be stopped"),
     "Draining": ("a drain has begun: new connections are refused", "nothing"),
     "Dropped a message": ("the federation broker cannot use a message", "`why` says what is wrong with it"),
@@ -111,8 +114,11 @@ LINES = {
         "the other network is away or too slow",
         "look at the connection of that side",
     ),
-    "Ending a session": ("somebody who is revoked, or whose time is over, is sent away", "nothing"),
-    "Ending further sessions": ("the same, of more than are told one by one", "nothing"),
+    "Ending a session": (
+        "the session of somebody who is revoked, or whose token or certificate has expired, is ended",
+        "nothing",
+    ),
+    "Ending further sessions": ("a summary of sessions without their own line", "nothing"),
     "Forced shutdown triggered": ("the engine did not stop in time, and was killed", "report it with the dump"),
     "Further connections refused": (
         "a summary of refusals without their own line",
@@ -120,28 +126,31 @@ LINES = {
     ),
     "Further warnings of the engine": ("a summary of the engine's warnings", "the lines before it have the first"),
     "Gateway traffic is not encrypted": ("`gateway_tls = false`", "turn it on, unless the network is safe"),
-    "Given up: it ends again and again": (
-        "an adapter or the federation broker ended ten times",
-        "mend what `why` says, then reload",
+    "Given up: a process ends again and again": (
+        "a process of an adapter or of the federation broker ended ten times",
+        "fix what `why` says, then reload",
     ),
-    "It ended by itself and is started anew": (
+    "A process ended by itself and is restarted": (
         "a process of an adapter or of the federation broker ended",
         "`why` says how; too little memory is a usual cause",
     ),
-    "Killed, for it did not stop in time": ("a companion did not stop in time", "nothing, unless it happens always"),
+    "Killed because it did not stop in time": (
+        "a companion did not stop in time",
+        "nothing, unless it happens every time",
+    ),
     "Log lines were dropped": ("the log could not be written fast enough, or at all", "make room on the log's disk"),
     "May not": (
         "a program used a subject that it may not use: `identity`, `subject`, `needs`",
         "give it what `needs` says, or correct the program",
     ),
-    "Messages are lost": ("a companion ended with messages in hand", "the line before says why it ended"),
-    "More clients come at once than this machine can log in": (
+    "Messages are lost": ("a companion ended before it had sent all its messages", "the line before says why it ended"),
+    "More clients connect at once than this machine can log in": (
         "clients wait for their login",
         "[when all nodes come back at once](../how-to/storms.md)",
     ),
     "More messages were dropped": ("a summary of messages without their own line", "the lines before have the first"),
-    "Nobody listens where documents are published; they are published all the same": (
-        "no stream or program takes the documents of an adapter",
+    "Nobody subscribes to the subject of an adapter; its documents are published anyway": (
+        "no stream or program receives the documents of an adapter",
         "create the stream, or correct the adapter's `topic`",
     ),
     "Not permitted by the broker": (
@@ -150,15 +159,15 @@ LINES = {
     ),
     "Not waiting for the drain any longer on": ("a second signal ended the wait for a drain", "nothing"),
     "Others refuse this broker because its certificate has expired": (
-        "clients and brokers do not connect any more",
+        "clients and brokers no longer connect",
         "[put a new certificate](../how-to/rotate.md) in the file that the line names",
     ),
     "Refused a control connection of another user": (
         "somebody on this machine tried the control socket: `uid`",
         "use the broker's user, or root",
     ),
-    "Published a message to some of its targets only": (
-        "a message for the other network has targets that are no subjects",
+    "Published a message to only some of its targets": (
+        "a message for the other network has targets that are not valid subjects",
         "look at the program that sent it",
     ),
     "Reload failed": ("a reload could not be finished; nothing has changed", "`why` has the reason"),
@@ -166,32 +175,32 @@ LINES = {
         "what is in the files now cannot be used",
         "correct what the findings before it name, then reload",
     ),
-    "Sessions could not be looked at, trying again": ("the engine did not answer", "nothing, if it ends by itself"),
-    "Sessions of people who are revoked could not be ended yet, trying again": (
+    "Could not list the sessions, trying again": ("the engine did not answer", "nothing if it stops by itself"),
+    "Could not end sessions that are revoked or expired, trying again": (
         "the engine did not answer",
-        "nothing, if it ends by itself",
+        "nothing if it stops by itself",
     ),
     "Skipping broker TLS set up": ("`--disable-tls`: nobody can log in", "start without that option"),
     "Slow consumer": (
-        "a client does not take its messages in time, and is let go: `identity`, `subject`",
+        "a client does not read its messages in time and is disconnected: `identity`, `subject`",
         "have it read faster, or subscribe to less",
     ),
-    "Stream": ("a stream was made anew over what its directory had", "create its consumers again"),
-    "The broker failed at a frame of its engine": (
-        "a fault in the broker; the connection that the frame was about is refused, others are not concerned",
+    "Stream": ("a stream was created again over the messages in its directory", "create its consumers again"),
+    "The broker could not handle a frame of its engine": (
+        "a bug in the broker; the connection that the frame was about is refused, others are not affected",
         "report it as a bug, with the lines after it",
     ),
-    "The damaged description of": ("what was damaged in the store is whole again", "nothing"),
+    "The damaged description of": ("damage in the store was repaired", "nothing"),
     "The drain is cancelled: connections are accepted again": ("an operator cancelled the drain", "nothing"),
     "Could not give the engine its previous configuration, trying again": (
         "a reload was undone, and the engine does not have the earlier file yet",
-        "nothing, if it ends by itself; else restart",
+        "nothing if it stops by itself; otherwise restart the broker",
     ),
     "The engine ended unexpectedly, so the broker ends too": (
-        "the engine crashed or was killed: `last_lines` has what it said",
+        "the engine crashed or was killed: see its `last_lines`",
         f"see [trouble]({_TROUBLE}); the service manager starts the broker again",
     ),
-    "The engine stays with the configuration it had before the upgrade": (
+    "The engine keeps the configuration from before the upgrade": (
         "the new program's configuration was refused by the engine",
         "`choria-broker check`, then reload",
     ),
@@ -199,13 +208,13 @@ LINES = {
         "fewer clients can connect than are allowed",
         "raise `LimitNOFILE`, or lower `max_connections`",
     ),
-    "This setting takes effect after a restart": ("a reload changed what only a restart can", "restart when it suits"),
+    "This setting takes effect after a restart": ("a changed setting needs a restart", "restart when it suits"),
     "Upgrade refused, nothing has changed": (
-        "the installed program cannot go on with this broker",
+        "the installed program cannot take over from this broker",
         "[upgrade](../how-to/upgrade.md) has what to do",
     ),
-    "Who answered the engine during the upgrade has ended, and its decisions are lost": (
-        "decisions of the moments of an upgrade are not counted",
+    "The process that answered the engine during the upgrade has ended; its decisions are not counted": (
+        "decisions made during the upgrade are missing in counts and `status`",
         "nothing",
     ),
     "Wrote the stacks of all threads": ("SIGQUIT was received", "`path` has the file"),
@@ -213,7 +222,7 @@ LINES = {
         "a standard stream could not be created or changed",
         "`choria-broker streams` has the reason; with `again` it is tried again",
     ),
-    "could not setup system streams": ("what of the standard streams failed for good", "`choria-broker streams`"),
+    "could not setup system streams": ("the standard streams that failed permanently", "`choria-broker streams`"),
 }
 """How each line begins, what it means, and what to do."""
 

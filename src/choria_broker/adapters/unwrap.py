@@ -111,7 +111,7 @@ def unwrap(message: bytes, *, request: bool) -> Unwrapped:
     else:
         raise UnwrapError("an unknown transport protocol")
     if not 0 <= found.nanoseconds < _LAST:
-        raise UnwrapError("a time that no calendar has")
+        raise UnwrapError("a time that is out of range")
     return found
 
 
@@ -129,7 +129,7 @@ def _unwrapped_v1(data: bytes, *, request: bool) -> Unwrapped:
     if request:
         whole = (envelope.callerid, envelope.collective, envelope.ttl, envelope.filter)
         if any(each is None for each in whole) or not envelope.requestid or not envelope.senderid:
-            raise UnwrapError("a request without all that a request has")
+            raise UnwrapError("a request with missing fields")
         if not inner.message:
             raise UnwrapError("a request without a body")
     return Unwrapped(inner.message, envelope.senderid, envelope.time * _SECOND, envelope.requestid)
@@ -148,7 +148,7 @@ def _unwrapped_v2(data: bytes, *, request: bool) -> Unwrapped:
     number = inner.id if request else inner.request
     whole: tuple[object, ...] = (inner.caller, inner.collective, inner.ttl, inner.filter) if request else ()
     if not number or not inner.sender or any(each is None for each in whole):
-        raise UnwrapError(f"a {kind} without all that a {kind} has")
+        raise UnwrapError(f"a {kind} with missing fields")
     body = _decoded(inner.message, f"body of the {kind}")
     return Unwrapped(body.decode(errors="replace"), inner.sender, inner.time, number)
 

@@ -164,7 +164,8 @@ class AdapterWork:
         if subject is None:
             worker.errors.value += 1
             self._complaints.say(
-                "A document is dropped: its sender cannot stand in a subject", found.sender.encode(errors="replace")
+                "A document is dropped: its sender's name cannot be part of a subject",
+                found.sender.encode(errors="replace"),
             )
             return None
         data = document(found)
@@ -207,7 +208,9 @@ class AdapterWork:
         if end is End.LOST:
             worker.errors.value += 1
             where = parcel.subject.decode(errors="replace")
-            self._complaints.say("A document is lost: nobody took it", why=parcel.refused, subject=where)
+            self._complaints.say(
+                "A document is lost: it was refused or not acknowledged", why=parcel.refused, subject=where
+            )
             return
         if end is End.STORED:
             self._unheard = False
@@ -215,7 +218,7 @@ class AdapterWork:
             self._unheard = True
             where = parcel.subject.decode(errors="replace")
             self._log.warning(
-                "Nobody listens where documents are published; they are published all the same", subject=where
+                "Nobody subscribes to the subject of an adapter; its documents are published anyway", subject=where
             )
         worker.received.value += 1
         worker.published.value += 1

@@ -119,7 +119,7 @@ class _LeanParser:
         try:
             take(batch)
         except Exception:  # noqa: BLE001 - whatever it is, others have messages too
-            _log.exception("Messages are lost by a fault of this program", messages=len(batch))
+            _log.exception("Messages are lost because of a bug in this program", messages=len(batch))
 
     async def _control(self, line: bytes) -> None:
         client, upper = self._client, line[:5].upper()

@@ -162,11 +162,11 @@ class Companion:
             if failures >= MOST_ENDS:
                 self._given_up.add(share.number)
                 self._heard.set()
-                _log.error("Given up: it ends again and again", companion=self.spec.key.words, why=why)
+                _log.error("Given up: a process ends again and again", companion=self.spec.key.words, why=why)
                 return
             self.record.restarts += 1
             wait = pause(failures, random.random)
-            _log.error("It ended by itself and is started anew", companion=self.spec.key.words, why=why, after=wait)
+            _log.error("A process ended by itself and is restarted", companion=self.spec.key.words, why=why, after=wait)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._stopping.wait()
@@ -201,7 +201,7 @@ class Companion:
 
     @property
     def sides(self) -> dict[str, SideReport]:
-        """Its connections, by the network they lead to."""
+        """Its connections, by network."""
         found: dict[str, SideReport] = {}
         for process in self._processes.values():
             if process.report:
@@ -232,11 +232,11 @@ class Companion:
     def _state(self, sides: Mapping[str, SideReport]) -> tuple[State, str]:
         words = self.spec.key.words
         if self._stopping.is_set():
-            return State.STOPPING, f"{words} finishes what it has in hand"
+            return State.STOPPING, f"{words} finishes the messages that it has accepted"
         if self._given_up:
-            return State.GIVEN_UP, f"{words} ends again and again and is not started any more: {self._problem}"
+            return State.GIVEN_UP, f"{words} ended again and again and is not restarted: {self._problem}"
         if len(self._processes) < self._wanted and self._problem:
-            return State.RESTARTING, f"{words} has ended by itself and is started anew: {self._problem}"
+            return State.RESTARTING, f"{words} ended by itself and is restarted: {self._problem}"
         for name, side in sides.items():
             if side.connected < side.wanted and side.problem:
                 return State.WAITING, f"{words} is not connected to its {name} side: {side.problem}"

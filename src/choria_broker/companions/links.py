@@ -273,7 +273,7 @@ class Link:
     def _check_size(self, data: bytes) -> None:
         client = self._client
         if client is not None and len(data) > client.max_payload:
-            raise TooLargeError(f"{len(data)} bytes are more than the {client.max_payload} that the broker takes")
+            raise TooLargeError(f"{len(data)} bytes are more than the {client.max_payload} that the broker accepts")
 
     def _send(self, commands: bytes) -> None:
         client = self._client
@@ -282,7 +282,7 @@ class Link:
         if self._size > _ENOUGH:
             self._flush()
         if self._size + client.waiting > MOST_WAITING:
-            raise LinkDownError("too much waits to be sent")
+            raise LinkDownError("too much data waits to be sent")
         self._out.append(commands)
         self._size += len(commands)
         if not self._scheduled:

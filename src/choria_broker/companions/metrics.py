@@ -37,14 +37,14 @@ FEDERATION_RECEIVED, FEDERATION_PUBLISHED = "choria_federation_received_msgs", "
 FEDERATION_ERRORS, FEDERATION_TIME = "choria_federation_errors", "choria_federation_time"
 
 ROWS = (
-    Row(RECEIVED, "counter", "Messages taken in by the input, or taken over by the output, of an adapter.", _WORKER),
+    Row(RECEIVED, "counter", "Messages that the input of an adapter received, or that its output read.", _WORKER),
     Row(PUBLISHED, "counter", "Documents published by an adapter.", _WORKER),
     Row(ERRORS, "counter", "Messages that an adapter had to drop.", _WORKER),
     Row(BYTES, "counter", "Bytes of the messages that came in, or of the documents made of them.", _WORKER),
     Row(TIME, "summary", "Seconds that an adapter needed for messages.", _WORKER),
     Row(QUEUE_LENGTH, "gauge", "Messages that wait between input and output of an adapter.", ("name",)),
     Row(QUEUE_CAPACITY, "gauge", "Most messages that may wait there.", ("name",)),
-    Row(FEDERATION_RECEIVED, "counter", "Messages taken over by a worker of the federation broker.", _STAGE),
+    Row(FEDERATION_RECEIVED, "counter", "Messages that a worker of the federation broker received.", _STAGE),
     Row(FEDERATION_PUBLISHED, "counter", "Messages published by a worker of the federation broker.", _STAGE),
     Row(FEDERATION_ERRORS, "counter", "Messages that the federation broker had to drop.", _STAGE),
     Row(FEDERATION_TIME, "summary", "Seconds that a worker of the federation broker needed for messages.", _STAGE),

@@ -162,7 +162,7 @@ class Companions:
             _, late = await asyncio.wait(tasks, timeout=min(DRAIN + _BEYOND_DRAIN, grace))
             for companion, task in leaving:
                 if task in late:
-                    _log.error("Killed, for it did not stop in time", companion=companion.spec.key.words)
+                    _log.error("Killed because it did not stop in time", companion=companion.spec.key.words)
                     companion.kill()
             if late:
                 await asyncio.wait(late)

@@ -64,7 +64,10 @@ async def _serve(channel: Channel, kinds: Mapping[str, Kind], look_up: LookUp) -
         return 1
     lines = _lines_to(channel, debug=begin.debug)
     if begin.version != __version__:
-        lines.said("the installed program is not the broker's any more; upgrade or restart the broker", begin.version)
+        lines.said(
+            "the installed program has another version than the running broker; upgrade or restart the broker",
+            begin.version,
+        )
     spec = Spec(Key(begin.kind, begin.name), begin.identity, begin.detail)
     share, tally = Share(begin.number, begin.of), Tally()
     make, sides = kinds[begin.kind]

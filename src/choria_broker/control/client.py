@@ -275,7 +275,7 @@ def _report_of(begun: UpgradeBegun, configuration: Path, environ: Mapping[str, s
         time.sleep(_ASK_AGAIN)
     raise ControlError(
         f"the broker did not tell within {UPGRADE_PATIENCE:.0f} s that version {begun.after} has taken over; "
-        "its log and the service manager know more"
+        "see its log and the service manager"
     )
 
 
@@ -306,12 +306,12 @@ def _ask(
         answer = msgspec.json.decode(line, type=kind)
     except msgspec.DecodeError as error:
         raise ControlError(
-            "the broker's answer cannot be read; the broker may be of another version than this command"
+            "the broker's answer cannot be read; the broker may have another version than this command"
         ) from error
     if answer.error.startswith(NOT_UNDERSTOOD):
         raise ControlError(
-            "the running broker does not know this request; it is of another version than this command, and needs a "
-            "restart to be of this one"
+            "the running broker does not know this request; it has another version than this command: upgrade or "
+            "restart the broker"
         )
     if answer.result is None:
         raise UnansweredError(answer.error or "the broker gave no answer")

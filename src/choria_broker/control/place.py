@@ -136,7 +136,7 @@ def _make_private(directory: Path) -> None:
 def _no_place(source: Path, directory: Path, why: str, *, full: bool = False) -> Finding:
     problem = f"cannot create the directory of the control socket at {directory}: {why}"
     elsewhere = "set RUNTIME_DIRECTORY in the environment to a directory that the broker's user may write to"
-    remedy = f"make room there, or {elsewhere}" if full else elsewhere
+    remedy = f"free space there, or {elsewhere}" if full else elsewhere
     return _refusal(Code.CONTROL_PLACE, problem, remedy, source)
 
 

@@ -84,7 +84,7 @@ def stream_acts(held: Held) -> Mapping[type, Act]:
             except (ApiError, UnansweredError) as error:
                 held.book.record("streams purge", await who(), f"failed: {error}", **facts)
                 raise
-            held.book.record("streams purge", await who(), f"{count} messages are gone", **facts)
+            held.book.record("streams purge", await who(), f"{count} messages deleted", **facts)
             after = await api.state(request.stream)
         left = after.messages if after else 0
         return msgspec.structs.replace(purged, dry_run=False, messages=count, left=left)
@@ -105,7 +105,7 @@ async def _api(held: Held, account: str) -> AsyncIterator[StreamsApi]:
     try:
         yield StreamsApi(client, _DEADLINE)
     except (ApiError, UnansweredError) as error:
-        raise ActError(f"the engine did not do it: {error}") from error
+        raise ActError(f"the engine refused: {error}") from error
     finally:
         await let_go(client)
 
@@ -145,7 +145,7 @@ async def _preview(api: StreamsApi, account: str, request: PurgeRequest) -> Purg
     if request.subject:
         if state.subjects > LARGEST:
             raise ActError(
-                f"the stream has {state.subjects} subjects, too many to tell first what a purge of some takes"
+                f"the stream has {state.subjects} subjects, too many to show what a purge of some would delete"
             )
         subjects = await api.subjects(request.stream, request.subject)
         matched = sum(subjects.values())

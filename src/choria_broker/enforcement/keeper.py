@@ -110,7 +110,7 @@ class Enforcement:
         try:
             return await self.enforce()
         except BrokerError as error:
-            _log.error("Sessions of people who are revoked could not be ended yet, trying again", why=str(error))
+            _log.error("Could not end sessions that are revoked or expired, trying again", why=str(error))
             return 0
 
     def kept(self) -> AbstractAsyncContextManager[object]:
@@ -123,7 +123,7 @@ class Enforcement:
             try:
                 await self.look()
             except BrokerError as error:
-                _log.error("Sessions could not be looked at, trying again", why=str(error))
+                _log.error("Could not list the sessions, trying again", why=str(error))
 
     async def look(self) -> None:
         """Do what is due by now.

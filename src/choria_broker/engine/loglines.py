@@ -28,12 +28,12 @@ _BEFORE = "the line before says why"
 _ADVICE = (
     (
         expression(r"(handshake error|Ended (a link|cid)).* is revoked( by |$)"),
-        "give the other side a new certificate, or take the revocation back",
+        "give the other side a new certificate, or remove the revocation",
     ),
     (
         expression(r"(handshake error|Ended (a link|cid)).*list of revoked certificates of .* is out of date"),
         (
-            "have the CA write a new list and bring it to the file in plugin.choria.network.crl, or set crl_expired to "
+            "have the CA write a new list and copy it to the file in plugin.choria.network.crl, or set crl_expired to "
             "accept"
         ),
     ),
@@ -59,22 +59,22 @@ _ADVICE = (
     (
         expression(r"Route Error 'Authorization Violation'"),
         (
-            "the other side refused this broker: its plugin.choria.network.peer_user and peer_password are others "
-            "than here, or its peers have no name of this broker's certificate; its log says which"
+            "the other side refused this broker: its plugin.choria.network.peer_user and peer_password differ from "
+            "those here, or its peers list no name of this broker's certificate; its log says which"
         ),
     ),
     (
         expression(r"Gateway Error 'Authorization Violation'"),
         (
-            "the other side refused this broker: the urls of its plugin.choria.network.gateway_remote have no name of "
-            "this broker's certificate; its log says so"
+            "the other side refused this broker: the urls of its plugin.choria.network.gateway_remote list no name of "
+            "this broker's certificate; see its log"
         ),
     ),
     (
         expression(r"TLS (?:route|gateway|leafnode) handshake error: .*i/o timeout"),
         (
             "the other side accepts the connection and does not answer: it hangs or is overloaded, see choria-broker "
-            "status there, or a firewall is between"
+            "status there; or a firewall blocks the connection"
         ),
     ),
     (

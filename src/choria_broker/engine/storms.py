@@ -12,8 +12,8 @@ EVERY = 60.0
 """Seconds between two notices."""
 
 REMEDY = (
-    "they come back by themselves and are let in as fast as this machine can; where that takes too long, give the "
-    "broker a certificate with an EC key, give it more processors, or add a broker; docs/how-to/storms.md says more"
+    "they reconnect by themselves and are accepted as fast as this machine can; if that takes too long, give the "
+    "broker a certificate with an EC key or more CPU cores, or add a broker; see docs/how-to/storms.md"
 )
 
 
@@ -31,7 +31,7 @@ class Notice(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """The line."""
-        return "More clients come at once than this machine can log in: they wait, and some have to come again"
+        return "More clients connect at once than this machine can log in: they wait, and some have to reconnect"
 
     @property
     def fields(self) -> dict[str, str | int]:

@@ -128,7 +128,9 @@ class Relay:
             return
         if refused := passing.outgoing.refused:
             self._complain(
-                "Published a message to some of its targets only: the others are no subjects", data, refused=refused
+                "Published a message to only some of its targets: the others are not valid subjects",
+                data,
+                refused=refused,
             )
         self._in_hand = 1
         await self._publish(passing)

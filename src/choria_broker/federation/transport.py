@@ -25,10 +25,10 @@ _Value = TypeVar("_Value")
 class Cause(enum.StrEnum):
     """Why a message is dropped, in words for the log."""
 
-    UNREADABLE = "it is no JSON object in UTF-8"
-    PROTOCOL = "its protocol is no version of transport messages"
-    SPELLING = "it has a field in an unusual spelling, which others would take for the usual one"
-    HEADERS = "its headers do not have the form that they must have"
+    UNREADABLE = "it is not a JSON object in UTF-8"
+    PROTOCOL = "its protocol is not a version of the transport message"
+    SPELLING = "a field name is spelled in another way that other programs would accept, such as with capitals"
+    HEADERS = "its headers have the wrong form"
     DATA = "its data is not base64"
     NOT_FEDERATED = "it is not federated"
     NO_TARGETS = "it names no targets"

@@ -71,7 +71,7 @@ class Succession:
         try:
             left = msgspec.msgpack.decode(data, type=_Left)
         except msgspec.DecodeError as error:
-            raise SuccessionError(f"what the running program would leave cannot be read: {error}") from error
+            raise SuccessionError(f"the data that the running program hands over cannot be read: {error}") from error
         if left.format != FORMAT:
             raise SuccessionError(
                 f"the running program leaves what it knows in form {left.format}, the installed one reads form {FORMAT}"
@@ -96,7 +96,7 @@ class Succession:
         try:
             return msgspec.msgpack.decode(raw, type=kind, dec_hook=_made)
         except (msgspec.DecodeError, TypeError, ValueError) as error:
-            _log.warning("A part of what was known before the upgrade is lost", part=name, why=str(error))
+            _log.warning("Some counts or history from before the upgrade are lost", part=name, why=str(error))
             return None
 
     def tell(self, name: str, what: object) -> None:

@@ -101,4 +101,4 @@ class FileWatcher:
 
     def _good_again(self, group: FileGroup) -> None:
         if self._reloads.not_used.pop(group, None):
-            _log.info("Files that could not be used are good again", files=list(map(str, group.files)))
+            _log.info("Files that could not be used are valid again", files=list(map(str, group.files)))

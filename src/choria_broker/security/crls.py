@@ -86,7 +86,7 @@ def read_crls(content: bytes, file: Path, authorities: Sequence[x509.Certificate
     blocks = [block for block in pem.blocks(content) if block.kind == _LIST]
     if pem.passed_over(content, _LIST):
         form = pem.fault_of_form(content)
-        problem = "a list of revoked certificates in the file is damaged or not whole"
+        problem = "a list of revoked certificates in the file is damaged or incomplete"
         return CrlFile(problems=(CrlProblem(Code.CRL_DAMAGED, f"{problem}: {form}" if form else problem),))
     if not blocks:
         return CrlFile(problems=(_no_list(content),))
@@ -119,7 +119,7 @@ def spread(lists: Sequence[Crl]) -> tuple[CrlProblem, ...]:
     return tuple(
         CrlProblem(
             Code.CRL_KIND,
-            f"lists of {issuer} for several distribution points, each about a part of the CA's certificates",
+            f"lists of {issuer} for several distribution points, each for a part of the CA's certificates",
             "use the CA's complete list",
         )
         for issuer in several
@@ -164,7 +164,7 @@ def _read(der: bytes, which: str, file: Path, authorities: Sequence[x509.Certifi
         problem = f"{named} is a delta list, which has only the changes since another one"
         return CrlProblem(Code.CRL_KIND, problem, "use the CA's complete list")
     if critical or scope:
-        why = scope or f"has a critical extension that is not known ({critical[0].dotted_string})"
+        why = scope or f"has an unknown critical extension ({critical[0].dotted_string})"
         return CrlProblem(Code.CRL_KIND, f"{named} {why}", "use the CA's complete list")
     namesakes = [each for each in authorities if each.subject == found.issuer or _same(each, issuer)]
     if not namesakes:
@@ -236,8 +236,8 @@ def _scope(found: x509.CertificateRevocationList, der: bytes) -> str:
     point = _distribution(found)
     # Looking at the extensions of each entry takes as long as all the rest.
     if (point and point.indirect_crl) or (_CERTIFICATE_ISSUER in der and any(map(_is_of_another, found))):
-        return "is a list about certificates of other CAs"
+        return "covers certificates of other CAs"
     if point is None:
         return ""
     some = point.only_contains_user_certs or point.only_contains_ca_certs or point.only_contains_attribute_certs
-    return "is only about a part of the CA's certificates" if some or point.only_some_reasons else ""
+    return "covers only a part of the CA's certificates" if some or point.only_some_reasons else ""

@@ -77,7 +77,7 @@ def read_entry(line: str, origin: Origin) -> Entry | None:
     except ValueError:
         raise EntryError(f"a line begins with one of {', '.join(Subject)}") from None
     if len(words) == 1 or not words[1]:
-        raise EntryError(f"what follows {subject} is missing")
+        raise EntryError(f"the value after {subject} is missing")
     options = _options(words[2:])
     entry = entry_of(subject, words[1], origin, until=options.pop("until", ""), issuer=options.pop("issuer", ""))
     if options:
@@ -107,7 +107,7 @@ def compared(subject: Subject, value: str) -> str:
         EntryError: it cannot be one.
     """
     if not value.isprintable() or not value.strip() or len(value) > _LONGEST_VALUE:
-        raise EntryError(f"what follows {subject} is empty, too long, or has characters that do not print")
+        raise EntryError(f"the value after {subject} is empty, too long, or has characters that do not print")
     if subject is Subject.KEY:
         if not is_hex_key(value):
             raise EntryError("a key is 64 hexadecimal digits")
@@ -150,7 +150,7 @@ def _words(line: str) -> list[str]:
             break
         found = _WORD.match(line, place)
         if not found or (found.end() < len(line) and not line[found.end()].isspace()):
-            raise EntryError("a quotation mark has no second one")
+            raise EntryError("a quotation mark is not closed")
         words.append(_QUOTED.sub(lambda quoted: _ESCAPED.sub(r"\1", quoted.group(1)), found.group()))
         place = found.end()
     return words

@@ -137,7 +137,7 @@ def go_on(succession: Succession, problem: str = "") -> int:
         left, broker = left_by(succession), broker_after(succession)
         configure(broker.settings.logfile, LogLevel.DEBUG if left.overrides.debug else broker.settings.loglevel)
     except (BrokerError, SuccessionError, EngineMissingError, OSError) as error:
-        return failed(f"Could not go on after an upgrade: {error}")
+        return failed(f"Could not continue after an upgrade: {error}")
     return _live(lambda: broker, replace(left, problem=problem), signals)
 
 

@@ -107,7 +107,7 @@ class Upgrades:
             _log.error("Upgrade refused, nothing has changed", why=left.problem)
             broker.acts.record("upgrade", left.by, REFUSED, why=left.problem)
         else:
-            _log.info("The installed program goes on, and nobody was disconnected", version=report.after)
+            _log.info("The installed program has taken over, and nobody was disconnected", version=report.after)
             outcome = "done; the engine is older than the installed one and needs a restart" if older else "done"
             broker.acts.record(
                 "upgrade", left.by, outcome, before=report.before, after=report.after, seconds=report.seconds
@@ -133,7 +133,7 @@ class Upgrades:
             if not request.begun.done():
                 request.begun.set_result(begun)
             for other in iter(self._next, None):
-                other.begun.set_exception(UpgradeError("another upgrade is under way"))
+                other.begun.set_exception(UpgradeError("another upgrade is in progress"))
             return
 
     def _next(self) -> Request | None:
@@ -149,7 +149,7 @@ class Upgrades:
         """
         if not broker.settings.network_enabled:
             raise UpgradeError(
-                "there are no connections to keep, for no network broker runs in this process: restart it"
+                "no network broker runs in this process, so there are no connections to keep: restart it"
             )
         from choria_broker.upgrade.relief import CHANNEL  # noqa: PLC0415 - a start does not need them
         from choria_broker.upgrade.trial import StandIn  # noqa: PLC0415 - the same

@@ -85,7 +85,7 @@ class Departures:
             try:
                 await self.look()
             except BrokerError as error:
-                self._log.debug("Could not ask who has gone", why=str(error))
+                self._log.debug("Could not list the connections that have ended", why=str(error))
             await asyncio.sleep(self._pace)
 
     async def look(self) -> None:

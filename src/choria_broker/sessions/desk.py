@@ -155,7 +155,7 @@ class SessionDesk:
             NotReadyError: the engine does not answer.
         """
         if selection.empty:
-            raise NobodySelectedError("say whose sessions are to end; everybody's end with a restart")
+            raise NobodySelectedError("give an option that says whose sessions to end; a restart ends all of them")
         meant = selector(selection)
         hit = [each for each in await self._engine.sessions() if meant(each)]
         ended = 0 if dry_run else await self._ended(hit, selection, who)

@@ -18,7 +18,7 @@ from choria_broker.settings.network import ReloadSessions
 SPREAD = 10.0
 """Seconds over which sessions are ended."""
 
-REASON = "the policy of a reload would not let it in as it is"
+REASON = "the policy after a reload decides about it differently"
 _PORTIONS = 20
 _MOST_LOGINS = 100
 
@@ -70,7 +70,7 @@ class Followup:
             try:
                 await self._follow()
             except BrokerError as error:
-                self._log.error("Could not look at the sessions after a reload", why=str(error))
+                self._log.error("Could not check the sessions after a reload", why=str(error))
 
     async def _follow(self) -> None:
         """End who would get something else, in portions; a newer reload begins anew."""
@@ -81,7 +81,7 @@ class Followup:
         if not numbers:
             return
         self._log.info(
-            "Sessions are ended that the policy of the reload would decide otherwise",
+            "Ending sessions that the new policy would decide differently",
             sessions=len(numbers),
             of=len(sessions),
             seconds=self._spread,

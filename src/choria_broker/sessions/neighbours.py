@@ -46,7 +46,7 @@ ABOUT = "choria_broker.about"
 """Asks the same what they are: versions, and the settings that members should have alike."""
 
 _NO_OTHERS = "it has no peers and no gateways"
-_NO_ACCOUNT = "no system user is set, so that the other members of the cluster cannot be asked"
+_NO_ACCOUNT = "no system user is set, so the other members of the cluster cannot be asked"
 _NOT_CONNECTED = "this broker is not connected to its system account at the moment"
 
 _PING = "$SYS.REQ.SERVER.PING"

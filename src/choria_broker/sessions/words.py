@@ -126,7 +126,7 @@ def totals(found: Top) -> Iterator[str]:
         f"to them {busy.out_msgs:.1f} messages/s, {in_bytes(busy.out_bytes)}/s; over {busy.seconds:.1f} s"
     )
     latest = f"; last {found.slow[0].who} at {moment(found.slow[0].last)}" if found.slow else ""
-    yield f"Receivers too slow since the start: {found.slow_consumers}{latest}"
+    yield f"Slow consumers since the start: {found.slow_consumers}{latest}"
 
 
 def kicked(result: Kicked) -> Iterator[str]:
@@ -136,9 +136,9 @@ def kicked(result: Kicked) -> Iterator[str]:
     if result.matched > len(result.sessions):
         yield f"  and {result.matched - len(result.sessions)} more"
     if result.dry_run:
-        yield f"Dry run: {_count(result.matched, 'session')} would end; they could come again."
+        yield f"Dry run: {_count(result.matched, 'session')} would end; they could reconnect."
     else:
-        yield f"Ended {result.ended} of {_count(result.matched, 'session')}; they may come again."
+        yield f"Ended {result.ended} of {_count(result.matched, 'session')}; they may reconnect."
 
 
 def found(result: Found) -> Iterator[str]:
@@ -149,7 +149,7 @@ def found(result: Found) -> Iterator[str]:
     if result.limit:
         yield f"Only {asked[0]} was asked: {result.limit}."
     else:
-        yield f"Answers of {', '.join(asked)}."
+        yield f"Answered: {', '.join(asked)}."
     if result.silent:
         yield f"No answer from {', '.join(result.silent)}."
     if result.missing:

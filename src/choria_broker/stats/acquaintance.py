@@ -76,7 +76,7 @@ class Acquaintance:
             try:
                 context = await asyncio.to_thread(tls_context, self._tls)
             except OSError as error:
-                self._log.debug("Cannot ask at the peer ports which broker answers there", why=str(error))
+                self._log.debug("Cannot find out which broker answers at each peer port", why=str(error))
             if context is None:
                 return
         # Of more places than are asked at a time, each has its turn.

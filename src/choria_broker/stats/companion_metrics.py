@@ -18,13 +18,13 @@ def _each(number: Callable[[CompanionReport], float]) -> Take:
 PROCESSES = (
     gauge(
         "choria_broker_companion_up",
-        "1 while an adapter or the federation broker is connected everywhere, otherwise 0.",
+        "1 while an adapter or the federation broker is connected on all sides, otherwise 0.",
         _each(lambda report: float(report.state == State.RUNNING)),
         "kind name",
     ),
     gauge(
         "choria_broker_companion_connections",
-        "Open connections of an adapter or the federation broker, by the network they lead to.",
+        "Open connections of an adapter or the federation broker, by network.",
         lambda at: {
             (each.kind, each.name, side): report.connected
             for each in at.companions
@@ -34,13 +34,13 @@ PROCESSES = (
     ),
     counter(
         "choria_broker_companion_restarts_total",
-        "Processes of an adapter or the federation broker that were started anew because they had ended by themselves.",
+        "Processes of an adapter or the federation broker that were restarted because they had ended by themselves.",
         _each(lambda report: report.restarts),
         "kind name",
     ),
     counter(
         "choria_broker_companion_lost_total",
-        "Messages that an adapter or the federation broker had in hand when it, or one of its processes, ended.",
+        "Messages that an adapter or the federation broker had accepted and not yet sent when a process of it ended.",
         _each(lambda report: report.lost),
         "kind name",
     ),

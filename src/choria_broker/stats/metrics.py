@@ -78,7 +78,7 @@ _BROKER = (
     ),
     counter(
         "choria_broker_denied_subjects_total",
-        "Subjects that connections asked for and may not use, by what they wanted to do.",
+        "Subjects that connections requested and may not use, by publish or subscribe.",
         lambda at: at.audit.denied,
         "direction",
     ),
@@ -89,7 +89,7 @@ _BROKER = (
     ),
     histogram(
         "choria_broker_decision_seconds",
-        "Time taken to decide about one connection.",
+        "Time needed to decide about one connection.",
         lambda at: at.audit.latency if at.audit.latency.total else None,
     ),
     histogram(
@@ -105,7 +105,7 @@ _BROKER = (
     counter("choria_broker_gate_oversized_total", "Verdicts too large to be sent.", lambda at: at.gate.oversized),
     counter(
         "choria_broker_dropped_total",
-        "Gate frames and log lines that were dropped because they were not taken in time.",
+        "Gate frames and log lines that were dropped because they were not read in time.",
         lambda at: {**at.gate.dropped, "log_lines": at.log_lines_dropped},
         "what",
     ),
@@ -117,18 +117,18 @@ _BROKER = (
     ),
     gauge(
         "choria_broker_key_processes",
-        "Processes that hold private keys of TLS, by whether they sign or should be there.",
+        "Key processes, which hold TLS private keys: running and wanted.",
         lambda at: {"running": at.key_processes.running, "wanted": at.key_processes.wanted},
         "state",
     ),
     counter(
         "choria_broker_key_process_restarts_total",
-        "Processes that held private keys of TLS, ended, and were started again.",
+        "Key processes that ended and were restarted.",
         lambda at: at.key_processes.restarts,
     ),
     counter(
         "choria_broker_key_signatures_total",
-        "Signatures of TLS that key processes were asked for, by what came of it.",
+        "TLS signatures that the engine requested from key processes, by result.",
         lambda at: {
             "signed": at.gate.signings.signed,
             "late": at.gate.signings.late,
@@ -144,12 +144,12 @@ _BROKER = (
     ),
     gauge(
         "choria_broker_logins_at_once",
-        "Logins that are worked on at once, at most, before others wait.",
+        "Most logins that are handled at the same time before others wait.",
         lambda at: at.gate.queue.at_once,
     ),
     counter(
         "choria_broker_logins_waited_total",
-        "Clients that waited and were served, or went away (left), or were closed since it was too late (dropped).",
+        "Clients that waited to log in, by outcome: served, left (disconnected first), dropped (it was too late).",
         lambda at: {"served": at.gate.queue.waited, "left": at.gate.queue.left, "dropped": at.gate.queue.dropped},
         "outcome",
     ),
@@ -172,13 +172,13 @@ _BROKER = (
     ),
     gauge(
         "choria_broker_connections_by_authority",
-        "Connections by the CA certificate that vouches for the other side, and whether a CA file still has it.",
+        "Connections by the CA certificate that verifies the other side, and whether a CA file still has it.",
         _by_authority,
         "authority fingerprint listed kind",
     ),
     gauge(
         "choria_broker_connections_without_certificate",
-        "Connections with TLS whose other side showed no certificate.",
+        "Connections with TLS whose other side presented no certificate.",
         _without_certificate,
         "kind",
     ),
@@ -190,13 +190,13 @@ _BROKER = (
     ),
     gauge(
         "choria_broker_crl_updated_timestamp_seconds",
-        "When a list of revoked certificates was made, in Unix seconds.",
+        "When a list of revoked certificates was issued, in Unix seconds.",
         lambda at: at.revoked.updates,
         "issuer file",
     ),
     gauge(
         "choria_broker_crl_next_update_timestamp_seconds",
-        "When a list of revoked certificates is to be replaced, in Unix seconds.",
+        "Next update of a list of revoked certificates, in Unix seconds.",
         lambda at: at.revoked.next_updates,
         "issuer file",
     ),
@@ -208,7 +208,7 @@ _BROKER = (
     ),
     counter(
         "choria_broker_sessions_ended_total",
-        "Sessions that were ended because a right was revoked, by rule, or because it has expired.",
+        "Sessions that the broker ended because they were revoked, by rule, or had expired.",
         lambda at: at.revoked.ended,
         "cause",
     ),
@@ -219,7 +219,7 @@ _BROKER = (
     ),
     gauge(
         "choria_broker_provisioning_oldest_timestamp_seconds",
-        "Since when the first of the nodes waits that wait for provisioning, in Unix seconds.",
+        "Time since which the first node has been waiting for provisioning, in Unix seconds.",
         _provisioning(lambda waiting: waiting.oldest or None),
     ),
     gauge(
@@ -234,7 +234,7 @@ _BROKER = (
     ),
     gauge(
         "choria_broker_tokens_expiring",
-        "Sessions whose token ends within a day, or has ended, by organization and key of the issuer.",
+        "Sessions whose token expires within a day or has expired, by organization and key of the issuer.",
         lambda at: at.expiring_tokens,
         "organization issuer",
     ),
@@ -246,14 +246,14 @@ _BROKER = (
     ),
     gauge(
         "choria_broker_limit",
-        "How much of it there can be.",
+        "Limits of connections, descriptors, memory and store; the last two in bytes.",
         lambda at: {each.what: each.limit for each in at.headroom if each.limit is not None},
         "what",
     ),
     counter("choria_broker_reloads_total", "Reloads of the configuration.", lambda at: at.reloads, "outcome"),
     gauge(
         "choria_broker_reload_last_success_timestamp_seconds",
-        "When the last reload ended that was not refused, or the broker was started, in Unix seconds.",
+        "Time of the last reload that was not refused, or of the start, in Unix seconds.",
         lambda at: at.reload_success,
     ),
     gauge(
@@ -263,7 +263,7 @@ _BROKER = (
     ),
     gauge(
         "choria_broker_watched_files",
-        "Files that are read again when they change.",
+        "Files that the broker reads again when they change.",
         lambda at: at.watched_files,
     ),
     gauge(
@@ -279,7 +279,7 @@ _BROKER = (
     ),
     gauge(
         "choria_broker_drain_connections_left",
-        "Clients and leafnodes that a drain has still to move.",
+        "Clients and leafnodes that a drain still has to move.",
         lambda at: at.gate.moving.left,
     ),
     gauge(
@@ -294,16 +294,19 @@ _BROKER = (
         "key",
     ),
     gauge(
-        "choria_broker_health", "1 for the condition that the broker is in, 0 for the others.", _conditions, "condition"
+        "choria_broker_health",
+        "1 for the current health condition of the broker, 0 for the others.",
+        _conditions,
+        "condition",
     ),
     gauge(
         "choria_broker_health_since_timestamp_seconds",
-        "Since when the broker is in its condition, in Unix seconds.",
+        "Time of the last change of the health condition, in Unix seconds.",
         lambda at: at.health_since or None,
     ),
     counter(
         "choria_broker_health_changes_total",
-        "Changes of the broker's condition, by what it became.",
+        "Changes of the health condition, by the new condition.",
         lambda at: at.health_changes,
         "condition",
     ),

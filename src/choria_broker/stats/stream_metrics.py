@@ -67,7 +67,7 @@ STREAMS = (
         for name, text, values, labels in (
             (
                 "choria_broker_stream_writable",
-                "1 while a standard stream takes messages, as far as this broker knows, otherwise 0.",
+                "1 while a standard stream accepts messages, as far as this broker knows, otherwise 0.",
                 _writable,
                 "account stream",
             ),
@@ -85,13 +85,13 @@ STREAMS = (
             ),
             (
                 "choria_broker_other_streams",
-                "Streams with a copy here beside the standard ones, by whether they take messages.",
+                "Other streams with a copy on this broker, by whether they accept messages.",
                 _others,
                 "writable",
             ),
             (
                 "choria_broker_streams_cluster_leader",
-                "1 while the cluster has a member that decides about streams, otherwise 0.",
+                "1 while the cluster has a leader for its streams, otherwise 0.",
                 lambda found, _standard: None if found.meta is None else float(not found.meta.obstacle),
                 "",
             ),
@@ -99,7 +99,7 @@ STREAMS = (
     ),
     gauge(
         "choria_broker_store_free_bytes",
-        "Bytes that are left on the disk of the store.",
+        "Free bytes on the disk of the store.",
         lambda at: {at.store: at.store_free} if at.store and at.store_free is not None else None,
         "path",
     ),

@@ -110,7 +110,7 @@ def _misfits(settings: Settings, contents: Contents, *, peers_unknown: bool) -> 
     elif members is None:
         yield _before_cluster(settings, contents, "the records of this cluster do not name them")
     elif last and not last.cluster:
-        yield _before_cluster(settings, contents, "this broker used them last without peers")
+        yield _before_cluster(settings, contents, "this broker last used them without peers")
     elif (last and last.identity != settings.identity) or (members and node_id(settings.identity) not in members):
         yield _of_other_broker(settings, last.identity if last else "")
     elif last and not _of_same_cluster(settings, last, members):
@@ -162,38 +162,40 @@ def report(
 
 def _before_cluster(settings: Settings, contents: Contents, why: str) -> Finding:
     problem = (
-        f"{len(contents.streams)} streams in the store ({_named(contents.streams)}) do not fit to a cluster: {why}, "
-        "and members delete what their cluster does not know, and messages that the others do not have"
+        f"{len(contents.streams)} streams in the store ({_named(contents.streams)}) cannot be used in a cluster: "
+        f"{why}, and members delete streams that their cluster does not know, and messages that the others do not have"
     )
     remedy = (
         f"start once without {_PEERS}, back up what you need with the nats command line, then move "
-        f"{settings.network.streams.store} away: this member then gets its copies from the others. Before you restore "
-        "a stream of whose name the cluster has one, delete that one there (nats stream rm)"
+        f"{settings.network.streams.store} away: this member then gets its copies from the others. If the cluster has "
+        "a stream with the name of one that you want to restore, delete it there first (nats stream rm)"
     )
     return _refusal(Code.STREAMS_BEFORE_CLUSTER, settings, problem, remedy)
 
 
 def _of_cluster(settings: Settings, contents: Contents, *, peers_unknown: bool) -> Finding:
-    problem = "the store is of a member of a cluster, and this broker has no peers"
+    problem = "the store belongs to a member of a cluster, and this broker has no peers"
     if contents.single:
         only = f"{len(contents.single)} of its {len(contents.streams)} streams ({_named(contents.single)})"
-        problem = f"{problem}; {only} have their only copy here, and the cluster is without them meanwhile"
+        problem = f"{problem}; {only} have their only copy here, so the cluster is without them"
     if peers_unknown:
         remedy = f"start again once the name servers answer, or set {_PEERS}"
-        return _refusal(Code.STREAMS_OF_CLUSTER, settings, f"{problem}, for the name servers did not answer", remedy)
-    effect = "it uses the streams alone, and is not started with peers on this store any more"
-    remedy = f"set {_PEERS} before anything is written, if it is to stay a member"
+        return _refusal(
+            Code.STREAMS_OF_CLUSTER, settings, f"{problem}, because the name servers did not answer", remedy
+        )
+    effect = "it uses the streams alone, and can no longer start with peers on this store"
+    remedy = f"to keep it a member, stop it now, set {_PEERS}, and start it again"
     return report(settings, Code.STREAMS_OF_CLUSTER, Severity.WARN, problem, effect, remedy)
 
 
 def _of_other_broker(settings: Settings, identity: str) -> Finding:
-    whose = f"of {identity}" if identity else "of another broker"
+    whose = identity or "another broker"
     problem = (
-        f"the store is {whose}, by whose identity the cluster knows where each stream is: it would delete the copies "
-        "here, and streams with no other copy for good"
+        f"the store belongs to {whose}; the cluster finds copies of streams by the broker's identity, so it would "
+        "delete the copies here, and streams without another copy would be lost"
     )
     remedy = (
-        f"set identity = {identity or 'what it was'}, or back up the streams with one copy and "
+        f"set identity = {identity or 'the previous one'}, or back up the streams with one copy and "
         f"{_MOVE.format(store=settings.network.streams.store)}"
     )
     return _refusal(Code.STREAMS_OF_OTHER_BROKER, settings, problem, remedy, _IDENTITY)
@@ -202,8 +204,8 @@ def _of_other_broker(settings: Settings, identity: str) -> Finding:
 def _of_other_cluster(settings: Settings, last: Use) -> Finding:
     store = settings.network.streams.store
     problem = (
-        f"the store is of a cluster {last.cluster} with {', '.join(last.members[:_NAMED])}, none of which is among the "
-        "peers: one of the two clusters would delete the streams of the other"
+        f"the store belongs to cluster {last.cluster} with {', '.join(last.members[:_NAMED])}, none of which is among "
+        "the peers: one of the two clusters would delete the streams of the other"
     )
     remedy = f"{_MOVE.format(store=store)}; if the others only have new names, remove {store}/{RECORD} and start again"
     return _refusal(Code.STREAMS_OF_OTHER_CLUSTER, settings, problem, remedy)
@@ -237,33 +239,33 @@ def _worth_knowing(settings: Settings, contents: Contents) -> Iterator[Finding]:
     if contents.streams and last and last.cluster and settings.network.cluster.joined and last.cluster != name:
         problem = f"the name of the cluster was {last.cluster} and is now {name}"
         effect = (
-            f"streams work, but copies cannot be added to those made before, which are still placed in {last.cluster}; "
-            "the standard streams are placed again when needed"
+            f"streams work, but copies cannot be added to older ones, which are still placed in {last.cluster}; the "
+            "standard streams are placed again when needed"
         )
-        remedy = f"for others, before you add copies: nats stream edit STREAM --cluster {name}"
+        remedy = f"for other streams, before you add copies: nats stream edit STREAM --cluster {name}"
         yield report(settings, Code.STREAMS_OF_RENAMED_CLUSTER, Severity.INFO, problem, effect, remedy)
     known = _accounts(settings)
     lost = tuple(each for each in contents.streams if each[0] not in known)
     if lost:
-        problem = f"{len(lost)} streams in the store ({_named(lost)}) are of accounts that have no streams here"
+        problem = f"{len(lost)} streams in the store ({_named(lost)}) belong to accounts that have no streams here"
         effect = "they stay as they are, and nobody can reach them"
         remedy = "configure the account again, or move its directory away"
         yield report(settings, Code.STREAMS_OF_NO_ACCOUNT, Severity.WARN, problem, effect, remedy)
     if streams := tuple(each for each in contents.kept if not each.damaged):
         remedy = (
             "move one to jetstream/ACCOUNT/streams/STREAM in the store of a broker without peers that is stopped: "
-            "this one, or another to back it up with; or remove what nobody misses"
+            "this one, or another to back it up with; or remove what you do not need"
         )
         yield _of_kept(settings, "streams that the engine would have deleted are kept", streams, remedy)
     if blocks := tuple(each for each in contents.kept if each.damaged):
-        remedy = "restore what you need from a backup, and remove what nobody misses"
+        remedy = "restore what you need from a backup, and remove what you do not need"
         yield _of_kept(settings, "files of streams as they were when damage was cut off are kept", blocks, remedy)
 
 
 def _of_kept(settings: Settings, what: str, kept: tuple[Kept, ...], remedy: str) -> Finding:
     places = ", ".join(str(each.path) for each in kept[:_NAMED])
     more = f" and {len(kept) - _NAMED} more" if len(kept) > _NAMED else ""
-    effect = f"they take {sum(each.size for each in kept)} bytes"
+    effect = f"they use {sum(each.size for each in kept)} bytes"
     return report(settings, Code.STREAMS_KEPT, Severity.WARN, f"{what} in {places}{more}", effect, remedy)
 
 

@@ -155,7 +155,7 @@ class Ledger:
         for key in [key for key, noted in self._noted.items() if whole.ends(noted.trouble)]:
             del self._noted[key]
         what = f"consumer {whole.consumer} of stream {whole.stream}" if whole.consumer else f"stream {whole.stream}"
-        text = f"The damaged description of {what} of account {whole.account} has been written anew"
+        text = f"The damaged description of {what} of account {whole.account} has been repaired"
         self._log.warning(text, account=whole.account, stream=whole.stream)
 
     def forget(self, trouble: Trouble) -> None:

@@ -125,8 +125,8 @@ def _consumer_state(match: re.Match[str]) -> Trouble:
     file = f"jetstream/{account}/streams/{stream}/obs/{consumer}/o.dat"
     return Trouble(
         TroubleKind.NOT_RESTORED,
-        f"the engine started without consumer {consumer} of stream {stream} of account {account}, as what the consumer "
-        f"remembers cannot be used ({why}); {_CONSUMER_STARTS_ANEW}",
+        f"the engine started without consumer {consumer} of stream {stream} of account {account}, because the "
+        f"consumer's saved state cannot be used ({why}); {_CONSUMER_STARTS_ANEW}",
         f"stop the broker, restore {file} in the store from a backup or remove it, and start the broker: without it "
         "the consumer begins as its description says, so messages may be delivered again",
         account,
@@ -139,7 +139,7 @@ def _consumer_forgot(match: re.Match[str]) -> Trouble:
     account, stream, consumer, file, why = match.group("account", "stream", "consumer", "file", "why")
     return Trouble(
         TroubleKind.DAMAGED,
-        f"what consumer {consumer} of stream {stream} of account {account} remembered is lost, {why}: {file}; no "
+        f"the saved state of consumer {consumer} of stream {stream} of account {account} is lost, {why}: {file}; no "
         "message of the stream is lost, and the consumer starts again as its description says",
         "if messages must not be delivered again, or left out, create the consumer again where it was (nats consumer "
         f"add --deliver SEQUENCE), or restore {file} from a backup while the broker is stopped",

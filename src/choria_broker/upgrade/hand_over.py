@@ -138,7 +138,7 @@ class HandOver:
         try:
             await self._in_force.inherit(self._engine)
         except (BrokerError, OSError) as error:
-            _log.error("The engine stays with the configuration it had before the upgrade", why=str(error))
+            _log.error("The engine keeps the configuration from before the upgrade", why=str(error))
 
     async def older_engine(self) -> tuple[PendingRestart, ...]:
         """Tell whether an engine that was left is another than the installed one, which only a restart takes over."""

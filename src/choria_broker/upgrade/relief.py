@@ -73,7 +73,8 @@ def relieved(succession: Succession) -> Work | None:
             return relieve(channel)
         except (ChannelError, OSError, msgspec.DecodeError) as error:
             _log.error(
-                "Who answered the engine during the upgrade has ended, and its decisions are lost", why=str(error)
+                "The process that answered the engine during the upgrade has ended; its decisions are not counted",
+                why=str(error),
             )
             if pid:
                 with contextlib.suppress(ProcessLookupError):

@@ -157,7 +157,7 @@ async def test_where_nobody_listens_it_counts_as_published(
                 at.output.published.clear()
         assert (at.counted(metrics.PUBLISHED), at.counted(metrics.ERRORS)) == (2, 0)
     lines = [record.getMessage() for record in caplog.records]
-    assert lines == ["Nobody listens where documents are published; they are published all the same"]
+    assert lines == ["Nobody subscribes to the subject of an adapter; its documents are published anyway"]
 
 
 async def test_what_may_not_be_published_is_lost_and_counted() -> None:

@@ -59,8 +59,8 @@ NOT_ASKING = {
 CRITICAL, UNKNOWN = 2, 3
 DOWN = "no broker runs with"
 RIGHTS = "this user may not ask the broker on"
-VERSION = "the running broker does not know this request; it is of another version than this command"
-UNREADABLE = "the broker may be of another version than this command"
+VERSION = "the running broker does not know this request; it has another version than this command"
+UNREADABLE = "the broker may have another version than this command"
 
 
 def leaves(command: click.Command, name: str = "") -> Iterator[str]:

@@ -26,7 +26,7 @@ async def test_a_fault_of_who_listens_ends_neither_the_connection_nor_what_comes
     await parser.parse(b"MSG a 1 3\r\nbad\r\nMSG a 2 4\r\ngood\r\nMSG a 3 2\r\nno\r\n")
     await parser.parse(b"MSG a 1 4\r\nnext\r\n")
     assert heard == [b"bad", b"good", b"next"]
-    assert [record.getMessage() for record in caplog.records] == ["Messages are lost by a fault of this program"]
+    assert [record.getMessage() for record in caplog.records] == ["Messages are lost because of a bug in this program"]
 
 
 @pytest.mark.parametrize("line", [b"INFO " + b"[" * 100_000, b"INFO []", b"INFO 1", b"BAD", b"\r\n"])

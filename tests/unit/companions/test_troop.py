@@ -50,7 +50,7 @@ async def test_beside_a_network_broker_that_ends_nothing(monkeypatch: pytest.Mon
     async with asyncio.timeout(100), one.kept():
         while not one.reports or one.reports[0].state != State.GIVEN_UP:
             await asyncio.sleep(0.02)
-        assert "is not started any more: exit status 1" in one.reports[0].sentence
+        assert "is not restarted: exit status 1" in one.reports[0].sentence
         # What was the matter may have been mended: a reload tries it again, though the settings are what they were.
         (given_up, _) = one._living[KEY]
         one.apply((BROKEN,))

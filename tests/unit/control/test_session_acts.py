@@ -125,7 +125,7 @@ async def test_a_kick_hits_whom_it_names() -> None:
 @pytest.mark.parametrize(
     ("request_", "problem"),
     [
-        (KickRequest(Selection()), "say whose sessions are to end"),
+        (KickRequest(Selection()), "give an option that says whose sessions to end"),
         (KickRequest(Selection(address="x")), "an IP address or a network"),
         (ConnectionsRequest(Selection(certificate="x")), "serial number"),
     ],

@@ -172,7 +172,7 @@ def test_a_host_without_further_addresses_is_no_error(text: str) -> None:
     ("text", "advice"),
     [
         ('1.2.3.4:1 - rid:7 - TLS route handshake error: certificate 4f of "CN=CA" is revoked', "a new certificate"),
-        ('Ended a link: identity "b2" is revoked by /etc/choria/revoked:3', "take the revocation back"),
+        ('Ended a link: identity "b2" is revoked by /etc/choria/revoked:3', "remove the revocation"),
         ('Ended cid 7: certificate 4f of "CN=CA" is revoked', "a new certificate"),
         (
             'gid:7 - TLS gateway handshake error: the list of revoked certificates of "CN=CA" is out of date',

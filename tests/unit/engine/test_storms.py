@@ -34,7 +34,7 @@ def test_a_clock_that_goes_back_silences_nobody() -> None:
 
 def test_the_line_says_how_it_stands_and_what_to_do() -> None:
     notice = Notice(3, Queue(waiting=9, at_once=32, left=1, dropped=2))
-    assert "come again" in notice.text
+    assert "reconnect" in notice.text
     fields = notice.fields
     assert (fields["waiting"], fields["at_once"], fields["come_again"]) == (9, 32, 3)
     assert "EC key" in str(fields["remedy"])

@@ -68,9 +68,9 @@ def renamed() -> trustme.CA:
     [
         (b"", Code.CRL_DAMAGED, "no list of revoked certificates in the file: the file is empty"),
         (ROOT.cert_pem.bytes(), Code.CRL_DAMAGED, "no list"),
-        (crl(ROOT)[:-40], Code.CRL_DAMAGED, "damaged or not whole"),
-        (crl(ROOT) + crl(OTHER)[:200], Code.CRL_DAMAGED, "damaged or not whole"),
-        (b" " + crl(ROOT), Code.CRL_DAMAGED, "damaged or not whole: "),
+        (crl(ROOT)[:-40], Code.CRL_DAMAGED, "damaged or incomplete"),
+        (crl(ROOT) + crl(OTHER)[:200], Code.CRL_DAMAGED, "damaged or incomplete"),
+        (b" " + crl(ROOT), Code.CRL_DAMAGED, "damaged or incomplete: "),
         (
             b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
             Code.CRL_DAMAGED,
@@ -82,7 +82,7 @@ def renamed() -> trustme.CA:
         (
             crl(ROOT, extension=x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")),
             Code.CRL_KIND,
-            r"critical extension that is not known \(1.2.3.4\)",
+            r"unknown critical extension \(1.2.3.4\)",
         ),
         (crl(ROOT, signed_by=OTHER), Code.CRL_SIGNATURE, "was not signed by the CA of this name"),
         (crl(trustme.CA()), Code.CRL_STRANGER, "only lists of CAs that are not in the CA file: "),
@@ -138,7 +138,7 @@ def test_an_entry_for_a_certificate_of_another_ca_revokes_none_of_this_one() -> 
     made = builder.add_revoked_certificate(entry).sign(ROOT._private_key, hashes.SHA256()).public_bytes(Encoding.PEM)
     read = read_crls(made, FILE, KNOWN)
     assert (read.lists, [each.code for each in read.problems]) == ((), [Code.CRL_KIND])
-    assert "about certificates of other CAs" in read.problems[0].problem
+    assert "covers certificates of other CAs" in read.problems[0].problem
 
 
 def test_a_ca_of_the_same_name_has_lists_of_its_own() -> None:

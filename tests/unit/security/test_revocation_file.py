@@ -68,8 +68,8 @@ def test_a_line_may_say_nothing(line: str) -> None:
     [
         ("bogus x", "begins with one of identity, caller, token, key, certificate"),
         ("Identity x", "begins with one of"),
-        ("caller", "what follows caller is missing"),
-        ('caller ""', "what follows caller is missing"),
+        ("caller", "the value after caller is missing"),
+        ('caller ""', "the value after caller is missing"),
         ('caller " "', "is empty"),
         ("caller a\x1bb", "characters that do not print"),
         ("caller " + "a" * 1025, "too long"),

@@ -109,4 +109,4 @@ async def test_an_engine_that_does_not_answer_is_asked_again_after_the_next(capl
         await asyncio.wait_for(engine.listed.wait(), DEADLINE)
         followup.reloaded()
         assert await engine.portion() == [1]
-    assert "Could not look at the sessions after a reload" in caplog.text
+    assert "Could not check the sessions after a reload" in caplog.text

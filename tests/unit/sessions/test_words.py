@@ -75,11 +75,11 @@ def test_what_goes_over_all_and_who_is_slow() -> None:
     assert list(totals(top)) == [
         "b1, 1970-01-01 00:00:00 UTC: 2 connections, 4.0 KiB wait for 1 of them, 1 subscription, 1.0 MiB of memory",
         "From them 3.0 messages/s, 0 B/s; to them 0.0 messages/s, 1.0 KiB/s; over 2.0 s",
-        "Receivers too slow since the start: 4; last web1 at 1970-01-01 00:01:00 UTC",
+        "Slow consumers since the start: 4; last web1 at 1970-01-01 00:01:00 UTC",
     ]
     quiet = list(totals(Top(time=0.0, broker="b1", busy=Busy(), sessions=())))
     assert quiet[0].startswith("b1, 1970-01-01 00:00:00 UTC: 0 connections, 0 subscriptions")
-    assert quiet[2] == "Receivers too slow since the start: 0"
+    assert quiet[2] == "Slow consumers since the start: 0"
 
 
 def test_rates_are_averages_or_of_a_time() -> None:
@@ -140,11 +140,11 @@ def test_kicks() -> None:
     assert list(kicked(Kicked(dry_run=False, matched=3, ended=2, sessions=(WEB1,)))) == [
         "  client cid 7 web1 from 192.0.2.1 in account choria, mtls, connected since 2023-11-14 22:13:20 UTC",
         "  and 2 more",
-        "Ended 2 of 3 sessions; they may come again.",
+        "Ended 2 of 3 sessions; they may reconnect.",
     ]
     assert list(kicked(Kicked(dry_run=True, matched=1, ended=0, sessions=(NOBODY,)))) == [
         "  leafnode cid 9 in account x, connected since 1970-01-01 00:00:01 UTC",
-        "Dry run: 1 session would end; they could come again.",
+        "Dry run: 1 session would end; they could reconnect.",
     ]
 
 
@@ -171,7 +171,7 @@ def test_findings() -> None:
         "broker1: and 4 more",
         "broker2: web1 was not seen since 2023-11-14 22:13:20 UTC",
         "broker3: web1 is not connected",
-        "Answers of broker1, broker2, broker3.",
+        "Answered: broker1, broker2, broker3.",
         "No answer from broker4.",
         "Not connected, and so not asked: 1 member of the cluster.",
     ]

@@ -107,12 +107,12 @@ def test_every_change_of_mode(
 def test_what_is_refused_names_the_streams_the_setting_and_what_to_do() -> None:
     (finding,) = judge(settings(TWO), Contents(STREAMS, RECORDS, ALONE))
     assert "2 streams in the store (choria > ALONE, choria > CHORIA_EVENTS)" in finding.problem
-    assert "used them last without peers" in finding.problem
+    assert "last used them without peers" in finding.problem
     assert "start once without plugin.choria.network.peers" in finding.remedy
     assert "move /store away" in finding.remedy
     assert str(finding).startswith("broker.conf:7: plugin.choria.network.stream.store = /store: ")
     (finding,) = judge(settings(TWO, identity=THREE), Contents(STREAMS, RECORDS, MEMBER))
-    assert str(finding).startswith(f"broker.conf:1: identity = {THREE}: the store is of {ONE}")
+    assert str(finding).startswith(f"broker.conf:1: identity = {THREE}: the store belongs to {ONE}")
     assert f"set identity = {ONE}" in finding.remedy
 
 

@@ -277,7 +277,7 @@ def test_a_consumer_that_forgot_where_it_was() -> None:
         file,
     )
     assert trouble.loses
-    assert "what consumer READER of stream ORDERS of account choria remembered is lost" in trouble.words
+    assert "the saved state of consumer READER of stream ORDERS of account choria is lost" in trouble.words
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ class Gate:
             late = True
         if late or self._open is None or not self.ready.done():
             self.go_on()
-            raise NotReadyError("the engine does not take what it is told")
+            raise NotReadyError("the engine does not read what the broker sends")
         return HeldGate(
             generation=self._generation,
             answer_within_ms=self._hello.answer_within_ms,
@@ -296,7 +296,9 @@ class Gate:
         except (GateError, codec.FrameError):
             raise
         except Exception:  # noqa: BLE001 - one odd connection must not end the broker, and with it all others
-            _log.exception("The broker failed at a frame of its engine; please report this", frame=type(frame).__name__)
+            _log.exception(
+                "The broker could not handle a frame of its engine; please report this", frame=type(frame).__name__
+            )
             return self._refusal(frame.id) if isinstance(frame, frames.Question) else b""
 
     def _handle(self, frame: frames.EngineFrame) -> bytes:

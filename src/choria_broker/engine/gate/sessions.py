@@ -74,7 +74,7 @@ class SessionCalls:
         page = await self._listings.make(functools.partial(self._send, ask), deadline, "listing the busiest sessions")
         if page.busy is None:
             raise NotReadyError(
-                "the engine is older than this program and does not know the busiest; restart the broker"
+                "the engine is older than this program and does not know this request; restart the broker"
             )
         try:
             return codec.listed_sessions(page, BusySession), page.busy

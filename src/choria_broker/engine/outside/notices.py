@@ -13,7 +13,7 @@ TEXT = "TLS handshakes failed because no key process signed in time"
 
 REMEDY = (
     "If a fleet has just come back, they try again; otherwise look for lines about key processes in the log. A "
-    "certificate with an ECDSA key takes a fraction of the work"
+    "certificate with an ECDSA key needs a fraction of the CPU time"
 )
 
 

@@ -269,7 +269,7 @@ class KeyProcesses:
                 self._failing.add(slot)
             self.restarts += 1
             pause = pause_after(failures)
-            _log.error("A key process has ended, and is started again", why=why, after=f"{pause:g}s")
+            _log.error("A key process has ended and is restarted", why=why, after=f"{pause:g}s")
             await asyncio.sleep(pause)
 
     async def _life(self, slot: int) -> tuple[KeyProcess | None, str]:

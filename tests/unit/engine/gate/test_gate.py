@@ -178,7 +178,7 @@ async def test_who_waits_is_counted_and_logged_once_somebody_has_to_come_again(
         engine.ask(1)
         await engine.receive()
         assert broker.gate.counters.queue == Queue(waiting=7, at_once=32, waited=20, dropped=9)
-    (said,) = [record for record in caplog.records if "some have to come again" in record.getMessage()]
+    (said,) = [record for record in caplog.records if "some have to reconnect" in record.getMessage()]
     assert said.__dict__["come_again"] == 4
 
 

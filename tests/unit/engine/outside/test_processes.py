@@ -163,4 +163,4 @@ async def test_what_could_not_be_started_is_tried_again_and_told(
     with keys.socket_for_engine():
         async with keys.running([key]):
             assert keys.counts == KeyProcessCounts(running=1, wanted=1, restarts=1)
-    assert "A key process has ended, and is started again" in caplog.text
+    assert "A key process has ended and is restarted" in caplog.text
