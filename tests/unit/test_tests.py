@@ -35,6 +35,7 @@ TESTED_BY = {
     "config/resolve/peers.py": "config/resolve/test_links.py",
     "config/resolve/remotes.py": "config/resolve/test_links.py",
     "config/surroundings/facts.py": "config/surroundings/test_discovery.py",
+    "config/table/access.py": "config/table/test_rows.py",
     "config/table/foreign.py": "config/table/test_rows.py",
     "config/table/manual.py": "config/table/test_rows.py",
     "config/table/schema.py": "config/table/test_rows.py",

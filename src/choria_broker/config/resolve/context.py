@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from choria_broker.config.surroundings.facts import Facts, Overrides
-from choria_broker.config.table.rows import NETWORK
+from choria_broker.config.table.schema import NETWORK
 from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import Values
 from choria_broker.config.text.values import BadValueError

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from choria_broker.config.resolve.context import NETWORK_ON, Context, network_key
 from choria_broker.config.resolve.remotes import CHORIA_CA
-from choria_broker.config.table.rows import NETWORK
+from choria_broker.config.table.schema import NETWORK
 from choria_broker.security.keys import KeyFormError, key_from_file
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code

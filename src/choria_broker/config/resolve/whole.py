@@ -19,7 +19,8 @@ from choria_broker.config.resolve.security import resolve_security, signer_files
 from choria_broker.config.resolve.tls import resolve_tls
 from choria_broker.config.resolve.void import report_void
 from choria_broker.config.surroundings.facts import Facts, Overrides
-from choria_broker.config.table.rows import NETWORK, SETTINGS
+from choria_broker.config.table.rows import SETTINGS
+from choria_broker.config.table.schema import NETWORK
 from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import Values
 from choria_broker.config.text.shown_values import shown_name

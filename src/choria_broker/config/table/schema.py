@@ -12,6 +12,9 @@ NAME = "NAME"
 
 _NAME = f".{NAME}."
 
+NETWORK = "plugin.choria.network."
+"""Prefix of the keys of the network broker."""
+
 
 class ValueKind(enum.StrEnum):
     """Types of settings, named as the reference manual shows them."""
@@ -182,3 +185,11 @@ class Table:
                 if key.endswith(suffix) and len(key) > len(prefix) + len(suffix):
                     return Match(member, key[len(prefix) : -len(suffix)])
         return None
+
+
+def setting_row(group: str, key: str, kind: ValueKind, default: str, apply: Apply, doc: str, **more: object) -> Setting:
+    """Return a row of the broker's own settings, with the rest of its fields by name."""
+    if kind is ValueKind.PATH:
+        more.setdefault("shows", Shows.FILES)
+    since = str(more.pop("since", "new" if more.get("status") is Status.NEW else "-"))
+    return Setting(key, kind, default, since, apply, doc, group, **more)  # type: ignore[arg-type] # fields by name
