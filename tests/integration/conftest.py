@@ -6,6 +6,7 @@ import prometheus_client  # noqa: F401 - tests ask for metrics in their loop, wh
 import pytest
 
 from support.blocking import nothing_blocks_the_loop  # noqa: F401 - as below
+from support.control_socket import environ, socket_path  # noqa: F401 - fixtures of tests of the control socket
 from support.leaks import no_secret_is_logged  # noqa: F401 - a fixture for every test here
 
 
