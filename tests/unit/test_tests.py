@@ -32,8 +32,6 @@ TESTED_BY = {
     "companions/work.py": "adapters/test_work.py",
     "settings/companions.py": "config/resolve/test_adapters.py",
     "config/resolve/context.py": "config/resolve/test_whole.py",
-    "config/resolve/peers.py": "config/resolve/test_links.py",
-    "config/resolve/remotes.py": "config/resolve/test_links.py",
     "config/surroundings/facts.py": "config/surroundings/test_discovery.py",
     "config/table/access.py": "config/table/test_rows.py",
     "config/table/foreign.py": "config/table/test_rows.py",
