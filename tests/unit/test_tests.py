@@ -97,6 +97,7 @@ OWN = {
     "access/test_vectors.py": "the vectors",
     "cli/test_asking.py": "what all commands say that get no answer",
     "cli/test_commands.py": "which commands there are",
+    "audit/test_trail_lines.py": "lines of the engine, through the trail",
     "config/table/test_apply.py": "one column of the table",
     "config/test_long_lists.py": "time of whole configurations",
     "config/resolve/test_defaults.py": "what is not set, in all parts",
