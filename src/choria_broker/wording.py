@@ -116,9 +116,9 @@ def in_bytes(number: float) -> str:
     return f"{number:.1f} TiB"
 
 
-def short(text: str) -> str:
-    """Cut a text that is to stand in a sentence."""
-    return text if len(text) <= LONGEST_ITEM else text[:LONGEST_ITEM] + MORE
+def short(text: str, most: int = LONGEST_ITEM) -> str:
+    """Cut a text to so many characters; those of an item are fit for a sentence."""
+    return text if len(text) <= most else text[:most] + MORE
 
 
 def is_place(text: str) -> bool:
@@ -136,7 +136,7 @@ def sentence(text: str) -> str:
         It on one line and not endless, without credentials, and without the logins and queries of addresses.
     """
     shown = without_logins(_without_pasted_names(text[: 4 * LONGEST_SENTENCE]))
-    return plain(shown if len(shown) <= LONGEST_SENTENCE else shown[:LONGEST_SENTENCE] + MORE)
+    return plain(short(shown, LONGEST_SENTENCE))
 
 
 def _without_tokens(word: str, label: str) -> str:
@@ -164,7 +164,7 @@ def without_logins(text: str) -> str:
 def configured_key(key: str) -> str:
     """Make a key fit to be shown: no longer than a key can be, and without what was pasted for the name of an item."""
     shown = _without_pasted_names(key)
-    return plain(without_credentials(shown if len(shown) <= LONGEST_KEY else shown[:LONGEST_KEY] + MORE))
+    return plain(without_credentials(short(shown, LONGEST_KEY)))
 
 
 def _without_pasted_names(text: str) -> str:

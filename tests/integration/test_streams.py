@@ -7,20 +7,18 @@ import logging
 import stat
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from nats.aio.client import Client
 
-from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from choria_broker.client_end import let_go
 from choria_broker.control.client import ask_status
 from support.minting import ORGANIZATION, OTHER_ORGANIZATION, STRANGER, hex_of
 from support.standard_streams import EXPECTED, NAMES, created
-from support.streaming import ask, changed, info, kept, outcomes
-from support.testbed import Authority, client, configuration
+from support.streaming import ask, broker, changed, info, kept, outcomes
+from support.testbed import Authority, client
 from support.topology import Node, page
 
 ALL = dict.fromkeys(NAMES, "created")
@@ -29,11 +27,6 @@ WINDOWS = dict.fromkeys(NAMES, 120_000_000_000) | {"KV_CHORIA_LEADER_ELECTION": 
 """Nanoseconds in which the engine recognises a message that is sent twice."""
 
 ABSENT = ("placement", "mirror", "sources", "republish")
-
-
-def broker(folder: Path, authority: Authority, **settings: str | int | bool | Path) -> NetworkBroker:
-    usual: dict[str, Any] = {"network__stream__store": folder / "store"}
-    return NetworkBroker.from_file(configuration(folder, authority, **(usual | settings)))
 
 
 def said(caplog: pytest.LogCaptureFixture, level: int = logging.INFO) -> list[str]:

@@ -28,7 +28,7 @@ from choria_broker.streams.trouble import TroubleKind
 from choria_broker.values import replace
 from support.command import started
 from support.standard_streams import NAMES
-from support.streaming import ask, info, kept, mounted, use_up
+from support.streaming import ask, broker, contents, info, kept, mounted, use_up
 from support.testbed import Authority, configuration, free_port
 
 DEADLINE = 60.0
@@ -37,17 +37,8 @@ MESSAGES = 100
 NOBODY = 65534
 
 
-def broker(folder: Path, authority: Authority, **settings: str | int | bool | Path) -> NetworkBroker:
-    usual: dict[str, Any] = {"network__stream__store": folder / "store"}
-    return NetworkBroker.from_file(configuration(folder, authority, **(usual | settings)))
-
-
 def directory(folder: Path, stream: str) -> Path:
     return folder / "store/jetstream/choria/streams" / stream
-
-
-def contents(place: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(place)): path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file()}
 
 
 async def fill(connection: Client) -> None:

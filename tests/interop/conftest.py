@@ -25,3 +25,9 @@ def nats_cli() -> Path:
     if not found:
         pytest.skip("no nats program: set NATS_BIN or put nats on PATH")
     return Path(found)
+
+
+@pytest.fixture
+def a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Choria's client programs want to know who runs them."""
+    monkeypatch.setenv("USER", "bob")

@@ -16,13 +16,9 @@ from support.command import started
 from support.fleet import run_until
 from support.testbed import free_port
 
+pytestmark = pytest.mark.usefixtures("a_user")
+
 DEADLINE = 150.0
-
-
-@pytest.fixture(autouse=True)
-def a_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Choria's client programs want to know who runs them."""
-    monkeypatch.setenv("USER", "bob")
 
 
 @pytest.mark.parametrize("issuer", ["", "choria"])

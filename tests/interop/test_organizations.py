@@ -14,16 +14,12 @@ from choria_broker.broker import NetworkBroker
 from support.testbed import Authority, configuration
 from support.token_fleet import TokenFleet, decided
 
+pytestmark = pytest.mark.usefixtures("a_user")
+
 NODES = {"acme": ("web.example.net", "mail.example.net"), "globex": ("web.example.net",)}
 """Servers of each organization; one name is used by both."""
 
 DEADLINE = 55.0
-
-
-@pytest.fixture(autouse=True)
-def a_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Choria's client programs want to know who runs them."""
-    monkeypatch.setenv("USER", "bob")
 
 
 def is_in(name: str, account: str, decision: Decision) -> bool:

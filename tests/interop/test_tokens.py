@@ -15,15 +15,11 @@ from choria_broker.broker import NetworkBroker
 from support.testbed import Authority, configuration, free_port
 from support.token_fleet import TokenFleet, decided
 
+pytestmark = pytest.mark.usefixtures("a_user")
+
 NODES = ("node1.example.net", "node2.example.net")
 DEADLINE = 55.0
 PASSWORD = "provpass"
-
-
-@pytest.fixture(autouse=True)
-def a_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Choria's client programs want to know who runs them."""
-    monkeypatch.setenv("USER", "bob")
 
 
 def issuer_mode(fleet: TokenFleet, public: str) -> tuple[str, dict[str, str | Path]]:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from choria_broker.security import issuing, signing
 from choria_broker.security.chain import CHAIN_PREFIX, assigned_text, vouched_text
+from choria_broker.security.conditions import Condition
+from choria_broker.security.keys import ed25519_verifies
 from choria_broker.security.ksuid import RANDOM_BYTES, build
 from choria_broker.security.tokens_claims import ClientClaims
 from choria_broker.security.tokens_encoding import encode_base64url
@@ -50,6 +52,12 @@ RSA = _rsa()
 def hex_of(key: Ed25519PrivateKey) -> str:
     """Write the public half as 64 hex digits."""
     return signing.public_hex(key)
+
+
+def verifies(condition: Condition) -> bool:
+    """Tell whether the signature that a verdict left open is one."""
+    key = Ed25519PublicKey.from_public_bytes(condition.key)
+    return ed25519_verifies(key, condition.signature, condition.message)
 
 
 def encoded(raw: bytes) -> str:

@@ -24,7 +24,7 @@ from choria_broker.streams.keeper import Timers
 from choria_broker.streams.report import State
 from choria_broker.streams.trouble import Trouble, TroubleKind
 from support import topology
-from support.testbed import Authority
+from support.testbed import Authority, configuration
 from support.topology import Node, Setting
 
 DEADLINE = 60.0
@@ -130,6 +130,12 @@ def use_up(disk: Path) -> Path:
 def store_of(folder: Path, node: Node) -> Path:
     """Return the store of a node that ``member`` makes."""
     return folder / node.identity / "store"
+
+
+def broker(folder: Path, authority: Authority, **settings: str | int | bool | Path) -> NetworkBroker:
+    """Make a broker with streams, which belongs to no cluster."""
+    usual: dict[str, Any] = {"network__stream__store": folder / "store"}
+    return NetworkBroker.from_file(configuration(folder, authority, **(usual | settings)))
 
 
 def contents(place: Path) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from choria_broker.audit.denials import Budget, Denials, Noted, Slow, Violation,
 from choria_broker.audit.engine_lines import EngineLine
 from choria_broker.audit.throttle import RefusalThrottle
 from choria_broker.log.structured import component
+from choria_broker.wording import short
 
 _MOST_NAMES = 16384
 """Connections whose name and rule are kept, to say whose a subject is that is not allowed."""
@@ -100,7 +101,7 @@ class Denied:
         if self._budget.take(now):
             granted = decision.permissions if decision else None
             lacks = needed(rule, who, found.subject, publish=found.publish, granted=granted)
-        noted = self._denials.note(Noted(kind, who, _cut(found.subject), lacks, line.connection, 0, now))
+        noted = self._denials.note(Noted(kind, who, short(found.subject, _LONGEST), lacks, line.connection, 0, now))
         self._counts[kind] += 1
         self.heard(noted)
         if self._throttle.note(line.peer or "", f"{kind}-denied", now):
@@ -108,7 +109,7 @@ class Denied:
                 f"May not {kind} to a subject",
                 **_who(line, who),
                 subject=noted.subject,
-                **({"queue": _cut(found.queue)} if found.queue else {}),
+                **({"queue": short(found.queue, _LONGEST)} if found.queue else {}),
                 **({"needs": lacks} if lacks else {}),
                 times=noted.times,
             )
@@ -116,7 +117,7 @@ class Denied:
     def _late(self, line: EngineLine, found: Slow) -> None:
         who, _ = self._known_as(line)
         now, waited = self._clock(), f"{found.pending} bytes waited: {found.limit}"
-        noted = self._denials.note(Noted("slow", who, _cut(found.subject), waited, line.connection, 0, now))
+        noted = self._denials.note(Noted("slow", who, short(found.subject, _LONGEST), waited, line.connection, 0, now))
         self.heard(noted)
         if self._throttle.note(line.peer or "", "slow-consumer", now):
             self._log.warning(
@@ -131,12 +132,8 @@ class Denied:
     def _known_as(self, line: EngineLine) -> tuple[str, str]:
         """Say whose connection it is, by its address where nobody knows, and the rule that let it in."""
         name, rule = self._names.get(line.connection, ("", ""))
-        return _cut(name or line.user) or line.peer or "unknown", rule
+        return short(name or line.user, _LONGEST) or line.peer or "unknown", rule
 
 
 def _who(line: EngineLine, who: str) -> dict[str, object]:
     return {"identity": who, "cid": line.connection, "remote": line.peer or ""}
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

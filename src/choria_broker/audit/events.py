@@ -21,7 +21,7 @@ from choria_broker.audit.acts import ActReport
 from choria_broker.audit.decided import Decision
 from choria_broker.audit.denials import Noted
 from choria_broker.host.succession import Succession
-from choria_broker.wording import plain
+from choria_broker.wording import plain, short
 
 PAGE = 500
 """Most events that are told at once."""
@@ -171,11 +171,11 @@ class EventBook:
             time=self._clock() if time is None else time,
             kind=kind,
             what=what,
-            identity=_cut(identity),
+            identity=short(identity, _LONGEST),
             address=address,
             connection=connection,
-            text=_cut(text),
-            facts={name: _cut(str(value)) for name, value in facts.items() if value not in ("", None)},
+            text=short(text, _LONGEST),
+            facts={name: short(str(value), _LONGEST) for name, value in facts.items() if value not in ("", None)},
         )
         self._latest[kind].append(event)
 
@@ -191,16 +191,16 @@ class EventBook:
             ("claimed", decision.claimed),
         ):
             if fact:
-                facts[name] = fact if len(fact) <= _LONGEST else _cut(fact)
+                facts[name] = short(fact, _LONGEST)
         event = Event(
             number=number,
             time=decision.time,
             kind=kind,
             what="accepted" if decision.allowed else "refused",
-            identity=_cut(decision.username or decision.common_name),
+            identity=short(decision.username or decision.common_name, _LONGEST),
             address=decision.address,
             connection=decision.connection_id,
-            text="" if decision.allowed else _cut(f"{decision.reason} {decision.remedy}".rstrip()),
+            text="" if decision.allowed else short(f"{decision.reason} {decision.remedy}".rstrip(), _LONGEST),
             facts=facts,
         )
         self._latest[kind].append(event)
@@ -294,10 +294,6 @@ class EventBook:
 
 def _time(event: Event) -> float:
     return event.time
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _fitting(identity: str) -> Callable[[Event], bool]:

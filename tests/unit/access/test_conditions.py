@@ -16,13 +16,12 @@ from choria_broker.access.policy import Policy
 from choria_broker.access.request import ConnectRequest
 from choria_broker.access.verdict import Verdict
 from choria_broker.access.ways import Ways
-from choria_broker.security.conditions import Condition
 from choria_broker.security.keys import ed25519_verifies
 from choria_broker.security.nonce import proof_fault
 from choria_broker.security.signature_memory import SignatureMemory
 from choria_broker.values import replace
 from support.fuzzing import examples
-from support.minting import CHAIN_ISSUER, HOLDER, NOW, RSA, STRANGER, chained, client, provisioning, server
+from support.minting import CHAIN_ISSUER, HOLDER, NOW, RSA, STRANGER, chained, client, provisioning, server, verifies
 from support.policy_cases import (
     ANON,
     ISSUERS,
@@ -42,11 +41,6 @@ from support.vector_cases import CASES, VectorCase
 from support.vector_cases import NOW as VECTOR_NOW
 
 STANDARD = Ways()
-
-
-def verifies(condition: Condition) -> bool:
-    key = Ed25519PublicKey.from_public_bytes(condition.key)
-    return ed25519_verifies(key, condition.signature, condition.message)
 
 
 def met(verdict: Verdict, request: ConnectRequest) -> bool:

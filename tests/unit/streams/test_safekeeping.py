@@ -14,6 +14,7 @@ from choria_broker.streams.safekeeping import Safekeeping, for_want_of_room
 from choria_broker.streams.store import last_use, stream_directories
 from choria_broker.streams.trouble import TroubleKind
 from choria_broker.streams.use import Use
+from support.streaming import contents
 
 USE = Use("broker1.example.net", "CHORIA", ("broker2.example.net",))
 
@@ -26,10 +27,6 @@ def make(store: Path, account: str = "choria", stream: str = "X", block: bytes =
     (directory / "msgs/1.blk").write_bytes(block)
     (directory / "msgs/index.db").write_bytes(b"index")
     return directory
-
-
-def files(place: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(place)): path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file()}
 
 
 def test_streams_of_all_accounts_are_found_and_half_deleted_ones_are_not(tmp_path: Path) -> None:
@@ -46,11 +43,11 @@ def test_streams_of_all_accounts_are_found_and_half_deleted_ones_are_not(tmp_pat
 
 def test_a_run_in_order_leaves_what_the_store_is_used_as_and_nothing_else(tmp_path: Path) -> None:
     make(tmp_path)
-    before, keeping = files(tmp_path), Safekeeping(tmp_path, USE)
+    before, keeping = contents(tmp_path), Safekeeping(tmp_path, USE)
     assert keeping.prepare() == ()
     assert stat.S_IMODE((tmp_path / "kept").stat().st_mode) == 0o700
     keeping.leave()
-    after = files(tmp_path)
+    after = contents(tmp_path)
     assert last_use(tmp_path) == USE
     after.pop("broker.json")
     assert after == before
