@@ -24,6 +24,7 @@ from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.client_end import let_go
+from choria_broker.config.table.schema import NETWORK
 from choria_broker.web.relay import asking
 
 IDENTITY = "broker.example.net"
@@ -96,6 +97,17 @@ def configuration(folder: Path, authority: Authority, **settings: str | int | bo
     path = folder / "broker.conf"
     path.write_text("".join(f"{key} = {value}\n" for key, value in values.items()), encoding="utf-8")
     return path
+
+
+def change(path: Path, **settings: str | int) -> None:
+    """Give keys of the network broker other values, or none with an empty one."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for name, value in settings.items():
+        key = NETWORK + name.replace("__", ".")
+        lines = [line for line in lines if not line.startswith(f"{key} =")]
+        if value != "":
+            lines.append(f"{key} = {value}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @functools.cache
