@@ -7,32 +7,15 @@ from types import SimpleNamespace
 from typing import cast
 
 from choria_broker.audit.acts import ActReport
-from choria_broker.companions.reports import CompanionReport, SideReport, State
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.streams import STANDARD_STREAMS
 from choria_broker.stats.history import STEPS, History, Kept
-from choria_broker.stats.link_troubles import LinkTrouble
-from choria_broker.stats.links import Link, LinkKind
 from choria_broker.stats.standings import Holding, Standing, Standings
-from choria_broker.status.document import (
-    AuthoritiesReport,
-    AuthorityReport,
-    CertificateReport,
-    ProvisioningReport,
-    Status,
-    StoreReport,
-    StreamTrouble,
-    UpgradeReport,
-)
-from choria_broker.status.drains import DRAINING, DrainReport
-from choria_broker.status.reloads import PARTIAL, FileProblem, FindingReport, PendingRestart, ReloadReport, Trigger
-from choria_broker.status.revocation import CrlReport, RevocationReport
+from choria_broker.status.reloads import FindingReport
 from choria_broker.status.settings_now import MemberReport, Members, SettingReport, SettingsNow
-from choria_broker.status.streams_now import CopyReport, StandingReport, StreamsNow
-from choria_broker.streams.report import Report
-from choria_broker.streams.report import State as StreamState
 from choria_broker.ui.page import Knowledge
 from support.dashboard import NOW, status_of
+from support.scene_status import status
 
 _DAY = 86400.0
 _GIB = 1 << 30
@@ -73,239 +56,6 @@ def hour(step: float = 10.0, points: int = STEPS) -> History:
         for key in (Kept.READ_AT, Kept.COUNTED_AT):
             history.take(start + at * step, key, seen)
     return history
-
-
-def links(evil: str = "") -> tuple[Link, ...]:
-    """Make links of all kinds and states."""
-    return (
-        Link(
-            LinkKind.MEMBER,
-            f"broker2.example.net{evil}",
-            connected=True,
-            rtt_ms=0.4,
-            server=f"broker2.example.net{evil}",
-            address="192.0.2.12:5222",
-            places=("broker2.example.net:5222",),
-            answered=2.0,
-            version="2.14.1",
-            since=NOW - _DAY,
-        ),
-        Link(
-            LinkKind.MEMBER,
-            "broker3.example.net",
-            connected=True,
-            rtt_ms=0.6,
-            server="broker3.example.net",
-            address="192.0.2.13:5222",
-            places=("broker3.example.net:5222",),
-            answered=9.0,
-            version="2.12.0",
-            since=NOW - 3600,
-        ),
-        Link(
-            LinkKind.GATEWAY,
-            "LONDON",
-            connected=True,
-            rtt_ms=11.8,
-            server="broker1.london.example.net",
-            address="198.51.100.7:7222",
-            places=("broker1.london.example.net:7222",),
-            answered=4.0,
-            version="2.14.1",
-            since=NOW - 9 * _DAY,
-        ),
-        Link(
-            LinkKind.GATEWAY,
-            f"SYDNEY{evil}",
-            connected=False,
-            places=("broker1.sydney.example.net:7222",),
-            since=NOW - 1300,
-            cause="timeout",
-            why=f"dial tcp 203.0.113.9:7222: i/o timeout{evil}",
-        ),
-        Link(
-            LinkKind.LEAFNODE,
-            "plant-7.example.net",
-            connected=True,
-            rtt_ms=32.0,
-            server="plant-7.example.net",
-            address="203.0.113.77",
-            answered=12.0,
-            version="2.14.1",
-            listed=False,
-            since=NOW - 5000,
-        ),
-        Link(
-            LinkKind.LEAFNODE,
-            "a-site-with-quite-a-long-name.factory.example.net",
-            connected=True,
-            rtt_ms=41.5,
-            server="a-site-with-quite-a-long-name.factory.example.net",
-            address="203.0.113.78",
-            version="2.14.1",
-            listed=False,
-            since=NOW - 600,
-        ),
-        Link(LinkKind.LEAFNODE, "headquarters", places=("hub.example.net:6222",)),
-    )
-
-
-def status(evil: str = "") -> Status:
-    """Make a status with much to tell."""
-    ok, failed = StreamState.OK, StreamState.RETRYING
-    copies = (
-        CopyReport("broker2.example.net", "in-step"),
-        CopyReport(f"broker3.example.net{evil}", "behind", 1204, 0.4),
-    )
-    return status_of(
-        identity="broker1.example.net",
-        nats="2.14.1",
-        source="/etc/choria/broker.conf",
-        links=links(evil),
-        link_troubles=(
-            LinkTrouble(
-                "gateway",
-                f"SYDNEY{evil}",
-                "timeout",
-                f"dial tcp 203.0.113.9:7222: i/o timeout{evil}",
-                19,
-                NOW - 1300,
-                NOW - 30,
-            ),
-        ),
-        streams=(
-            Report("choria", "CHORIA_EVENTS", ok, "unchanged", replicas=3),
-            Report("choria", "CHORIA_MACHINE", ok, "updated", replicas=3),
-            Report(
-                "choria", "CHORIA_STREAM_ADVISORIES", failed, "", f"insufficient storage resources available{evil}", 3
-            ),
-            Report("choria", f"CHORIA_EXECUTOR{evil}", StreamState.NOT_MANAGED),
-            Report("choria", "KV_CHORIA_LEADER_ELECTION", ok, "created", replicas=1),
-        ),
-        streams_now=StreamsNow(
-            meta=StandingReport("", "", True, "", "broker2.example.net"),
-            standard=(
-                StandingReport(
-                    "choria", "CHORIA_EVENTS", True, "", "broker1.example.net", copies, 120_422, 61 << 20, 3
-                ),
-                StandingReport(
-                    "choria",
-                    "CHORIA_MACHINE",
-                    False,
-                    f"no member leads; nothing is heard of broker3{evil}",
-                    "",
-                    (),
-                    8122,
-                    5 << 20,
-                    1,
-                ),
-                StandingReport("choria", "KV_CHORIA_LEADER_ELECTION", True, "", "broker1.example.net", (), 12, 2104, 0),
-            ),
-        ),
-        store=StoreReport(
-            True, 9, 41, 1_204_511, int(2.4 * _GIB), 10 * _GIB, 71 * _GIB, f"/var/lib/choria/streams{evil}"
-        ),
-        stream_troubles=(
-            StreamTrouble("full", "choria", "X", f"stream X has no room{evil}", f"make room{evil}", 3, NOW - 100),
-        ),
-        provisioning=ProvisioningReport(14, NOW - 742, 0, silent=True),
-        certificates=(
-            CertificateReport("ca", f"/etc/choria/ssl/ca.pem{evil}", "CN=Example CA 2026", NOW + 900 * _DAY, 900.0),
-            CertificateReport(
-                "broker", "/etc/choria/ssl/broker.pem", f"CN=broker1.example.net{evil}", NOW + 9.5 * _DAY, 9.5
-            ),
-            CertificateReport("leafnode", "/etc/choria/ssl/leaf.pem", "CN=leaf.example.net", NOW - 2 * _DAY, -2.0),
-        ),
-        authorities=AuthoritiesReport(
-            (
-                AuthorityReport(
-                    f"CN=Example CA 2026{evil}",
-                    "9f2c1a77b08d4e5510aa" * 3,
-                    NOW + 900 * _DAY,
-                    900.0,
-                    ("/etc/choria/ssl/ca.pem",),
-                    {"client": 2650, "cluster": 2},
-                ),
-                AuthorityReport(
-                    "CN=Example CA 2023",
-                    "44d0e19b3c77215f0e1a" * 3,
-                    NOW + 60 * _DAY,
-                    60.0,
-                    ("/etc/choria/ssl/ca.pem", f"/etc/choria/ssl/old.pem{evil}"),
-                    {"client": 1421},
-                ),
-                AuthorityReport(
-                    "CN=Example CA 2020", "0000e19b3c77215f0e1a" * 3, NOW + 5 * _DAY, 5.0, (), {"leafnode": 1}
-                ),
-            ),
-            {"client": 118},
-            {"client": 3},
-            NOW - 4,
-        ),
-        revocation=RevocationReport(
-            (
-                CrlReport(
-                    f"CN=Example CA 2023{evil}",
-                    f"/etc/choria/ssl/crl.pem{evil}",
-                    12,
-                    7,
-                    NOW - 9 * _DAY,
-                    NOW - _DAY,
-                    overdue=True,
-                ),
-            ),
-            f"/etc/choria/revoked{evil}",
-            4,
-            {"revoked-certificate": 2},
-        ),
-        expiring_tokens={f"choria 8d3f{evil}": 12},
-        pending_restart=(
-            PendingRestart(
-                f"plugin.choria.network.client_port{evil}", "4222", f"4223{evil}", "/etc/choria/broker.conf", 12
-            ),
-        ),
-        file_problems=(
-            FileProblem(
-                (f"/etc/choria/ssl/ca.pem{evil}",), NOW - 60, f"/etc/choria/ssl/ca.pem: not a certificate{evil}"
-            ),
-        ),
-        reload=ReloadReport(time=NOW - 3000, triggers=(Trigger("command", f"root (uid 0){evil}"),), result=PARTIAL),
-        drain=DrainReport(DRAINING, f"root (uid 0){evil}", NOW - 20, 300.0, 4200, 3900, 300, 4, 2),
-        upgrade=UpgradeReport(
-            time=NOW - 9000, by=f"root (uid 0){evil}", before="0.8.0", after="0.9.0", begun=NOW - 9004, seconds=3.8
-        ),
-        companions=(
-            CompanionReport(
-                kind="adapter",
-                name=f"node_data{evil}",
-                state=State.RUNNING,
-                sentence="adapter node_data is running",
-                processes=(4312,),
-                received=88_120,
-                published=88_119,
-                sides={
-                    "ingest": SideReport(1, 1, ("nats://127.0.0.1:4222",)),
-                    "stream": SideReport(1, 1, ("nats://streams.example.net:4222",)),
-                },
-            ),
-            CompanionReport(
-                kind="federation",
-                name="production",
-                state=State.WAITING,
-                sentence=f"federation broker production waits for federation{evil}",
-                processes=(4313, 4314),
-                received=120,
-                published=118,
-                errors=2,
-                lost=3,
-                restarts=1,
-                sides={
-                    "federation": SideReport(2, 0, (), f"connection refused{evil}"),
-                    "collective": SideReport(2, 2, ("nats://127.0.0.1:4222",)),
-                },
-            ),
-        ),
-    )
 
 
 def settings_now(evil: str = "") -> SettingsNow:
@@ -349,7 +99,11 @@ def settings_now(evil: str = "") -> SettingsNow:
             doc="Time a slow receiver has.",
         ),
     )
-    findings = (
+    return SettingsNow(settings, _findings(conf, evil))
+
+
+def _findings(conf: str, evil: str) -> tuple[FindingReport, ...]:
+    return (
         FindingReport(
             "info",
             "own-entry",
@@ -369,7 +123,6 @@ def settings_now(evil: str = "") -> SettingsNow:
             f"{conf}:30: plugin.choria.network.gateway_port = 7222: no certificate; gateways are off. Remedy: set one",
         ),
     )
-    return SettingsNow(settings, findings)
 
 
 def acts(evil: str = "") -> tuple[ActReport, ...]:

@@ -22,7 +22,7 @@ from choria_broker.status.document import (
 from choria_broker.status.lines import lines
 from choria_broker.status.streams_now import StreamsNow
 from support.dashboard import NOW
-from support.scene import status
+from support.scene_status import status
 from support.statuses import STATUS
 
 EVERYTHING: Status = msgspec.structs.replace(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from choria_broker.stats.links import Link, LinkKind
 from choria_broker.ui.linkmap import BOX_HEIGHT, BOX_WIDTH, WIDTH, link_map
-from support.scene import links
+from support.scene_status import links
 
 
 def test_this_broker_stands_in_the_middle_and_lines_lead_to_all_others() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from choria_broker.ui.page import Asked
 from choria_broker.ui.pages.acts import view
 from support.dashboard import status_of
-from support.scene import acts, status
+from support.scene import acts
+from support.scene_status import status
 
 
 def test_acts_and_a_drain_that_goes_on() -> None:

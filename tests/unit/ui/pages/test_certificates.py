@@ -6,7 +6,7 @@ from choria_broker.status.document import AuthoritiesReport, AuthorityReport
 from choria_broker.ui.page import Asked
 from choria_broker.ui.pages.certificates import view
 from support.dashboard import NOW, status_of
-from support.scene import status
+from support.scene_status import status
 
 
 def test_the_first_to_end_comes_first_and_is_marked() -> None:

@@ -8,7 +8,7 @@ from choria_broker.companions.reports import CompanionReport, State
 from choria_broker.ui.page import Asked
 from choria_broker.ui.pages.companions import view
 from support.dashboard import status_of
-from support.scene import status
+from support.scene_status import status
 
 
 def test_those_in_trouble_come_first() -> None:

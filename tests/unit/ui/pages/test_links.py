@@ -6,7 +6,7 @@ from choria_broker.status.settings_now import Difference, MemberReport, Members
 from choria_broker.ui.page import Asked
 from choria_broker.ui.pages.links import Facts, LinksView, view
 from support.dashboard import status_of
-from support.scene import status
+from support.scene_status import status
 
 OWN = MemberReport("broker1.example.net", "0.9.0", "2.14.1", {"x": "1"})
 

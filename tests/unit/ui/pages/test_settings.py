@@ -6,7 +6,8 @@ import pytest
 
 from choria_broker.ui.pages.settings import SettingsView, view
 from support.dashboard import asked
-from support.scene import settings_now, status
+from support.scene import settings_now
+from support.scene_status import status
 
 
 def made(**values: str) -> SettingsView:

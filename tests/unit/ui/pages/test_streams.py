@@ -10,7 +10,8 @@ from choria_broker.stats.standings import Standing, Standings
 from choria_broker.ui.page import Asked
 from choria_broker.ui.pages.streams import MOST, Facts, StreamsView, view
 from support.dashboard import status_of
-from support.scene import hour, standings, status
+from support.scene import hour, standings
+from support.scene_status import status
 
 
 def made(**changes: object) -> StreamsView:
