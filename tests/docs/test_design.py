@@ -28,6 +28,16 @@ def is_there(path: str, places: tuple[Path, ...]) -> bool:
     return any((place / path).exists() or (place / f"{path}.py").exists() for place in places)
 
 
+def test_every_function_and_class_that_the_design_names_is_there() -> None:
+    spans = re.findall(r"`([A-Za-z_.]+)(?:\(.*?\))?`", DESIGN)
+    names = {span.rpartition(".")[2] for span in spans if "_" in span.strip("_") or re.search("[a-z][A-Z]", span)}
+    source = "\n".join(
+        path.read_text(encoding="utf-8") for path in (*SOURCE.rglob("*.py"), *(ROOT / "engine").glob("*.go"))
+    )
+    modules = {path.stem for path in SOURCE.rglob("*")} | {SOURCE.name}
+    assert {name for name in names - modules if not re.search(rf"\b(class|def|func|type) {name}\b", source)} == set()
+
+
 def rows() -> list[tuple[str, str]]:
     """Return both cells of each row of the table of packages."""
     table = DESIGN.partition("| Package |")[2].partition("\n\n")[0]

@@ -214,6 +214,28 @@ def test_the_contract_names_the_edges() -> None:
     assert not {"choria_broker.broker", "choria_broker.web.app", "choria_broker.cli"} & set(pure_modules())
 
 
+OWN_FILES = {"choria_broker.build_info", "choria_broker.ui.render"}
+"""Pure modules that read files of the package itself, which are as fixed as its code."""
+
+_OF_FILES = frozenset({
+    *("chmod", "exists", "glob", "is_dir", "is_file", "is_symlink", "iterdir", "lstat", "mkdir", "open", "read_bytes"),
+    *("read_text", "readlink", "rename", "rglob", "rmdir", "samefile", "stat", "touch", "unlink"),
+    *("write_bytes", "write_text"),
+})  # fmt: skip
+"""Methods of paths that ask the file system."""
+
+
+def touches_files(path: Path) -> bool:
+    """Tell whether something in a module asks the file system, by the names of the methods of paths."""
+    calls = (each.func for each in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(each, ast.Call))
+    names = {call.attr if isinstance(call, ast.Attribute) else ast.unparse(call) for call in calls}
+    return not _OF_FILES.isdisjoint(names)
+
+
+def test_pure_modules_touch_no_files() -> None:
+    assert {name for name, path in pure_modules().items() if touches_files(SOURCE.parent / path)} == OWN_FILES
+
+
 _MOST_BLOCKS = 14
 """Python 3.12.1 crashes while it compiles 18 blocks in each other, and others refuse 20."""
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from blockbuster import BlockingError
 
 import choria_broker
-from support.blocking import watching
+from support.blocking import _MAY_WAIT, watching
 
 BROKER = Path(choria_broker.__file__).parent
 
@@ -40,6 +41,16 @@ async def test_others_may_and_so_may_a_start(file: Path, name: str) -> None:
     with watching() as seen:
         waits(file, name)()
     assert seen == []
+
+
+def test_whoever_may_wait_is_there() -> None:
+    for place, names in _MAY_WAIT:
+        file = BROKER.parent / place
+        if file.exists():
+            found = {getattr(node, "name", "") for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))}
+            assert names <= found, place
+        else:
+            assert not place.startswith("choria_broker"), place
 
 
 def test_without_a_loop_everything_may_wait() -> None:
