@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from choria_broker.engine.bridge import login_with
+from choria_broker.host.facts import StoreFact
+from choria_broker.host.files import read_store
 from support.nats_server import Signer, User
+from support.scenario import Result, net
 
 WRITTEN_BY_NSC = Path(__file__).parents[1] / "vectors" / "operator" / "OPS"
 """Accounts SYS, ACME, GLOBEX and FLEET; only signing keys sign, FLEET has JetStream, ACME exports to GLOBEX."""
@@ -123,3 +126,9 @@ class Store:
         path = self.directory / "creds" / account / "broker.creds"
         path.parent.mkdir(parents=True, exist_ok=True)
         return self.user(account, **claims).credentials(path)
+
+
+def resolved(store: Path | StoreFact, *lines: str) -> Result:
+    """Find out what a configuration in operator mode means, with a store and further lines."""
+    fact = read_store(store) if isinstance(store, Path) else store
+    return net("operator_account = OPS", *lines, facts={"operator_store": fact})

@@ -47,7 +47,6 @@ TESTED_BY = {
     "security/tls_problems.py": "security/test_tls_files.py",
     "security/token_permissions.py": "cli/test_jwt_client.py",
     "security/tokens_claims.py": "security/test_tokens.py",
-    "security/tokens_encoding.py": "security/test_tokens.py",
     # What is counted and told: read as metrics.
     "audit/decided.py": "audit/test_trail.py",
     "control/event_acts.py": "control/test_session_acts.py",
@@ -100,6 +99,7 @@ OWN = {
     "audit/test_trail_lines.py": "lines of the engine, through the trail",
     "config/table/test_apply.py": "one column of the table",
     "config/test_long_lists.py": "time of whole configurations",
+    "config/resolve/test_operator_reload.py": "operator mode, at a reload",
     "config/resolve/test_defaults.py": "what is not set, in all parts",
     "config/test_samples.py": "configurations of the original",
     "engine/gate/test_holding.py": "a gate that changes hands",

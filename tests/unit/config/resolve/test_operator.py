@@ -7,35 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from choria_broker.host.facts import FileFact, StoreFact
+from choria_broker.host.facts import FileFact
 from choria_broker.host.files import read_store
-from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.operator import Operator
-from choria_broker.values import replace
 from support.nats_server import Signer
 from support.scenario import NET, NOW, Result, base, net
-from support.stores import WRITTEN_BY_NSC, Store, copy_of_nscs
+from support.stores import WRITTEN_BY_NSC, Store, copy_of_nscs, resolved
 
 SECONDS = int(NOW.timestamp())
 OPERATOR = "operator_account = OPS"
-
-
-def resolved(store: Path | StoreFact, *lines: str) -> Result:
-    fact = read_store(store) if isinstance(store, Path) else store
-    return net(OPERATOR, *lines, facts={"operator_store": fact})
 
 
 def operator_of(found: Result) -> Operator:
     operator = found.ok.network.operator
     assert operator is not None
     return operator
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """A store with accounts SYS, ACME and GLOBEX."""
-    return Store(tmp_path, "OPS", "ACME", "GLOBEX")
 
 
 def test_without_an_operator_there_is_none() -> None:
@@ -301,7 +288,7 @@ def test_a_store_that_others_may_change_draws_a_warning(store: Store, name: str,
     finding = resolved(store.directory).one("open-operator-store")
     assert (finding.severity, finding.key) == (Severity.WARN, NET + "operator_account")
     assert finding.problem == f"group or others may write to {path}"
-    assert renewed(before, store.directory).codes() == ["open-operator-store"]
+    assert before.reloaded(operator_store=read_store(store.directory)).codes() == ["open-operator-store"]
 
 
 def test_all_that_others_may_change_is_told_once(store: Store) -> None:
@@ -351,92 +338,6 @@ def test_leafnodes_of_an_operator_need_no_certificates(store: Store) -> None:
 def test_settings_of_operators_without_one() -> None:
     assert net("system_account = SYS").one("system-account-without-operator").severity is Severity.REFUSE
     assert net("choria_account = FLEET").one("no-effect").severity is Severity.WARN
-
-
-def renewed(served: Result, store: Path) -> Result:
-    return served.reloaded(operator_store=read_store(store))
-
-
-def served(settings: Settings | None) -> dict[str, str]:
-    assert settings is not None
-    assert settings.network.operator is not None
-    return {account.name: account.token for account in settings.network.operator.accounts}
-
-
-def test_a_reload_reads_the_store_and_nothing_else(store: Store) -> None:
-    before = resolved(store.directory, "choria_account = ACME", "system_account = SYS")
-    settings = before.ok
-    store.account("NEW")
-    store.account("ACME", limits={"conn": 5})
-    store.remove("GLOBEX")
-    after = renewed(before, store.directory)
-    found = after.ok
-    assert after.findings == ()
-    assert set(served(found)) == {"SYS", "ACME", "NEW"}
-    assert served(found)["ACME"] != served(settings)["ACME"]
-    assert found.network.operator is not None
-    assert found.network.operator.choria == found.network.operator.account("ACME")
-    assert found.network.operator.system == found.network.operator.account("SYS")
-    assert replace(found, network=settings.network) == settings
-
-
-def test_at_a_reload_a_bad_file_leaves_its_account_as_it_is(store: Store) -> None:
-    before = resolved(store.directory)
-    store.account("GLOBEX", Signer("operator"))
-    after = renewed(before, store.directory)
-    assert served(after.settings) == served(before.settings)
-    assert [finding.effect for finding in after.findings] == ["account GLOBEX stays as it was"]
-
-
-def test_after_a_reload_it_is_still_told_that_the_broker_has_no_account(store: Store) -> None:
-    found = resolved(store.directory, "choria_account = NOBODY")
-    assert renewed(found, store.directory).codes() == ["unknown-choria-account"]
-
-
-def test_at_a_reload_an_expired_account_goes(store: Store) -> None:
-    before = resolved(store.directory)
-    store.account("GLOBEX", exp=SECONDS - 1)
-    assert set(served(renewed(before, store.directory).settings)) == {"SYS", "ACME"}
-
-
-def test_an_account_of_a_remote_that_is_gone_takes_the_remote_along(store: Store) -> None:
-    before = resolved(store.directory, *REMOTE, "leafnode_remote.HQ.account = GLOBEX")
-    store.remove("GLOBEX")
-    after = renewed(before, store.directory)
-    assert after.ok.network.leafnodes.remotes == ()
-    assert [(finding.code, finding.key) for finding in after.findings] == [
-        ("unknown-account", NET + "leafnode_remote.HQ.account")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        (lambda store: store.operator(exp=SECONDS - 1), "bad-operator"),
-        (lambda store: store.operator(signing_keys=[Signer("operator").public]), "operator-changed"),
-        (lambda store: store.remove("SYS"), "bad-system-account"),
-    ],
-)
-def test_reloads_that_are_refused(store: Store, change: Callable[[Store], None], code: str) -> None:
-    before = resolved(store.directory)
-    change(store)
-    after = renewed(before, store.directory)
-    assert after.settings is None
-    assert code in after.codes(Severity.REFUSE)
-
-
-def test_a_gateway_in_clear_text_beside_others_is_no_reason_against_a_reload(store: Store) -> None:
-    lines = ("gateway_port = 7222", "gateway_remotes = OLD", "gateway_remote.OLD.urls = old:7222")
-    clear = (*lines, "gateway_remote.OLD.tls.disable = yes")
-    assert renewed(resolved(store.directory, *clear), store.directory).settings
-
-
-def test_a_reload_reads_the_directory_again(tmp_path: Path) -> None:
-    directory = copy_of_nscs(tmp_path)
-    before = resolved(directory)
-    (directory / "accounts" / "ACME" / "ACME.jwt").unlink()
-    (directory / "accounts" / "ACME").rmdir()
-    assert set(served(renewed(before, directory).settings)) == {"SYS", "FLEET", "GLOBEX"}
 
 
 def test_the_facts_of_a_store_show_no_secret() -> None:
