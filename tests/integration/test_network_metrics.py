@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import dataclasses
 import functools
-import logging
-import re
-import tempfile
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import psutil
 import pytest
-from aiohttp import web
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.config.load import load
 from choria_broker.config.surroundings.discovery import Discovery, lookup_srv
-from choria_broker.errors import EngineDiedError
-from choria_broker.stats.poller import Poller
-from choria_broker.values import replace
-from choria_broker.web.serving import serve
 from support.leaflinks import hub, remote, spoke
 from support.nameserver import name_server
+from support.scraping import SELDOM, becomes, polled, scraped
 from support.testbed import IDENTITY, Authority, client, configuration, free_port
 from support.topology import DEADLINE, Node, Setting, broker, configure, gateways, leafnodes, linked, nodes, page, peers
-
-OFTEN = 0.05
-SELDOM = 3600.0
 
 NETWORK = """
 connections total_connections routes remotes leafnode_remotes in_msgs out_msgs in_bytes out_bytes slow_consumers
@@ -39,7 +24,6 @@ subscriptions stream_memorystore_max stream_filestore_max stream_memorystore_use
 stream_consumers stream_messages stream_message_bytes
 """.split()  # noqa: SIM905 - a list of that length is a screen of quotes
 LEAFNODE = ("rtt_ms", "in_msgs", "out_msgs", "in_bytes", "out_bytes", "subscriptions")
-
 EXPECTED = {
     **{f"choria_network_{name}": ("gauge", {"identity"}) for name in NETWORK},
     **{f"choria_network_leafnode_{name}": ("gauge", {"identity", "host", "port", "account"}) for name in LEAFNODE},
@@ -73,82 +57,6 @@ EXPECTED = {
     "choria_broker_peers_connected": ("gauge", {"identity"}),
 }
 """Type and labels of every family that a broker with a leafnode, a peer and Choria Streams shows."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Scrape:
-    """A page of metrics.
-
-    Attributes:
-        order: families as they come.
-        kinds: type by family.
-        samples: value by name and labels.
-    """
-
-    order: list[str]
-    kinds: dict[str, str]
-    samples: dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-    def value(self, name: str, /, **labels: str) -> float | None:
-        """Return the value of the sample that has these labels, among others; None without such a sample."""
-        found = [value for (each, own), value in self.samples.items() if each == name and labels.items() <= set(own)]
-        assert len(found) <= 1, f"{name} {labels} is not one sample"
-        return found[0] if found else None
-
-    def labels(self, family: str) -> set[str]:
-        """Return the names of the labels of a family, those of its type aside."""
-        ends = ("", "_bucket", "_sum", "_count") if self.kinds[family] in {"histogram", "summary"} else ("",)
-        own = [set(dict(labels)) for name, labels in self.samples if name in {family + end for end in ends}]
-        (names,) = {frozenset(names - {"le"}) for names in own}
-        return set(names)
-
-    def network(self) -> set[str]:
-        """Return the names of what was read from the engine."""
-        return {name for name in self.order if name.startswith("choria_network_")}
-
-
-def parsed(text: str) -> Scrape:
-    order, kinds, samples = [], {}, {}
-    for line in text.splitlines():
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split(" ")
-            order.append(name)
-            kinds[name] = kind
-        elif not line.startswith("#"):
-            match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
-            assert match, line
-            labels = frozenset(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match[2] or ""))
-            assert (match[1], labels) not in samples, f"{line} is there twice"
-            samples[match[1], labels] = float(match[3])
-    assert len(order) == len(kinds), "a family is there twice"
-    return Scrape(order, kinds, samples)
-
-
-async def scraped(node: Node, path: str = "/choria/prometheus") -> Scrape:
-    async with (
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DEADLINE)) as session,
-        session.get(f"http://127.0.0.1:{node.statistics}{path}") as answer,
-    ):
-        assert answer.status == 200
-        return parsed(await answer.text())
-
-
-async def becomes(node: Node, wanted: Callable[[Scrape], bool]) -> Scrape:
-    """Scrape until a page is as wanted."""
-    last = await scraped(node)
-    try:
-        async with asyncio.timeout(DEADLINE):
-            while not wanted(last):
-                await asyncio.sleep(OFTEN)
-                last = await scraped(node)
-    except TimeoutError:
-        raise AssertionError(f"the metrics of {node.identity} do not become what is wanted: {last.samples}") from None
-    return last
-
-
-def polled(made: NetworkBroker, interval: float = OFTEN) -> NetworkBroker:
-    """Make a broker anew from the settings of another, with an interval of its own."""
-    return NetworkBroker(made.settings, poll_interval=interval)
 
 
 async def test_a_broker_with_everything_shows_every_metric(tmp_path: Path, authority: Authority) -> None:
@@ -262,35 +170,6 @@ async def test_the_engine_is_read_without_a_statistics_port_and_opens_none(
         assert made.registry.get_sample_value("choria_network_connections", {"identity": IDENTITY}) == 0
 
 
-async def test_a_dead_engine_leaves_no_samples(tmp_path: Path, authority: Authority) -> None:
-    """The application is mounted elsewhere, so that it outlives the broker."""
-    made = polled(NetworkBroker.from_file(configuration(tmp_path, authority)), SELDOM)
-    app = made.http_app()
-    node = replace(Node(IDENTITY), statistics=free_port())
-
-    async def run() -> None:
-        with pytest.raises(EngineDiedError):
-            await made.run()
-
-    async with serve(app, "127.0.0.1", node.statistics), asyncio.TaskGroup() as tasks:
-        assert (await scraped(node)).network() == set()
-        tasks.create_task(run(), name="broker")
-        await made.wait_ready(DEADLINE)
-        assert "choria_network_connections" in (await scraped(node)).network()
-        (engine,) = psutil.Process().children()
-        engine.kill()
-        stale = False
-        async with asyncio.timeout(DEADLINE):
-            while made.ports.listening:
-                stale |= not made._engine.alive and made.statistics.poller.latest is not None
-                await asyncio.sleep(0)
-        assert not stale, "readings of a dead engine while the broker takes leave"
-        seen = await becomes(node, lambda now: not now.network())
-        assert seen.value("choria_build_info") == 1
-        assert seen.value("choria_broker_peers_connected") is None
-        assert seen.value("choria_broker_peers_configured") == 0
-
-
 async def test_what_happens_at_the_gate_is_counted(tmp_path: Path, authority: Authority) -> None:
     node = Node(IDENTITY)
     async with broker(tmp_path, authority, node) as made:
@@ -335,93 +214,3 @@ def test_srv_records_asked_for_are_counted(tmp_path: Path, authority: Authority,
     for name, expected in (("lookups", count), ("cachemiss", count), ("cachehits", 0)):
         value = made.registry.get_sample_value(f"choria_dns_srv_{name}", {"identity": IDENTITY})
         assert value == (expected if count else None)
-
-
-@dataclasses.dataclass
-class FalseEngine:
-    """Serves pages like an engine, or fails to."""
-
-    pages: dict[str, Any]
-    address: str = ""
-
-    async def answer(self, request: web.Request) -> web.Response:
-        found = self.pages.get(request.path)
-        if isinstance(found, dict):
-            return web.json_response(found)
-        return web.Response(status=500) if found is None else web.Response(body=found)
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        app = web.Application()
-        app.router.add_get("/{page}", self.answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        with tempfile.TemporaryDirectory() as folder:
-            self.address = f"{folder}/pages"
-            await web.UnixSite(runner, self.address).start()
-            try:
-                yield
-            finally:
-                await runner.cleanup()
-
-
-async def newer(poller: Poller, than: float) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while poller.latest is None or poller.latest.time <= than:
-            await asyncio.sleep(0.01)
-
-
-@pytest.mark.parametrize("failure", [None, b"no JSON", b"[" * 100_000])
-async def test_a_page_that_fails_keeps_what_was_read_before(
-    caplog: pytest.LogCaptureFixture, failure: bytes | None
-) -> None:
-    good = {"/varz": {"connections": 7}, "/leafz": {"leafs": [{"ip": "::1"}]}, "/jsz": {"streams": 3}}
-    engine = FalseEngine(dict(good))
-    async with engine.running():
-        assert Poller(lambda: engine.address).latest is None
-        poller = Poller(lambda: engine.address, interval=0.01)
-        async with poller.polling():
-            first = poller.latest
-            assert first is not None
-            assert first.leafnodes is not None
-            assert first.streams is not None
-            assert (first.server.connections, first.leafnodes[0].host, first.streams.streams) == (7, "::1", 3)
-            engine.pages |= {"/varz": {"connections": 8}, "/leafz": failure, "/jsz": failure}
-            await newer(poller, poller.latest.time if poller.latest else 0)
-            await newer(poller, poller.latest.time if poller.latest else 0)
-            kept = poller.latest
-            assert kept is not None
-            assert kept.server.connections == 8
-            assert (kept.leafnodes, kept.streams) == (first.leafnodes, first.streams)
-            assert not caplog.records, "only a failing /varz is worth a line"
-
-            engine.pages |= {"/varz": failure, "/leafz": {"leafs": []}}
-            async with asyncio.timeout(DEADLINE):
-                while not caplog.records:
-                    await asyncio.sleep(0.01)
-            last = poller.latest
-            assert last is not None
-            assert last.server.connections == 8
-            assert {(record.levelno, record.getMessage()) for record in caplog.records} == {
-                (logging.ERROR, "Could not read the engine's statistics")
-            }
-        assert poller.latest is None
-
-
-async def test_an_engine_that_hangs_holds_back_no_more_than_a_deadline() -> None:
-    never = asyncio.Event()
-
-    class Hanging(FalseEngine):
-        async def answer(self, request: web.Request) -> web.Response:
-            if request.path == "/leafz":
-                await never.wait()
-            return await super().answer(request)
-
-    engine = Hanging({"/varz": {"connections": 7}, "/jsz": {}})
-    async with engine.running():
-        poller = Poller(lambda: engine.address, interval=SELDOM, deadline=1)
-        async with asyncio.timeout(DEADLINE), poller.polling():
-            assert poller.latest is not None
-            assert poller.latest.leafnodes is None
-            assert poller.latest.streams is not None
-        never.set()
