@@ -1,18 +1,25 @@
-"""CAs that revoke: lists of revoked certificates of every form, made for a test."""
+"""CAs that revoke: lists of revoked certificates of every form, made for a test, and who is refused for them."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import ssl
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import nats.errors
+import pytest
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from nats.aio.client import Client
 
-from support.testbed import Authority, Identity
+from choria_broker.broker import NetworkBroker
+from support.testbed import Authority, Identity, client
 
 HOUR = dt.timedelta(hours=1)
 
@@ -91,3 +98,20 @@ class RevokingAuthority(Authority):
         written = self.crl.with_suffix(".new")
         written.write_bytes(crl(self.root, self._revoked, number=self._number, lasts=lasts, pss=self._pss))
         written.rename(self.crl)
+
+
+async def refused(port: int, context: ssl.SSLContext) -> None:
+    """Make sure that nobody gets in this way."""
+    with pytest.raises((nats.errors.Error, OSError)):
+        async with client_at(port, context):
+            pass
+
+
+def client_at(port: int, context: ssl.SSLContext, **options: Any) -> contextlib.AbstractAsyncContextManager[Client]:
+    """Connect to a port."""
+    return client(None, context, port=port, **options)  # type: ignore[arg-type] # not looked at with a port
+
+
+def last_rule(one: NetworkBroker) -> str:
+    """The rule of the latest decision."""
+    return one.audit.recent[-1].rule
