@@ -129,7 +129,7 @@ def examine(config: Path, overrides: Overrides, pid: Path | None = None) -> Outc
     loaded = load(config, overrides)
     if loaded.settings is None:
         return Outcome(loaded.findings, loaded.files, None, usable=False)
-    rendered = render(loaded.settings, debug=overrides.debug) if loaded.settings.network_enabled else None
+    rendered = render(loaded.settings) if loaded.settings.network_enabled else None
     start = at_start.look(config, loaded.settings, pid)
     found = (
         *start.findings,

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-import msgspec
-
 from choria_broker.access.build import policy_from
 from choria_broker.access.policy import Policy
 from choria_broker.config.load import Basis
@@ -59,22 +57,10 @@ class Desired(Discreet, frozen=True, kw_only=True):
         return self.basis.facts.groups if self.basis else ()
 
 
-class Circumstances(msgspec.Struct, frozen=True):
-    """What a state depends on besides the configuration, for as long as the broker lives.
-
-    Attributes:
-        signed_by: checks the ed25519 signatures of tokens and chains.
-        debug: have the engine log at debug level whatever the settings say.
-    """
-
-    signed_by: SignatureCheck
-    debug: bool = False
-
-
 def desire(
     settings: Settings,
     findings: tuple[Finding, ...],
-    circumstances: Circumstances,
+    signed_by: SignatureCheck,
     *,
     generation: int,
     wanted: Settings | None = None,
@@ -85,7 +71,7 @@ def desire(
     Args:
         settings: what the broker was told.
         findings: what was found while that was read.
-        circumstances: what else it depends on.
+        signed_by: checks the ed25519 signatures of tokens and chains.
         generation: number of the policy.
         wanted: what the files say; by default the settings.
         basis: what the settings were made from.
@@ -97,8 +83,8 @@ def desire(
         settings=settings,
         findings=findings,
         wanted=wanted or settings,
-        policy=policy_from(settings, circumstances.signed_by),
-        engine=render(settings, debug=circumstances.debug),
+        policy=policy_from(settings, signed_by),
+        engine=render(settings),
         standard_streams=(
             streams_plan(settings.network.streams, settings.network.cluster.size, settings.network.gateway.name),
             stream_accounts(settings),

@@ -17,7 +17,7 @@ from choria_broker.errors import ConfigurationError
 from choria_broker.host.apart import apart
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
-from choria_broker.reload.desired import Circumstances, Desired, desire
+from choria_broker.reload.desired import Desired, desire
 from choria_broker.reload.plan import Plan, plan, setbacks, while_running
 from choria_broker.security.signature_memory import SignatureMemory
 from choria_broker.settings.broker import Settings
@@ -104,14 +104,14 @@ class InForce:
         if blocking(findings):
             raise ConfigurationError(findings)
         self._overrides = overrides
-        self._circumstances = Circumstances(SignatureMemory(time.monotonic).signed_by, debug=overrides.debug)
+        self._signed_by = SignatureMemory(time.monotonic).signed_by
         self._tell = tell
         self._log = component("network")
         left = (succession or Succession()).told(_GENERATION, int) or 0
         self.state = desire(
             settings,
             findings,
-            self._circumstances,
+            self._signed_by,
             generation=left + 1,
             wanted=loaded.wanted if loaded else None,
             basis=loaded.basis if loaded else None,
@@ -189,7 +189,7 @@ class InForce:
         state = desire(
             loaded.settings,
             loaded.findings,
-            self._circumstances,
+            self._signed_by,
             generation=self.state.generation + 1,
             wanted=loaded.wanted,
             basis=loaded.basis,

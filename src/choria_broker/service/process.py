@@ -39,7 +39,6 @@ from choria_broker.service.reloading import announced
 from choria_broker.service.signals import Signals
 from choria_broker.service.stopping import Stop
 from choria_broker.service.upgrading import Upgrades, become
-from choria_broker.settings.broker import LogLevel
 from choria_broker.status.reloads import Trigger
 from choria_broker.upgrade.program import this_program
 from choria_broker.values import replace
@@ -107,7 +106,7 @@ def run(config: Path, overrides: Overrides, *, pid: Path | None = None) -> int:
     if settings is None:
         raise ConfigurationError(loaded.findings)
     try:
-        configure(settings.logfile, LogLevel.DEBUG if overrides.debug else settings.loglevel)
+        configure(settings.logfile, settings.loglevel)
     except OSError as error:
         return failed(f"Could not open the log file of setting logfile, {settings.logfile}: {error.strerror}")
     log_findings(loaded.findings)
@@ -135,7 +134,7 @@ def go_on(succession: Succession, problem: str = "") -> int:
     signals.release()
     try:
         left, broker = left_by(succession), broker_after(succession)
-        configure(broker.settings.logfile, LogLevel.DEBUG if left.overrides.debug else broker.settings.loglevel)
+        configure(broker.settings.logfile, broker.settings.loglevel)
     except (BrokerError, SuccessionError, EngineMissingError, OSError) as error:
         return failed(f"Could not continue after an upgrade: {error}")
     return _live(lambda: broker, replace(left, problem=problem), signals)

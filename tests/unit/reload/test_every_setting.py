@@ -15,7 +15,7 @@ from choria_broker.config.table.schema import Apply, Owner
 from choria_broker.config.text.syntax import parse
 from choria_broker.engine.running import Limits, hello_for
 from choria_broker.host.facts import FileFact
-from choria_broker.reload.desired import Circumstances, Desired, desire
+from choria_broker.reload.desired import Desired, desire
 from choria_broker.reload.plan import pending, plan
 from choria_broker.security.keys import ed25519_verifies
 from choria_broker.settings.broker import Settings
@@ -222,7 +222,7 @@ def settings_of(key: str, *, new: bool) -> Result:
 
 
 def state(settings: Settings) -> Desired:
-    return desire(settings, (), Circumstances(ed25519_verifies), generation=1)
+    return desire(settings, (), ed25519_verifies, generation=1)
 
 
 def parts(made: Desired) -> dict[str, object]:

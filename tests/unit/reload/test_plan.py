@@ -11,7 +11,7 @@ from choria_broker.config.surroundings.facts import Facts, Overrides
 from choria_broker.config.table.schema import Apply
 from choria_broker.config.text.syntax import Document
 from choria_broker.host.facts import FileFact, Mark
-from choria_broker.reload.desired import Circumstances, Desired, desire
+from choria_broker.reload.desired import Desired, desire
 from choria_broker.reload.plan import (
     Difference,
     changed_settings,
@@ -27,14 +27,12 @@ from choria_broker.settings.findings import DEFAULT, Finding, known
 from choria_broker.values import replace
 from support.scenario import NET, NOW, net
 
-CIRCUMSTANCES = Circumstances(ed25519_verifies)
-
 
 def state(*lines: str, wanted: tuple[str, ...] | None = None) -> Desired:
     """Make the state that keys of the network broker describe, with others in the files by now."""
     found = net(*lines)
     files = None if wanted is None else net(*wanted).ok
-    return desire(found.ok, found.findings, CIRCUMSTANCES, generation=1, wanted=files)
+    return desire(found.ok, found.findings, ed25519_verifies, generation=1, wanted=files)
 
 
 def test_the_start_takes_everything() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from choria_broker.errors import ConfigurationError, NotReadyError, ReloadError
 from choria_broker.host.facts import FileFact
-from choria_broker.reload.desired import Circumstances, desire
+from choria_broker.reload.desired import desire
 from choria_broker.reload.in_force import Step
 from choria_broker.reload.plan import plan
 from choria_broker.reload.reloads import Outcome, Reloads
@@ -23,7 +23,6 @@ from choria_broker.status.reloads import Trigger
 from support.scenario import net
 
 FINDING = Finding(severity=Severity.REFUSE, code=Code.ENGINE_MISSING, problem="it is wrong", remedy="put it right")
-CIRCUMSTANCES = Circumstances(ed25519_verifies)
 SIGNAL, COMMAND = Trigger("signal", "SIGHUP"), Trigger("command", "root (uid 0)")
 
 
@@ -31,8 +30,8 @@ class State:
     """Has a state in force. Each reload waits until it may end, and then does what the test says."""
 
     def __init__(self, *outcomes: Exception | None) -> None:
-        self.state = desire(net().ok, (), CIRCUMSTANCES, generation=1)
-        self.next = desire(net("client_hosts = 10.0.0.0/8").ok, (), CIRCUMSTANCES, generation=2)
+        self.state = desire(net().ok, (), ed25519_verifies, generation=1)
+        self.next = desire(net("client_hosts = 10.0.0.0/8").ok, (), ed25519_verifies, generation=2)
         self.looked_at: dict[Path, FileFact] = {}
         self.outcomes = list(outcomes)
         self.begun = asyncio.Semaphore(0)

@@ -53,14 +53,13 @@ class Rendered(Discreet, frozen=True):
     optional_client_certificates: bool
 
 
-def render(settings: Settings, *, debug: bool = False) -> Rendered:
+def render(settings: Settings) -> Rendered:
     """Render the engine's configuration.
 
     Args:
         settings: validated settings.
-        debug: have the engine log at debug level whatever the settings say.
     """
-    block = _basics(settings, debug=debug)
+    block = _basics(settings)
     block["cluster"] = _cluster(settings)
     for key, part in (
         ("gateway", _gateway(settings)),
@@ -92,7 +91,7 @@ def client_advertise(settings: Settings) -> str:
     return hostnames.authority(host, network.client_port) if network.client_port and hostnames.is_host(host) else ""
 
 
-def _basics(settings: Settings, *, debug: bool) -> Block:
+def _basics(settings: Settings) -> Block:
     network = settings.network
     block: Block = {
         "server_name": settings.identity,
@@ -102,7 +101,7 @@ def _basics(settings: Settings, *, debug: bool) -> Block:
         "max_connections": network.max_connections,
         "max_subscriptions": network.max_subscriptions,
         "logtime": False,
-        "debug": debug or settings.loglevel is LogLevel.DEBUG,
+        "debug": settings.loglevel is LogLevel.DEBUG,
     }
     if advertise := client_advertise(settings):
         block["client_advertise"] = advertise

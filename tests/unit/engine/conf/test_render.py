@@ -80,7 +80,7 @@ def test_certificates_are_never_demanded_and_are_optional_where_they_can_be_veri
 
 
 def test_free_ports_and_debug() -> None:
-    rendered = render(settings(Network(client_port=0)), debug=True).text
+    rendered = render(replace(settings(Network(client_port=0)), loglevel=LogLevel.DEBUG)).text
     assert "port: -1\n" in rendered
     assert "http" not in rendered
     assert "debug: true\n" in rendered
