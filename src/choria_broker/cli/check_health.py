@@ -15,10 +15,11 @@ from choria_broker.cli.answers import print_json
 from choria_broker.cli.options import Duration, running_broker
 from choria_broker.control.client import ControlError, NotRunningError, SilentError, StandsStillError, ask_status
 from choria_broker.settings.durations import DAY
-from choria_broker.status import check_kinds
-from choria_broker.status.check_kinds import CopyLimits, Limits, ServerLimits
-from choria_broker.status.checks import FORMATS, NAMESPACE, Check, Level, document
+from choria_broker.status import check_kinds, stream_checks
+from choria_broker.status.check_kinds import ServerLimits
+from choria_broker.status.checks import FORMATS, NAMESPACE, Check, Level, Limits, document
 from choria_broker.status.document import Status
+from choria_broker.status.stream_checks import CopyLimits
 
 _DOWN = (NotRunningError, StandsStillError, SilentError)
 Judge = Callable[[Status, float], Check]
@@ -178,7 +179,7 @@ def server(*, config: Path, end: End, name: str, auth_required: bool, js_require
 def meta(*, config: Path, end: End, expect: int | None, lag_critical: int | None, seen_critical: float | None) -> None:
     """Check the group of members that keeps what the cluster knows of streams."""
     limits = CopyLimits(expect, lag_critical, seen_critical)
-    _check(config, end, "meta", "JetStream Meta Cluster", lambda status, _: check_kinds.meta(status, limits))
+    _check(config, end, "meta", "JetStream Meta Cluster", lambda status, _: stream_checks.meta(status, limits))
 
 
 @_kind("jetstream")
@@ -200,7 +201,7 @@ def jetstream(
     """Check how full the store of Choria Streams is, and that all streams can be written."""
     copies = CopyLimits(lag=replica_lag_critical, seen=replica_seen_critical) if replicas else None
     limits = Limits(store_warn, store_critical)
-    _check(config, end, "jetstream", "JetStream", lambda status, _: check_kinds.jetstream(status, limits, copies))
+    _check(config, end, "jetstream", "JetStream", lambda status, _: stream_checks.jetstream(status, limits, copies))
 
 
 @_kind("stream")
@@ -221,7 +222,7 @@ def stream(
 ) -> None:
     """Check that a standard stream can be written, and its copies."""
     limits = CopyLimits(peer_expect, peer_lag_critical, peer_seen_critical)
-    _check(config, end, "stream", name, lambda status, _: check_kinds.stream(status, name, account, limits))
+    _check(config, end, "stream", name, lambda status, _: stream_checks.stream(status, name, account, limits))
 
 
 @_kind("kv")
@@ -229,7 +230,7 @@ def stream(
 @click.option("--account", default="", help="Account that has it; all unless given.")
 def kv(*, config: Path, end: End, bucket: str, account: str) -> None:
     """Check that a key-value bucket can be written, such as that of leader elections."""
-    _check(config, end, "kv", bucket, lambda status, _: check_kinds.bucket(status, bucket, account))
+    _check(config, end, "kv", bucket, lambda status, _: stream_checks.bucket(status, bucket, account))
 
 
 @check_health.command("credential")

@@ -69,6 +69,41 @@ Found = Iterable[Note | Measure]
 """What a check tells, in the order in which it is shown."""
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """Where levels begin; None: they do not.
+
+    Attributes:
+        warning, critical: a number of whatever is compared. With ``critical`` below ``warning``, few are a problem.
+    """
+
+    warning: float | None = None
+    critical: float | None = None
+
+    def level(self, value: float) -> Level:
+        """Tell the level of a value."""
+        inverted = self.warning is not None and self.critical is not None and self.critical < self.warning
+        for level, limit in ((Level.CRITICAL, self.critical), (Level.WARNING, self.warning)):
+            if limit is not None and (value <= limit if inverted else value >= limit):
+                return level
+        return Level.OK
+
+    def low(self, value: float) -> Level:
+        """Tell the level of a value that is to be large."""
+        for level, limit in ((Level.CRITICAL, self.critical), (Level.WARNING, self.warning)):
+            if limit is not None and value <= limit:
+                return level
+        return Level.OK
+
+    def measure(self, name: str, value: float, meaning: str, unit: str = "") -> Measure:
+        """Make the number with its thresholds."""
+        return Measure(name, value, meaning, unit, self.warning or 0.0, self.critical or 0.0)
+
+    @property
+    def given(self) -> bool:
+        """There is one."""
+        return self.warning is not None or self.critical is not None
+
+
 class Check(msgspec.Struct, frozen=True):
     """The whole of a check.
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from choria_broker.status.checks import Check, Level, Measure, Note, document, nagios, prometheus, text
+from choria_broker.status.checks import Check, Level, Limits, Measure, Note, document, nagios, prometheus, text
 
 CHECK = Check.of(
     "connections",
@@ -113,3 +113,27 @@ def test_no_text_of_others_breaks_a_format(name: str, words: str) -> None:
 def test_names_of_metrics_are_names() -> None:
     found = list(prometheus(Check("k", "n", (), (Measure("a-b.c peers", 1, "M"),))))
     assert found[2] == 'nats_server_check_k_a_b_c_peers{item="n"} 1'
+
+
+@pytest.mark.parametrize(
+    ("limits", "value", "level"),
+    [
+        (Limits(), 10**9, Level.OK),
+        (Limits(5, 10), 4, Level.OK),
+        (Limits(5, 10), 5, Level.WARNING),
+        (Limits(5, 10), 10, Level.CRITICAL),
+        (Limits(None, 10), 9, Level.OK),
+        (Limits(5, None), 99, Level.WARNING),
+        (Limits(10, 5), 11, Level.OK),
+        (Limits(10, 5), 10, Level.WARNING),
+        (Limits(10, 5), 5, Level.CRITICAL),
+    ],
+)
+def test_thresholds_work_both_ways(limits: Limits, value: float, level: Level) -> None:
+    assert limits.level(value) is level
+
+
+@pytest.mark.parametrize(("left", "level"), [(11, Level.OK), (10, Level.WARNING), (5, Level.CRITICAL)])
+def test_what_is_to_be_large(left: float, level: Level) -> None:
+    assert Limits(10, 5).low(left) is level
+    assert Limits().low(left) is Level.OK

@@ -16,7 +16,6 @@ from support.scenario import NET, NOW, Result
 from support.stores import Store, copy_of_nscs, resolved
 
 SECONDS = int(NOW.timestamp())
-OPERATOR = "operator_account = OPS"
 REMOTE = ("leafnode_remotes = HQ", "leafnode_remote.HQ.url = hq.example.net:7422", "gateway_name = SITE")
 
 
