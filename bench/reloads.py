@@ -79,8 +79,8 @@ def _watching(bench: Workbench) -> list[Line]:
     broker = NetworkBroker.from_file(
         configuration(folder, bench.site.authority, network__client_signer_cert=", ".join(map(str, files)))
     )
-    if broker.reloads.files != _FILES:
-        raise MeasurementError(f"{broker.reloads.files} files are watched in place of {_FILES}")
+    if len(broker.reloads.watched) != _FILES:
+        raise MeasurementError(f"{len(broker.reloads.watched)} files are watched in place of {_FILES}")
     ours, theirs = in_turns(
         bench.scale.turns,
         functools.partial(_rounds, broker),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -45,7 +45,8 @@ from choria_broker.sessions.neighbours import Neighbours
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.findings import Finding
-from choria_broker.stats.parts import Parts
+from choria_broker.stats.families import Values
+from choria_broker.stats.parts import Counting, Parts
 from choria_broker.stats.poller import INTERVAL
 from choria_broker.stats.service import BrokerStatistics
 from choria_broker.stats.standings import Standings
@@ -164,7 +165,7 @@ class BrokerParts:
         counting = Parts(
             audit=self.audit.counts,
             streams=self.streams.ledger.counts,
-            reloads=self.reloads,
+            figures=self._figures,
             engine=self.engine,
             health=lambda: self.reporter.health().condition,
             health_changes=lambda: self.reporter.watch.book,
@@ -200,6 +201,11 @@ class BrokerParts:
             self.departures,
             self.companions,
         )
+
+    def _figures(self) -> Mapping[str, Values]:
+        """Ask every part that counts."""
+        asked = [each.figures for each in vars(self).values() if isinstance(each, Counting)]
+        return {name: values for each in asked for name, values in each.items()}
 
     def knowledge(self) -> Knowledge:
         """Tell the dashboard whom to ask."""

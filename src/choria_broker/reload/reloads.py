@@ -6,7 +6,7 @@ import asyncio
 import collections
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from choria_broker.reload.plan import changed_settings, pending, pending_restart
 from choria_broker.reload.restoring import AGAIN, Restoring
 from choria_broker.reload.settling import settled
 from choria_broker.settings.findings import Finding
+from choria_broker.stats.families import Values
 from choria_broker.status.reloads import REFUSED, RESULTS, UNCHANGED, FileProblem, ReloadReport, Trigger, reported
 from choria_broker.values import replace
 from choria_broker.wording import sentence
@@ -148,14 +149,15 @@ class Reloads:
         return tuple(self._in_force.state.files)
 
     @property
-    def files(self) -> int:
-        """How many files are watched."""
-        return len(self._in_force.state.files)
-
-    @property
-    def bad_files(self) -> tuple[str, ...]:
-        """Changed files that cannot be used; a certificate and its key are seen as one."""
-        return tuple(file for each in self.not_used.values() for file in each.files)
+    def figures(self) -> Mapping[str, Values]:
+        """What metrics show; of a changed file that cannot be used, a certificate and its key are seen as one."""
+        return {
+            "reloads": self.outcomes,
+            "reload_success": self.last_success,
+            "reload_failed": bool(self.refusal),
+            "watched_files": len(self.watched),
+            "bad_files": dict.fromkeys((file for each in self.not_used.values() for file in each.files), 1.0),
+        }
 
     @property
     def problems(self) -> tuple[FileProblem, ...]:

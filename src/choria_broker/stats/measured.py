@@ -40,11 +40,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         audit, gate, streams, tallies: what parts of the broker count.
         key_processes: the processes that hold private keys.
         log_lines_dropped: lines of the log that nobody took in time.
-        reloads: reloads of the configuration by outcome.
-        reload_success: when the last of them ended that was not refused, Unix seconds.
-        reload_failed: the last of them was refused.
-        watched_files: how many files are watched.
-        bad_files: those that were changed and cannot be used.
+        figures: what further parts tell of themselves, by the names of their own.
         pending_restart: settings that were changed and that only a restart takes over.
         revoked: what is revoked.
         provisioning: who waits for provisioning; None on a broker that has none.
@@ -75,11 +71,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     tallies: Tallies = msgspec.field(default_factory=Tallies)
     key_processes: KeyProcessCounts = KeyProcessCounts()
     log_lines_dropped: int = 0
-    reloads: Mapping[str, int] = msgspec.field(default_factory=dict)
-    reload_success: float = 0.0
-    reload_failed: bool = False
-    watched_files: int = 0
-    bad_files: Sequence[str] = ()
+    figures: Mapping[str, Values] = msgspec.field(default_factory=dict)
     pending_restart: Sequence[str] = ()
     revoked: Revoked = NOTHING
     provisioning: Waiting | None = None
@@ -103,6 +95,11 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 Take = Callable[[Measured], Values]
 """Takes the values of a metric."""
+
+
+def figure(name: str) -> Take:
+    """Take what a part tells under a name of its own; nothing on a broker without that part."""
+    return lambda at: at.figures.get(name)
 
 
 def counter(name: str, text: str, values: Take, labels: str = "") -> Metric[Measured]:

@@ -17,7 +17,7 @@ from choria_broker.stats.choria_metrics import CONNECTOR, NETWORK, PROTOCOL, SRV
 from choria_broker.stats.companion_metrics import PROCESSES, companion_families
 from choria_broker.stats.families import Family, Values
 from choria_broker.stats.links import LinkKind
-from choria_broker.stats.measured import YES_NO, Measured, Take, counter, gauge, histogram
+from choria_broker.stats.measured import YES_NO, Measured, Take, counter, figure, gauge, histogram
 from choria_broker.stats.stream_metrics import STREAMS
 
 
@@ -250,26 +250,26 @@ _BROKER = (
         lambda at: {each.what: each.limit for each in at.headroom if each.limit is not None},
         "what",
     ),
-    counter("choria_broker_reloads_total", "Reloads of the configuration.", lambda at: at.reloads, "outcome"),
+    counter("choria_broker_reloads_total", "Reloads of the configuration.", figure("reloads"), "outcome"),
     gauge(
         "choria_broker_reload_last_success_timestamp_seconds",
         "Time of the last reload that was not refused, or of the start, in Unix seconds.",
-        lambda at: at.reload_success,
+        figure("reload_success"),
     ),
     gauge(
         "choria_broker_reload_failed",
         "1 when the last reload was refused, so the broker does not use what is in the files.",
-        lambda at: at.reload_failed,
+        figure("reload_failed"),
     ),
     gauge(
         "choria_broker_watched_files",
         "Files that the broker reads again when they change.",
-        lambda at: at.watched_files,
+        figure("watched_files"),
     ),
     gauge(
         "choria_broker_watched_file_problem",
         "1 for a file that was changed and cannot be used.",
-        lambda at: dict.fromkeys(at.bad_files, 1.0),
+        figure("bad_files"),
         "file",
     ),
     gauge(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -13,35 +13,20 @@ from choria_broker.audit.trail import AuditCounts
 from choria_broker.companions.reports import CompanionReport
 from choria_broker.companions.tally import Counts
 from choria_broker.engine.life import EngineLife
+from choria_broker.stats.families import Values
 from choria_broker.streams.ledger import StreamCounts
 
 
-class Reloads(Protocol):
-    """Knows of the reloads of a broker."""
+@runtime_checkable
+class Counting(Protocol):
+    """A part of a broker that counts, or knows numbers.
+
+    Every part that has this is asked: a new metric is a number here, and its row in the table of metrics.
+    """
 
     @property
-    def outcomes(self) -> Mapping[str, int]:
-        """How many there were, by what became of them."""
-        ...
-
-    @property
-    def last_success(self) -> float:
-        """When the last one ended that was not refused, or the broker was started, Unix seconds."""
-        ...
-
-    @property
-    def refusal(self) -> str:
-        """Why the last one of the whole configuration changed nothing, empty when it was not refused."""
-        ...
-
-    @property
-    def files(self) -> int:
-        """How many files are watched."""
-        ...
-
-    @property
-    def bad_files(self) -> tuple[str, ...]:
-        """Changed files that cannot be used."""
+    def figures(self) -> Mapping[str, Values]:
+        """What is shown of it as metrics, by names that no other part has."""
         ...
 
 
@@ -90,7 +75,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         audit: counts of the trail of decisions.
         streams: counts of the ledger of streams.
-        reloads: reloads of the configuration.
+        figures: gives what other parts tell of themselves, by the names of their own.
         engine: the engine.
         sessions: counts of sessions.
         ended: sessions that were ended because of revocation or expiry, by cause.
@@ -101,7 +86,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     audit: AuditCounts
     streams: StreamCounts
-    reloads: Reloads
+    figures: Callable[[], Mapping[str, Values]]
     engine: EngineLife
     sessions: Sessions
     companions: Companions

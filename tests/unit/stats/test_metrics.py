@@ -243,7 +243,9 @@ def test_authorities() -> None:
 
 
 def test_reloads() -> None:
-    made = family(Measured(identity="b", reloads={"applied": 2, "refused": 0}), "choria_broker_reloads_total")
+    made = family(
+        Measured(identity="b", figures={"reloads": {"applied": 2, "refused": 0}}), "choria_broker_reloads_total"
+    )
     assert made.samples == (Sample(2, ME | {"outcome": "applied"}), Sample(0, ME | {"outcome": "refused"}))
 
 
