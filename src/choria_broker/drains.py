@@ -1,4 +1,16 @@
-"""Drains of a running broker: the engine moves connections and leaders elsewhere, and one owner here follows it."""
+"""Drains of a running broker: the engine moves connections and leaders elsewhere, and one owner here follows it.
+
+    none       nothing is wanted; ``_wanted`` is None.
+    asked      the engine has an order with the next serial number. What it tells counts only under this number: it may
+               still tell of the order before.
+    draining   it tells how many are left. A further order takes its place, for who is left.
+    drained    nobody is left, and it leads nothing, or nobody else could lead for ten seconds. It stays so: new
+               connections are refused until the drain is taken back or the broker ends.
+
+Taking back leads to none from everywhere. The engine goes on by itself: a reload changes nothing, and after an upgrade
+the next program follows what it finds under way. What came of each drain is written down once, when it is over,
+replaced, taken back, or ended by the end of the broker.
+"""
 
 from __future__ import annotations
 

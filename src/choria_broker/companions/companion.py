@@ -1,4 +1,15 @@
-"""One companion: its processes are started, and started anew when they end by themselves, until they are given up."""
+"""One companion: its processes are started, and started anew when they end by themselves, until they are given up.
+
+    starting    processes wait for a place, since only a few start at a time, and leave it with their first report.
+    running     all of them have told that they are connected everywhere.
+    waiting     some connection does not come about; the process tries by itself, see ``links``.
+    restarting  a process has ended; another takes its place after a pause that grows with each end in a row.
+    given up    one ended ten times in a row within a minute of its start; a reload tries it again.
+    stopping    all are told to finish what they have in hand, and killed after the grace.
+
+The state is not kept but read from the processes and their last reports, the first from below that applies.
+What is counted is kept apart, in the ``Record``: it outlives processes, and companions that take one's place.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""All companions of a broker: started, changed over and stopped as the settings say."""
+"""All companions of one broker: started, changed over and stopped as the settings want them.
+
+One task, ``_keep``, has what is wanted come about, again after each ``apply`` and each end: first those are stopped
+that nobody wants any more, then missing ones are started. One that is to be otherwise is replaced: the new one is
+started beside it, both share the work by their queue groups, and the old one is stopped once the new one is connected
+everywhere, or after some time (``CHANGE_OVER``). So no message waits for it, and what stays alike is not touched.
+"""
 
 from __future__ import annotations
 

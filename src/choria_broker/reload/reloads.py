@@ -1,4 +1,16 @@
-"""Reloads of a running broker, one after the other, whoever asks for them."""
+"""Reloads of a running broker, one after the other, whoever asks for them.
+
+    asked      ``want`` (nobody waits), ``ask`` (somebody does), a dry run, or some files alone (``ask_files``). All
+               that asks for everything before the next turn is one job; each of the others is a job of its own.
+    its turn   one job at a time; an upgrade, and a second try, hold ``_turn`` to have the state in force stay as it is.
+    stepping   read, plan, take (``in_force``). As long as something is wrong with files that are just being replaced,
+               it is done anew, for ``settling`` seconds; whoever watches files has a longer patience of its own.
+    over       everybody who waits has the outcome, which is an error or not: a job raises nothing.
+    given up   at the end of the broker: what was asked for and not done is left to the next program, if there is one.
+
+When the engine did not say in time what came of a change, it is not known what it has. ``restoring`` gives it the state
+in force once more as soon as it answers, before the next job or after it.
+"""
 
 from __future__ import annotations
 
