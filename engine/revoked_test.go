@@ -56,7 +56,7 @@ func TestRevokedChains(t *testing.T) {
 		"list that is over":     {frame{"lists": list(now - 1)}, false, false},
 		"over and that refuses": {frame{"lists": list(now - 1), "refuse_overdue": true}, true, false},
 		"in time":               {frame{"lists": list(now + 99), "refuse_overdue": true}, false, false},
-		"no next update":        {frame{"lists": list(0), "refuse_overdue": true}, false, false},
+		"without an end":        {frame{"lists": list(0), "refuse_overdue": true}, false, false},
 		"anchor":                {frame{"anchors": []string{fingerprintOf(ca.cert)}}, true, false},
 		"entry":                 {frame{"entries": []frame{{"serial": "4f", "leaf": true}}}, true, true},
 		"entry of the CA":       {frame{"entries": []frame{{"serial": "4f", "keys": []string{keyOf(ca.cert)}}}}, true, false},

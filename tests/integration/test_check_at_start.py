@@ -51,14 +51,14 @@ async def test_ports_of_the_running_broker_are_not_in_the_way_and_others_are(tmp
         result = await checked(path)
         assert result.exit_code == 0, result.stderr
         *_, unseen, last = result.stderr.splitlines()
-        held = f"that the running broker, process {program.pid}, has: {ports[0]}, {ports[1]}"
-        assert unseen.startswith(f"Not looked at: whether the ports are free {held}")
-        one = f"the one that runs with this configuration, process {program.pid}, ends"
-        assert last == f"The broker would start once {one}."
+        held = f"that the running broker, process {program.pid}, uses: {ports[0]}, {ports[1]}"
+        assert unseen.startswith(f"Not checked: the ports {held}")
+        one = f"the one that runs with this configuration, process {program.pid}, has stopped"
+        assert last == f"The broker would start after {one}."
         document = json.loads((await checked(path, "--json")).stdout)
         assert (document["starts"], document["running"]) == (True, program.pid)
         assert f"the port {ports[0]}" not in str(document["looked_at"])
-        assert "the place of the control socket, which that broker has" in document["not_looked_at"]
+        assert "the directory of the control socket, which that broker uses" in document["not_looked_at"]
         with socket.socket() as other:
             other.bind(("127.0.0.1", free_port()))
             other.listen()
@@ -66,7 +66,7 @@ async def test_ports_of_the_running_broker_are_not_in_the_way_and_others_are(tmp
             result = await checked(written(taken))
             assert result.exit_code == 1
             assert f"port {taken} is in use" in result.stderr.splitlines()[0]
-    assert "once the one" not in (await checked(written(ports[1]))).stderr
+    assert "after the one" not in (await checked(written(ports[1]))).stderr
 
 
 def test_a_broker_that_does_not_answer_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_a_broker_that_does_not_answer_is_told_of(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr("choria_broker.cli.at_start.ask_status", silent)
     result = check(configuration(tmp_path, Authority(tmp_path)))
-    assert "Not looked at: the ports, for the broker that runs" in result.stderr
+    assert "Not checked: the ports, because the broker that runs" in result.stderr
 
 
 def test_what_was_not_looked_at_is_said(tmp_path: Path) -> None:
@@ -84,12 +84,12 @@ def test_what_was_not_looked_at_is_said(tmp_path: Path) -> None:
         "network__stream__store": str(tmp_path / "store"),
     }
     result = check(configuration(tmp_path, Authority(tmp_path), **more))
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Not looked at: ")]
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Not checked: ")]
     assert "whether other brokers answer and accept this one" in line
-    assert "what is inside the streams' files" in line
+    assert "the content of the files of streams" in line
     assert "limits and directories that a service unit sets" in line
     assert "the file for the process id, which run is given with --pid" in line
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Looked at: ")]
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Checked: ")]
     assert f"the streams' store and its disk, {tmp_path / 'store'}" in line
 
 
@@ -100,9 +100,9 @@ def test_what_was_looked_at_is_said_with_its_place(tmp_path: Path, monkeypatch: 
     options = ["run", "--check", "--config", str(path), "--pid", str(tmp_path / "pid")]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 0, result.stderr
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Looked at: ")]
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Checked: ")]
     assert f"the port {port}; the log file, {log}; the file for the process id, {tmp_path / 'pid'}; " in line
-    assert f"the place of the control socket, {tmp_path / 'run' / 'choria-broker-'}" in line
+    assert f"the directory of the control socket, {tmp_path / 'run' / 'choria-broker-'}" in line
     assert "--pid" not in result.stderr
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "pid").exists()

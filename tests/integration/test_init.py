@@ -137,9 +137,12 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         (["--days", "0"], "--days"),
         (["--ca", "ca.pem"], "--certificate and --key are missing; give all three, or none"),
         (["--key", "key.pem", "--ca", "ca.pem"], "--certificate is missing"),
-        (["--ca", "a", "--certificate", "b", "--key", "c", "--host", "d"], "--host is for a certificate that is made"),
-        (["--streams", "a,b"], "cannot stand in a configuration"),
-        (["--streams", "a\nplugin.choria.network.client_port = 1"], "cannot stand in a configuration"),
+        (
+            ["--ca", "a", "--certificate", "b", "--key", "c", "--host", "d"],
+            "--host is only for a certificate that this command creates",
+        ),
+        (["--streams", "a,b"], "cannot be written in a configuration"),
+        (["--streams", "a\nplugin.choria.network.client_port = 1"], "cannot be written in a configuration"),
         (["--user", "nobody-of-that-name"], "this machine has no user 'nobody-of-that-name'"),
     ],
 )
@@ -156,7 +159,7 @@ def test_a_folder_that_the_broker_cannot_reach_is_named(tmp_path: Path) -> None:
     closed.mkdir(mode=0o700)
     result = run(closed / "site", "--user", "nobody")
     assert result.exit_code == 1
-    assert "user nobody cannot get into" in result.output
+    assert "user nobody has no access to" in result.output
     assert list(closed.iterdir()) == []
 
 

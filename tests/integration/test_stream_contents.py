@@ -75,11 +75,11 @@ async def test_long_work_shows_its_progress_on_a_terminal(filled: tuple[Path, Ne
 async def test_a_purge_says_first_what_goes_and_asks(filled: tuple[Path, NetworkBroker, Client]) -> None:
     config, broker, connection = filled
     dry = await run(config, "purge", EVENTS, "--dry-run")
-    assert "10 messages go" in dry.stdout
+    assert "10 messages, " in dry.stdout
     assert "choria.lifecycle.event.startup.server" in dry.stdout
     alone = await run(config, "purge", EVENTS)
-    assert (alone.exit_code, "10 messages go" in alone.stdout) == (1, True)
-    assert "no terminal to ask on; give --yes" in alone.stderr
+    assert (alone.exit_code, "10 messages, " in alone.stdout) == (1, True)
+    assert "no terminal for the confirmation; give --yes" in alone.stderr
     assert (await info(connection, EVENTS))["state"]["messages"] == 10
 
     some = await run(
@@ -88,9 +88,9 @@ async def test_a_purge_says_first_what_goes_and_asks(filled: tuple[Path, Network
     told = json.loads(some.stdout)
     assert (told["messages"], told["left"], told["dry_run"]) == (4, 6, False)
     none = await run(config, "purge", EVENTS, "--subject", "choria.lifecycle.event.other.>", "--yes")
-    assert (none.exit_code, "Nothing would go" in none.stdout) == (0, True)
+    assert (none.exit_code, "Nothing to delete" in none.stdout) == (0, True)
     rest = await run(config, "purge", EVENTS, "--yes")
-    assert "6 messages are gone, 0 are left." in rest.stdout
+    assert "6 messages deleted, 0 left." in rest.stdout
     acts = [(each.act, each.outcome, each.facts.get("subject", "")) for each in broker.acts.latest]
     assert acts == [
         ("streams purge", "6 messages deleted", ""),
@@ -102,7 +102,7 @@ async def test_on_a_terminal_somebody_types_the_name(filled: tuple[Path, Network
     config, _, connection = filled
     command = (sys.executable, "-m", "choria_broker", "streams", "purge", EVENTS, "--config", config)
     async with on_terminal(*command) as terminal:
-        await terminal.shows("10 messages go.*Type CHORIA_EVENTS to delete them")
+        await terminal.shows("10 messages, .*Type CHORIA_EVENTS to delete them")
         terminal.press(b"CHORIA_EVENT\n")
         await terminal.shows("nothing was deleted")
         assert await terminal.process.wait() == 1
@@ -110,7 +110,7 @@ async def test_on_a_terminal_somebody_types_the_name(filled: tuple[Path, Network
     async with on_terminal(*command) as terminal:
         await terminal.shows("Type CHORIA_EVENTS to delete them")
         terminal.press(b"CHORIA_EVENTS\n")
-        await terminal.shows("10 messages are gone, 0 are left")
+        await terminal.shows("10 messages deleted, 0 left")
         assert await terminal.process.wait() == 0
 
 
@@ -126,7 +126,7 @@ async def test_what_comes_after_the_preview_stays(
 
     monkeypatch.setattr("choria_broker.cli.stream_purge._confirmed", confirmed)
     done = await run(config, "purge", EVENTS)
-    assert "10 messages are gone, 1 are left." in done.stdout
+    assert "10 messages deleted, 1 left." in done.stdout
 
 
 async def test_what_cannot_be_purged_is_said(filled: tuple[Path, NetworkBroker, Client]) -> None:

@@ -107,7 +107,7 @@ async def test_a_broken_version_changes_nothing_and_is_named(
         assert act["outcome"] == "refused, nothing has changed"
         install(installed, "3.0.0")
         code, out, _ = await place.command("upgrade")
-        assert (code, out.split(",")[0]) == (0, "Version 3.0.0 goes on in place of version 1.0.0")
+        assert (code, out.split(",")[0]) == (0, "Version 3.0.0 has replaced version 1.0.0")
         await client.flush()
         assert (await place.status())["version"] == "3.0.0"
 

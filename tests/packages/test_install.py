@@ -161,7 +161,7 @@ def test_the_deb_from_the_installation_to_the_removal(root: Root, tmp_path: Path
         root.file("/usr/local/bin/systemctl").chmod(0o755)
         root.file("/run/systemd/system").mkdir(parents=True)
         told = root.run("dpkg", "-i", put(root, newer(tmp_path, "deb")))
-        assert "goes on in place of version" in told
+        assert "has replaced version" in told
         assert "restart" not in told
         assert asked(root) == process
     root.run("install", "-o", "choria-broker", "/dev/null", "/var/lib/choria-broker/kept")

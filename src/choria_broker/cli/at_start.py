@@ -20,7 +20,7 @@ from choria_broker.wording import plain
 
 _LOGFILE = "logfile"
 _STREAMS = frozenset({"stdout", "stderr", "discard"})
-_CONTROL = "the place of the control socket, which that broker has"
+_CONTROL = "the directory of the control socket, which that broker uses"
 
 
 class AtStart(msgspec.Struct, frozen=True):
@@ -54,16 +54,16 @@ def look(config: Path, settings: Settings, pid: Path | None = None) -> AtStart:
     except NotRunningError:
         directory = place(config)
         found = (*files.findings, *place_findings(config, directory), *occupied(settings, held=_of_nobody))
-        seen = (*_ports(settings, []), *files.seen, f"the place of the control socket, {directory / SOCKET}")
+        seen = (*_ports(settings, []), *files.seen, f"the directory of the control socket, {directory / SOCKET}")
         return AtStart(found, 0, seen, elsewhere)
     except ControlError as error:
         why = plain(str(error))
-        held_back = f"the ports, for the broker that runs with this configuration was not to be asked: {why}"
+        held_back = f"the ports, because the broker that runs with this configuration could not be asked: {why}"
         return AtStart(files.findings, 0, files.seen, (held_back, _CONTROL, *elsewhere))
     held: list[int] = []
     findings = occupied(settings, held=lambda port: _of_broker(port, running, held))
     numbers = ", ".join(map(str, dict.fromkeys(held)))
-    mine = f"whether the ports are free that the running broker, process {running.pid}, has: {numbers}" if held else ""
+    mine = f"the ports that the running broker, process {running.pid}, uses: {numbers}" if held else ""
     unseen = tuple(filter(None, (mine, _CONTROL, *elsewhere)))
     return AtStart((*files.findings, *findings), running.pid, (*_ports(settings, held), *files.seen), unseen)
 
@@ -141,5 +141,5 @@ def _elsewhere(settings: Settings, pid: Path | None) -> Iterator[str]:
     if network.cluster.routes or network.gateway.remotes or network.leafnodes.remotes:
         yield "whether other brokers answer and accept this one"
     if network.streams.store:
-        yield "what is inside the streams' files"
-    yield "limits and directories that a service unit sets, and the rights of any user but this one"
+        yield "the content of the files of streams"
+    yield "limits and directories that a service unit sets, and the rights of other users"

@@ -78,19 +78,19 @@ class _Bundle:
 @click.option(
     "--output",
     type=click.Path(path_type=Path, allow_dash=True),
-    help="File to write, - for standard output; a new one in this folder unless given.",
+    help="File to write, - for standard output; default: a new file in this folder.",
 )
 @as_json
 def bundle(*, config: Path | None, overrides: Overrides, output: Path | None, as_json: bool) -> None:
-    """Collect what helps with a problem in one file: status, findings, configuration, decisions, pages, log.
+    """Collect what helps to solve a problem in one file: status, findings, configuration, decisions, pages, log.
 
-    Passwords, tokens and private keys are left out or masked. Names, addresses and subjects are in it. The file is
-    a compressed tar archive of mode 0600. Without a running broker it has what can be had.
+    Passwords, tokens and private keys are left out or masked. Names, addresses and subjects are in the file. It is a
+    compressed tar archive of mode 0600. Without a running broker it has everything that does not need one.
 
-    Exit status 0: written. 3: written, but something could not be had. 1: nothing was written.
+    Exit status 0: written. 3: written, but some parts are missing. 1: nothing was written.
     """
     if config is None:
-        raise click.UsageError("--config is needed: the file the broker is started with")
+        raise click.UsageError("--config is needed: the file that the broker is started with")
     now = time.time()
     settings = load(config, overrides).settings
     folder = bundle_name(settings.identity if settings else "", now)
@@ -99,7 +99,7 @@ def bundle(*, config: Path | None, overrides: Overrides, output: Path | None, as
         if as_json:
             raise click.UsageError("--json and --output - both write to standard output; leave one out")
         made = _written(sys.stdout.buffer, folder, now, config, overrides, settings)
-        click.echo("".join(f"Not in it, {each}\n" for each in made.missing), err=True, nl=False)
+        click.echo("".join(f"Missing: {each}\n" for each in made.missing), err=True, nl=False)
         raise SystemExit(_INCOMPLETE if made.missing else 0)
     try:
         with open_new(file) as opened:
@@ -109,13 +109,15 @@ def bundle(*, config: Path | None, overrides: Overrides, output: Path | None, as
                 file.unlink()
                 raise
     except FileExistsError:
-        fail(f"{file} is there already; name another one with --output")
+        fail(f"{file} exists already; give another name with --output")
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
     told = {"file": str(file), "parts": made.parts, "missing": made.missing}
     lines = [f"Written to {file}, which only its owner can read: {', '.join(made.parts)}."]
-    lines += [f"Not in it, {each}" for each in made.missing]
-    lines.append("Secrets are masked; names, addresses and subjects are not: look into it before it leaves your hands.")
+    lines += [f"Missing: {each}" for each in made.missing]
+    lines.append(
+        "Secrets are masked; names, addresses and subjects are not: look at it before you give it to somebody."
+    )
     show(told, lines, as_json=as_json)
     raise SystemExit(_INCOMPLETE if made.missing else 0)
 

@@ -24,12 +24,18 @@ _SOUND = 100
 
 @click.command()
 @configuration
-@click.option("--nodes", type=click.IntRange(1), default=1000, show_default=True, help="Nodes that come back at once.")
+@click.option(
+    "--nodes",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Number of nodes that reconnect at the same time.",
+)
 @as_json
 def capacity(*, config: Path | None, overrides: Overrides, nodes: int, as_json: bool) -> None:
-    """Measure how many logins a second this machine takes with the certificate of a configuration.
+    """Measure how many logins a second this machine can handle with the certificate of a configuration.
 
-    For two seconds a broker of its own on loopback lets clients in. The real one may run meanwhile.
+    For two seconds a second broker on loopback accepts test clients. The real broker may keep running.
 
     Exit status 0: measured. 1: the configuration cannot be used, or nothing could be measured.
     """
@@ -40,7 +46,7 @@ def capacity(*, config: Path | None, overrides: Overrides, nodes: int, as_json: 
         refused = "; ".join(map(str, blocking(loaded.findings)))
         fail(f"a broker would not start with this configuration: {refused}")
     try:
-        with progress("Letting clients in"):
+        with progress("Measuring logins"):
             sample = trial(loaded.settings)
     except TrialError as error:
         fail(str(error))
@@ -60,9 +66,9 @@ def _key(certificate: Path) -> str:
 
 def _text(found: Capacity) -> Iterator[str]:
     yield f"Certificate: {found.certificate} ({found.key})"
-    yield f"A login takes {found.cpu_ms} ms of CPU, {found.python_ms} ms of that in the process that decides"
-    what = f"its {found.cores} cores" if found.bound == "cores" else "the process that decides, which uses one core"
-    yield f"Logins a second: {found.per_second:.0f}, bound by {what}"
-    yield f"Until {found.nodes} nodes are back after a restart: {found.seconds} s"
+    yield f"A login needs {found.cpu_ms} ms of CPU, {found.python_ms} ms of it in the broker's Python process"
+    what = f"its {found.cores} cores" if found.bound == "cores" else "the broker's Python process, which uses one core"
+    yield f"Logins a second: {found.per_second:.0f}, limited by {what}"
+    yield f"Time until {found.nodes} nodes have reconnected after a restart: {found.seconds} s"
     if found.logins < _SOUND:
-        yield f"Only {found.logins} logins were measured: take it as rough, and measure again when the machine is idle"
+        yield f"Only {found.logins} logins were measured, so the result is rough: measure again on an idle machine"

@@ -19,13 +19,13 @@ _ENDING = 3
 
 @click.command()
 @running_broker
-@click.option("--within", type=Duration(), default=SOON, help="Time that is to be left; 14d unless given.")
+@click.option("--within", type=Duration(), default=SOON, help="Shortest time until expiry that is good; default 14d.")
 @as_json
 def certificates(*, config: Path, within: float, as_json: bool) -> None:
-    """Show the certificates of a running broker, the first to end first, and the connections that hang on its CAs.
+    """Show the certificates of a running broker, the next to expire first, and the connections that depend on its CAs.
 
-    Exit status 0: all are good for longer than --within. 3: one has ended, or ends within that time. 1: no broker runs
-    on the configuration, or it did not answer.
+    Exit status 0: all are valid for longer than --within. 3: one has expired, or expires within that time. 1: no broker
+    runs with this configuration, or it did not answer.
     """
     with asking():
         status = ask_status(config)
@@ -42,7 +42,7 @@ def _text(found: Certificates) -> Iterator[str]:
         ]
         yield from table((("ROLE", "EXPIRES", "DAYS", "SUBJECT", "FILE"), *rows))
     else:
-        yield "The broker works without certificates, or has not read them yet."
+        yield "The broker uses no certificates, or has not read them yet."
     if found.authorities:
         yield from authorities(found.authorities)
     yield from revocation(found.revocation)

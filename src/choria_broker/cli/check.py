@@ -63,7 +63,8 @@ class Outcome(msgspec.Struct, frozen=True):
             return "The broker would not start."
         if self.running:
             return (
-                f"The broker would start once the one that runs with this configuration, process {self.running}, ends."
+                f"The broker would start after the one that runs with this configuration, process {self.running}, has "
+                "stopped."
             )
         return "The broker would start."
 
@@ -77,11 +78,11 @@ def check(
     overrides: Overrides,
     as_json: bool,
 ) -> None:
-    """Check a configuration file: print every finding and the engine configuration made of it, secrets masked.
+    """Check a configuration file: print every finding, and the engine configuration made from it with secrets masked.
 
-    Ports are tried, but for those that the running broker of this configuration has.
+    The ports are tried, except those that the running broker of this configuration uses.
 
-    Exit status 0: the broker would start. 1: it would not.
+    Exit status 0: the broker would start. 1: it would not start.
     """
     if config is None:
         click.echo("configuration file required", err=True)
@@ -111,9 +112,9 @@ def report(config: Path, overrides: Overrides, *, as_json: bool = False, pid: Pa
         if told := most_severe(outcome.findings):
             click.echo(f"More: {help_for(Kind.FINDING, told.code)}", err=True)
         if outcome.seen:
-            click.echo(f"Looked at: {'; '.join(outcome.seen)}.", err=True)
+            click.echo(f"Checked: {'; '.join(outcome.seen)}.", err=True)
         if outcome.unseen:
-            click.echo(f"Not looked at: {'; '.join(outcome.unseen)}.", err=True)
+            click.echo(f"Not checked: {'; '.join(outcome.unseen)}.", err=True)
         click.echo(outcome.sentence, err=True)
     return 0 if outcome.passed else 1
 

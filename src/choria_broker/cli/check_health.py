@@ -61,10 +61,10 @@ def _unknown() -> Iterator[None]:
 def check_health() -> None:
     """Check a running broker for a monitoring system, with the kinds and formats of nats server check.
 
-    The checks are made from the broker's own status, so they need no login and cost it nothing.
+    The checks use the broker's own status, so they need no login and almost no CPU time.
 
-    Exit status 0: OK. 1: warning. 2: critical, also when no broker runs or it does not answer. 3: not known. In the
-    format for Prometheus always 0, unless an option is wrong.
+    Exit status 0: OK. 1: warning. 2: critical, also when no broker runs or it does not answer. 3: unknown. With
+    --format prometheus always 0, unless an option is wrong.
     """
 
 
@@ -84,7 +84,7 @@ def _shown(command: Callable[..., Any]) -> Callable[..., Any]:
         command(end=end, **others)
 
     for option in (
-        click.option("--namespace", default=NAMESPACE, show_default=True, help="What metrics' names begin with."),
+        click.option("--namespace", default=NAMESPACE, show_default=True, help="Prefix of the names of metrics."),
         click.option("--json", "as_json", is_flag=True, help="The same as --format json."),
         click.option(
             "--format",
@@ -130,7 +130,7 @@ def _check(config: Path, end: End, kind: str, name: str, judge: Judge) -> Never:
 
 @_kind("broker")
 def broker(*, config: Path, end: End) -> None:
-    """Check how the broker says it is altogether: every reason of its health.
+    """Check the health of the broker, with every reason.
 
     Degraded and draining are warnings, failing is critical.
     """
@@ -138,26 +138,34 @@ def broker(*, config: Path, end: End) -> None:
 
 
 @_kind("connection")
-@click.option("--connect-warn", type=Duration(), default=0.5, help="Warning from this time on; 500ms unless given.")
-@click.option("--connect-critical", type=Duration(), default=1.0, help="Critical from this time on; 1s unless given.")
+@click.option("--connect-warn", type=Duration(), default=0.5, help="Warning from this time on; default 500ms.")
+@click.option("--connect-critical", type=Duration(), default=1.0, help="Critical from this time on; default 1s.")
 def connection(*, config: Path, end: End, connect_warn: float, connect_critical: float) -> None:
-    """Check that broker and engine answer, in time, and have room for connections."""
+    """Check that the broker and its engine answer in time and have room for connections."""
     limits = Limits(connect_warn, connect_critical)
     _check(config, end, "connections", "Connection", lambda status, took: check_kinds.connection(status, took, limits))
 
 
 @_kind("server")
-@click.option("--name", default="", help="Identity that the broker has to have.")
+@click.option("--name", default="", help="Identity that the broker must have.")
 @click.option("--conn-warn", type=int, help="Warning from this number of connections on.")
-@click.option("--conn-critical", type=int, help="Critical from it on; below --conn-warn: few are the problem.")
+@click.option(
+    "--conn-critical",
+    type=int,
+    help="Critical from this number on; if it is below --conn-warn, too few are the problem.",
+)
 @click.option("--subs-warn", type=int, help="Warning from this number of subscriptions on.")
-@click.option("--subs-critical", type=int, help="Critical from it on; below --subs-warn: few are the problem.")
+@click.option(
+    "--subs-critical",
+    type=int,
+    help="Critical from this number on; if it is below --subs-warn, too few are the problem.",
+)
 @click.option("--mem-warn", type=int, help="Warning from these bytes of memory on.")
 @click.option("--mem-critical", type=int, help="Critical from these bytes of memory on.")
-@click.option("--uptime-warn", type=Duration(), help="Warning when the engine has run for no longer.")
-@click.option("--uptime-critical", type=Duration(), help="Critical when the engine has run for no longer.")
-@click.option("--auth-required", is_flag=True, help="Clients that present nothing must not be let in.")
-@click.option("--js-required", is_flag=True, help="Choria Streams have to be on.")
+@click.option("--uptime-warn", type=Duration(), help="Warning if the engine started less than this time ago.")
+@click.option("--uptime-critical", type=Duration(), help="Critical if the engine started less than this time ago.")
+@click.option("--auth-required", is_flag=True, help="Critical if clients that present nothing are accepted.")
+@click.option("--js-required", is_flag=True, help="Critical if Choria Streams are off.")
 def server(*, config: Path, end: End, name: str, auth_required: bool, js_required: bool, **limits: Any) -> None:
     """Check the broker's name, connections, subscriptions, memory and uptime."""
     expected = ServerLimits(
@@ -173,21 +181,33 @@ def server(*, config: Path, end: End, name: str, auth_required: bool, js_require
 
 
 @_kind("meta")
-@click.option("--expect", type=int, help="Members that there have to be.")
-@click.option("--lag-critical", type=int, help="Critical when a member is behind by more operations.")
-@click.option("--seen-critical", type=Duration(), help="Critical when nothing was heard of a member for longer.")
+@click.option("--expect", type=int, help="Number of members that is expected.")
+@click.option("--lag-critical", type=int, help="Critical if a member is behind by more operations than this.")
+@click.option("--seen-critical", type=Duration(), help="Critical if a member was silent for longer than this.")
 def meta(*, config: Path, end: End, expect: int | None, lag_critical: int | None, seen_critical: float | None) -> None:
-    """Check the group of members that keeps what the cluster knows of streams."""
+    """Check the members that manage the streams of the cluster together: leader, members, delays."""
     limits = CopyLimits(expect, lag_critical, seen_critical)
     _check(config, end, "meta", "JetStream Meta Cluster", lambda status, _: stream_checks.meta(status, limits))
 
 
 @_kind("jetstream")
-@click.option("--store-warn", type=int, default=75, help="Warning from this part of the store on, in percent; 75.")
-@click.option("--store-critical", type=int, default=90, help="Critical from this part on, in percent; 90.")
-@click.option("--replicas/--no-replicas", default=True, help="Look at the copies of streams too; so unless told.")
-@click.option("--replica-lag-critical", type=int, default=200, help="Critical when a copy is further behind; 200.")
-@click.option("--replica-seen-critical", type=Duration(), default=5.0, help="Critical when it is silent longer; 5s.")
+@click.option(
+    "--store-warn", type=int, default=75, help="Warning from this use of the store on, in percent; default 75."
+)
+@click.option("--store-critical", type=int, default=90, help="Critical from this use on, in percent; default 90.")
+@click.option("--replicas/--no-replicas", default=True, help="Check the copies of streams too; default yes.")
+@click.option(
+    "--replica-lag-critical",
+    type=int,
+    default=200,
+    help="Critical if a copy is behind by more operations than this; default 200.",
+)
+@click.option(
+    "--replica-seen-critical",
+    type=Duration(),
+    default=5.0,
+    help="Critical if a copy was silent for longer than this; default 5s.",
+)
 def jetstream(
     *,
     config: Path,
@@ -206,10 +226,15 @@ def jetstream(
 
 @_kind("stream")
 @click.option("--stream", "name", required=True, help="Name of a standard stream.")
-@click.option("--account", default="", help="Account that has it; all unless given.")
-@click.option("--peer-expect", type=int, help="Copies that there have to be; unless given, what the settings say.")
-@click.option("--peer-lag-critical", type=int, help="Critical when a copy is behind by more operations.")
-@click.option("--peer-seen-critical", type=Duration(), default=10.0, help="Critical when it is silent longer; 10s.")
+@click.option("--account", default="", help="Account of the stream; default all.")
+@click.option("--peer-expect", type=int, help="Number of copies that is expected; default as in the settings.")
+@click.option("--peer-lag-critical", type=int, help="Critical if a copy is behind by more operations than this.")
+@click.option(
+    "--peer-seen-critical",
+    type=Duration(),
+    default=10.0,
+    help="Critical if a copy was silent for longer than this; default 10s.",
+)
 def stream(
     *,
     config: Path,
@@ -220,14 +245,14 @@ def stream(
     peer_lag_critical: int | None,
     peer_seen_critical: float,
 ) -> None:
-    """Check that a standard stream can be written, and its copies."""
+    """Check that a standard stream can be written and has all its copies."""
     limits = CopyLimits(peer_expect, peer_lag_critical, peer_seen_critical)
     _check(config, end, "stream", name, lambda status, _: stream_checks.stream(status, name, account, limits))
 
 
 @_kind("kv")
 @click.option("--bucket", required=True, help="Name of a bucket that is a standard stream.")
-@click.option("--account", default="", help="Account that has it; all unless given.")
+@click.option("--account", default="", help="Account of the stream; default all.")
 def kv(*, config: Path, end: End, bucket: str, account: str) -> None:
     """Check that a key-value bucket can be written, such as that of leader elections."""
     _check(config, end, "kv", bucket, lambda status, _: stream_checks.bucket(status, bucket, account))
@@ -236,9 +261,17 @@ def kv(*, config: Path, end: End, bucket: str, account: str) -> None:
 @check_health.command("credential")
 @click.option("--config", type=click.Path(path_type=Path), help="Configuration file that the broker was started with.")
 @click.option("--credential", "file", type=click.Path(path_type=Path), help="NATS credentials file to check instead.")
-@click.option("--validity-warn", type=Duration(), default=14 * DAY, help="Warning when less is left; 14d.")
-@click.option("--validity-critical", type=Duration(), default=3 * DAY, help="Critical when less is left; 3d.")
-@click.option("--require-expiry/--no-require-expiry", default=True, help="A file that never ends is critical.")
+@click.option(
+    "--validity-warn", type=Duration(), default=14 * DAY, help="Warning if it expires sooner than this; default 14d."
+)
+@click.option(
+    "--validity-critical", type=Duration(), default=3 * DAY, help="Critical if it expires sooner than this; default 3d."
+)
+@click.option(
+    "--require-expiry/--no-require-expiry",
+    default=True,
+    help="Critical if a credentials file never expires; default yes.",
+)
 @_shown
 def credential(
     *,
@@ -249,7 +282,7 @@ def credential(
     validity_critical: float,
     require_expiry: bool,
 ) -> None:
-    """Check how long the broker's certificates are good, or a NATS credentials file."""
+    """Check how long the broker's certificates, or a NATS credentials file, are valid."""
     if (config is None) == (file is None):
         raise click.UsageError("give either --config, for the broker's certificates, or --credential")
     limits = Limits(validity_warn, validity_critical)

@@ -28,20 +28,20 @@ _LIMIT = 100
     type=click.IntRange(min=0),
     default=_LIMIT,
     show_default=True,
-    help="Most to show; 0 for all.",
+    help="Most rows to show; 0 for all.",
 )
 @click.option(
     "--over",
     type=click.FloatRange(min=0, max=600),
     default=0.0,
     metavar="SECONDS",
-    help="Measure rates over this time; otherwise they are averages since the connection was made.",
+    help="Measure rates over this time; otherwise they are averages since the connection began.",
 )
 @as_json
 def connections(*, config: Path, selection: Selection, sort: str, limit: int, over: float, as_json: bool) -> None:
     """List who is connected to a running broker: clients, websockets and leafnodes, but not the broker itself.
 
-    Exit status 0: it answered. 1: no broker runs on the configuration, or it did not answer.
+    Exit status 0: it answered. 1: no broker runs with this configuration, or it did not answer.
     """
     with asking():
         before, began = _all(config, selection) if over else ({}, 0.0)

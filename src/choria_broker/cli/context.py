@@ -46,28 +46,32 @@ class _Wanted(msgspec.Struct, frozen=True):
 @click.command()
 @click.argument("account", type=click.Choice([SYSTEM, CHORIA]))
 @configuration
-@click.option("--name", help="Name of the context; choria-system or choria unless given.")
+@click.option("--name", help="Name of the context; default choria-system or choria.")
 @click.option("--server", "servers", multiple=True, metavar="HOST:PORT", help="Broker to connect to; can be repeated.")
 @click.option("--certificate", type=click.Path(path_type=Path), help="Certificate to log in with, with --key.")
-@click.option("--key", type=click.Path(path_type=Path), help="Its private key.")
-@click.option("--ca", type=click.Path(path_type=Path), help="CAs that vouch for the broker; its own unless given.")
+@click.option("--key", type=click.Path(path_type=Path), help="Private key of the certificate.")
+@click.option(
+    "--ca", type=click.Path(path_type=Path), help="CA file that verifies the broker; default: the broker's own."
+)
 @click.option("--credentials", type=click.Path(path_type=Path), help="NATS credentials file to log in with.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where contexts are; that of the nats command.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Folder for contexts; default: that of the nats command."
+)
 @click.option("--force", is_flag=True, help="Overwrite a context of this name.")
 @as_json
 def context(
     *, account: str, config: Path | None, overrides: Overrides, name: str | None, as_json: bool, **given: Any
 ) -> None:
-    """Write a context for the nats command line, with the login of an account of this broker.
+    """Write a context for the nats command line, with the login for an account of this broker.
 
     ACCOUNT is system, which sees servers, or choria, which has the fleet and its streams. Without options the context
-    logs in with the broker's own certificate, so it works for users who may read the broker's key. The file has mode
-    0600, for the system user's password is in it.
+    logs in with the broker's own certificate, so only users who may read the broker's key can use it. The file has mode
+    0600, because it holds the system user's password.
 
     Exit status 0: written. 1: nothing was written.
     """
     if config is None:
-        raise click.UsageError("--config is needed: the file the broker is started with")
+        raise click.UsageError("--config is needed: the file that the broker is started with")
     if (given["certificate"] is None) != (given["key"] is None):
         raise click.UsageError("--certificate and --key belong together")
     name = name or _NAMES[account]
@@ -128,8 +132,8 @@ def _login(settings: Settings, wanted: _Wanted) -> Mapping[str, str]:
             )
         if wanted.files and not settings.tls.verify_clients:
             fail(
-                "the system user needs a token on this network, for no certificates are asked for; the nats command "
-                "cannot send a token beside a password"
+                "the system user needs a token on this network, which requests no certificates; the nats command "
+                "cannot send a token together with a password"
             )
         return {"user": login.user, "password": login.password.reveal()}
     if wanted.credentials:
@@ -175,7 +179,7 @@ def _written(folder: Path, name: str, document: Mapping[str, str], *, force: boo
         else:
             create_file(file, text)
     except FileExistsError:
-        fail(f"{file} is there already; --force overwrites it, --name gives the context another name")
+        fail(f"{file} exists already; --force overwrites it, --name gives the context another name")
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
     return file

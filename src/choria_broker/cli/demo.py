@@ -29,7 +29,7 @@ from choria_broker.demo.simulation import simulated
 @click.option("--no-start", is_flag=True, help="Only write the files and print what to try.")
 @click.pass_context
 def demo(context: click.Context, *, folder: Path, port: int, stats_port: int, fleet: bool, no_start: bool) -> None:
-    """Make a throw-away CA, certificates, tokens and a configuration, and run a broker and a small fleet on them."""
+    """Create a throw-away CA, certificates, tokens and a configuration, and run a broker and a fleet with them."""
     _refuse_taken(port, stats_port)
     _refuse_running(folder)
     try:

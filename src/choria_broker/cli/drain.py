@@ -23,18 +23,18 @@ _TAKEN_BACK = 3
 @click.option(
     "--over", type=Duration(), default="60s", show_default=True, help="Time over which connections are moved."
 )
-@click.option("--cancel", is_flag=True, help="Take a drain back: connections are accepted again.")
+@click.option("--cancel", is_flag=True, help="Cancel a drain: connections are accepted again.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything has moved.")
 @as_json
 def drain(*, config: Path, over: float, cancel: bool, no_wait: bool, as_json: bool) -> None:
-    """Have a running broker move its connections and leaders of streams to other brokers.
+    """Move the connections and stream leaders of a running broker to other brokers.
 
-    New connections are refused until the broker is started anew, or the drain is taken back with --cancel. Links to
-    other brokers stay. With a drain under way, the time counts for who is left. This command waits until all have
-    moved; when it is interrupted, the drain goes on.
+    New connections are refused until the broker restarts, or the drain is cancelled with --cancel. Links to other
+    brokers stay. During a drain, --over sets the time for the remaining connections. The command waits until everything
+    has moved; if you interrupt it, the drain continues.
 
-    Exit status 0: everything has moved, or nothing was to be waited for. 3: the drain was taken back meanwhile. 1: the
-    broker could not be asked, cannot do it, or ended meanwhile.
+    Exit status 0: everything has moved, or with --no-wait the drain has begun. 3: somebody cancelled the drain. 1: the
+    broker could not be asked, cannot drain, or ended.
     """
     with asking():
         if cancel:

@@ -33,21 +33,27 @@ _LOSS = "loss"
     "--identity",
     metavar="GLOB",
     default="",
-    help="Only those whose identity or address fits; * and ? as in file names.",
+    help="Only events whose identity or address matches; * and ? as in file names.",
 )
-@click.option("--since", type=Duration(), help="Begin with those of this time, as far as the broker remembers them.")
-@click.option("--no-follow", is_flag=True, help="End with what is remembered; everything, unless --since is given.")
+@click.option(
+    "--since", type=Duration(), help="Begin with the events of this time, as far as the broker remembers them."
+)
+@click.option(
+    "--no-follow",
+    is_flag=True,
+    help="Stop after the events that the broker remembers; all of them, unless --since is given.",
+)
 @as_json_lines
 def events(
     *, config: Path, kinds: tuple[str, ...], identity: str, since: float | None, no_follow: bool, as_json: bool
 ) -> None:
-    """Show what happens to a running broker: decisions, ends of sessions, links, streams, health, acts of operators.
+    """Show what happens on a running broker: decisions, ended sessions, links, streams, health, acts of operators.
 
-    It goes on until it is interrupted. The broker remembers the latest events of each kind; what was forgotten before
-    it could be shown is an event of kind loss, with how many there were.
+    The command runs until it is interrupted. The broker remembers the latest events of each kind. Events that it forgot
+    before they could be shown are shown as one event of kind loss, with their number.
 
-    Exit status 0: it was shown until somebody ended it, or to the end. 1: no broker runs on the configuration, it did
-    not answer, or it ended meanwhile.
+    Exit status 0: it ran until you ended it, or to the last event. 1: no broker runs with this configuration, or it did
+    not answer, or it ended.
     """
     start = None if since is None else time.time() - since
     if no_follow and start is None:

@@ -51,13 +51,13 @@ def _address(_context: click.Context, _parameter: click.Parameter, value: str) -
 @configuration
 @click.option("--certificate", type=click.Path(path_type=Path), help="PEM certificate the program presents.")
 @click.option("--token", help="Token the program presents: a file, the token itself, or - for standard input.")
-@click.option("--address", default="", callback=_address, help=f"Address it connects from; {LOOPBACK} when not given.")
+@click.option("--address", default="", callback=_address, help=f"Address it connects from; default {LOOPBACK}.")
 @click.option("--user", default="", help="User it sends.")
 @click.option("--password-stdin", is_flag=True, help="Read the password it sends from standard input.")
 @click.option(
     "--tls",
     type=click.Choice([state.value for state in TlsState]),
-    help="State of TLS; worked out from the other options when not given.",
+    help="State of TLS; default: what follows from the other options.",
 )
 @click.option(
     "--kind",
@@ -71,7 +71,7 @@ def _address(_context: click.Context, _parameter: click.Parameter, value: str) -
     type=click.Choice(["assume", "missing"]),
     default="assume",
     show_default=True,
-    help="Whether it proves that it holds the token's private key.",
+    help="Whether it proves that it has the token's private key.",
 )
 @click.option(
     "--connection",
@@ -101,10 +101,10 @@ def explain(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Explain what the broker would decide about a connection, or what it decided.
 
-    Without --connection nothing is asked over the network: the answer comes from the configuration file alone.
+    Without --connection nothing is sent over the network: the answer comes only from the configuration file.
 
-    Exit status 0: the connection is let in and may use all subjects asked about. 1: it is not, or may not. 2: the
-    question makes no sense or something could not be read.
+    Exit status 0: the connection is accepted and may use all subjects that you ask about. 1: it is refused, or may not
+    use one of them. 2: the options contradict each other, or something could not be read.
     """
     if config is None:
         raise click.UsageError("configuration file required")

@@ -18,13 +18,14 @@ from choria_broker.sessions.words import found
 @running_broker
 @as_json
 def find(*, text: str, config: Path, as_json: bool) -> None:
-    """Tell where somebody is: connected, gone lately, refused lately, or not seen since the broker started.
+    """Find somebody in the cluster: connected, disconnected or refused lately, or not seen since the broker started.
 
     TEXT is part of an identity, a caller id, an address, a user name, a token id, a key, or the name, serial number or
-    fingerprint of a certificate; or the whole number of a connection. With a system user all members of the cluster are
-    asked.
+    fingerprint of a certificate; or the whole number of a connection. With a system user, all members of the cluster
+    are asked.
 
-    Exit status 0: somebody was found. 1: no broker runs on the configuration, or it did not answer. 3: nobody was seen.
+    Exit status 0: somebody was found. 1: no broker runs with this configuration, or it did not answer. 3: nobody was
+    found.
     """
     if not 0 < len(text) <= _LONGEST:
         raise click.UsageError(f"TEXT has 1 to {_LONGEST} characters")

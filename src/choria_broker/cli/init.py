@@ -36,15 +36,17 @@ _FILE = click.Path(path_type=Path, readable=False)
 
 @click.command(short_help="Set up a broker: certificates, tokens and a configuration.")
 @click.argument("folder", type=click.Path(path_type=Path), default=_FOLDER_OF_SERVICE)
-@click.option("--identity", metavar="NAME", help="Host name of the broker; that of this machine unless given.")
-@click.option("--ca", type=_FILE, help="Certificates of a CA that you have, with --certificate and --key.")
-@click.option("--certificate", type=_FILE, help="Certificate of the broker that you have.")
-@click.option("--key", type=_FILE, help="Its private key.")
+@click.option("--identity", metavar="NAME", help="Host name of the broker; default: that of this machine.")
+@click.option("--ca", type=_FILE, help="Certificates of your CA, with --certificate and --key.")
+@click.option("--certificate", type=_FILE, help="Your certificate of the broker.")
+@click.option("--key", type=_FILE, help="Private key of the certificate.")
 @click.option(
     "--host", "hosts", metavar="NAME", multiple=True, help="Further name or address of the broker; repeatable."
 )
-@click.option("--issuer", metavar="NAME", default="", help="Make an issuer of this name, and log in with its tokens.")
-@click.option("--streams", metavar="DIRECTORY", type=_FILE, help="Keep Choria Streams there.")
+@click.option(
+    "--issuer", metavar="NAME", default="", help="Create an issuer of this name; programs log in with its tokens."
+)
+@click.option("--streams", metavar="DIRECTORY", type=_FILE, help="Directory for Choria Streams.")
 @click.option("--port", type=click.IntRange(1, 65535), default=4222, show_default=True, help="Client port.")
 @click.option("--stats-port", type=click.IntRange(1, 65535), default=8222, show_default=True, help="Statistics port.")
 @click.option(
@@ -52,22 +54,24 @@ _FILE = click.Path(path_type=Path, readable=False)
     type=click.IntRange(1, _MOST_DAYS),
     default=365,
     show_default=True,
-    help="How long certificates and tokens are good.",
+    help="How long certificates and tokens are valid.",
 )
 @as_json
-@click.option("--user", metavar="NAME", help="User that the broker runs as; as root choria-broker, if there is one.")
+@click.option(
+    "--user", metavar="NAME", help="User that the broker runs as; default for root: choria-broker, if it exists."
+)
 def init(*, as_json: bool, **options: Any) -> None:
-    """Set up a broker in FOLDER, /etc/choria unless given: certificates or an issuer with tokens, and a configuration.
+    """Set up a broker in FOLDER, by default /etc/choria: certificates or an issuer with tokens, and a configuration.
 
-    Certificates are made, with a CA of their own, unless you give yours. Nothing that is there is overwritten.
+    Certificates are created, with a new CA, unless you give your own. Existing files are never overwritten.
 
-    Exit status 0: it is set up, and check has nothing to say against it. 1: nothing was written.
+    Exit status 0: it is set up, and check has no findings. 1: nothing was written.
     """
     owner, runner = _owner(options.pop("user"))
     wish = _wish(**options)
     plan = planned(wish, dt.datetime.now(dt.UTC), os.urandom)
     if runner and owner and (closed := closed_for(wish.folder, *owner)):
-        raise click.ClickException(f"user {runner} cannot get into {closed}: choose a folder that it can reach")
+        raise click.ClickException(f"user {runner} has no access to {closed}: choose a folder that this user can read")
     written = Written(owner)
     if taken := first_in_the_way(plan.files):
         raise click.ClickException(f"{taken} exists already, and nothing is overwritten: choose another folder")
@@ -82,7 +86,7 @@ def init(*, as_json: bool, **options: Any) -> None:
     if any(each.severity in (Severity.REFUSE, Severity.SKIP) for each in against):
         written.take_back()
         show_findings(tuple(against))
-        raise click.ClickException("a broker could not run like that, see above; nothing was written")
+        raise click.ClickException("a broker could not run with this set-up, see above; nothing was written")
     show_findings(tuple(against))
     files = [str(each.path) for each in plan.files]
     show({"config": str(plan.config), "files": files}, _told(plan, wish, runner).splitlines(), as_json=as_json)
@@ -104,7 +108,7 @@ def _check_paths(*paths: Path | None) -> None:
     for path in paths:
         if path and not _fits_in_a_line(str(path)):
             raise click.UsageError(
-                f"{str(path)!r} cannot stand in a configuration: use a path without commas and line breaks"
+                f"{str(path)!r} cannot be written in a configuration: use a path without commas and line breaks"
             )
 
 
@@ -141,7 +145,7 @@ def _wish(  # noqa: PLR0913 - one parameter per option
     given = _given(ca, certificate, key)
     if given and hosts:
         raise click.UsageError(
-            "--host is for a certificate that is made: leave it out, or --ca, --certificate and --key"
+            "--host is only for a certificate that this command creates: leave it out, or --ca, --certificate and --key"
         )
     _check_paths(folder, streams, ca, certificate, key)
     return Wish(
@@ -220,5 +224,5 @@ def _told(plan: Plan, wish: Wish, runner: str) -> str:
         lines.append("\nAs a service: systemctl enable --now choria-network-broker")
     if plan.keep:
         kept, them = " or ".join(map(str, plan.keep)), "it" if len(plan.keep) == 1 else "them"
-        lines.append(f"\nWhoever has {kept} can let in anybody: move {them} to where only you get at {them}.")
+        lines.append(f"\nWhoever has {kept} can give others access: move {them} to a place that only you can read.")
     return "\n".join((*lines, ""))

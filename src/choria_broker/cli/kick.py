@@ -16,13 +16,13 @@ from choria_broker.sessions.words import kicked
 @click.command()
 @running_broker
 @selectors
-@click.option("--dry-run", is_flag=True, help="Only tell whom it would hit.")
+@click.option("--dry-run", is_flag=True, help="Only show which sessions would end.")
 @as_json
 def kick(*, config: Path, selection: Selection, dry_run: bool, as_json: bool) -> None:
-    """End the sessions that all given options fit, at once; they may come again.
+    """End all sessions that match every given option, at once; they may reconnect.
 
-    Exit status 0: done, also when there was nobody. 1: nothing was done, since no broker runs on the configuration, or
-    nobody was named.
+    Exit status 0: done, also when there were none. 1: nothing was done, because no broker runs with this configuration,
+    or no option was given.
     """
     with asking():
         result = ask_kick(config, selection, dry_run=dry_run)

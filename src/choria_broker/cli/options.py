@@ -84,11 +84,13 @@ _SELECTOR_OPTIONS = (
     click.option("--caller", help="Caller id, such as up=bob."),
     click.option("--token", help="Token id, also that of a chain issuer."),
     click.option("--key", help="Public key of the token's holder or of a chain issuer, in hex."),
-    click.option("--certificate", metavar="SERIAL", help="Serial number in hex, also of an intermediate one."),
+    click.option(
+        "--certificate", metavar="SERIAL", help="Serial number of a certificate in hex, also of an intermediate CA."
+    ),
     click.option("--issuer", help="Issuer of the certificate with this serial number."),
     click.option("--cid", type=click.IntRange(min=1), multiple=True, help="Number of a connection; can be repeated."),
     click.option("--address", help="Address of the peer, or a network such as 192.0.2.0/24."),
-    click.option("--account", help="Account that it is in."),
+    click.option("--account", help="Account of the connection."),
     click.option("--kind", type=click.Choice(["client", "websocket", "leafnode"]), help="Kind of connection."),
     click.option("--method", help="How it was recognised, such as token or mtls."),
 )

@@ -38,19 +38,21 @@ class Waiting(msgspec.Struct, frozen=True):
 
 @click.command()
 @running_broker
-@click.option("--limit", type=click.IntRange(min=0), default=_LIMIT, show_default=True, help="Most to show; 0 for all.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=_LIMIT, show_default=True, help="Most rows to show; 0 for all."
+)
 @as_json
 def provisioning(*, config: Path, limit: int, as_json: bool) -> None:
     """Show the nodes that wait for provisioning on a running broker, and its provisioners.
 
-    Exit status 0: nobody waits, or there is a provisioner. 3: nodes wait and there is none. 1: no broker runs on the
-    configuration, it did not answer, or nodes cannot be provisioned by way of it.
+    Exit status 0: no node waits, or there is a provisioner. 3: nodes wait and there is no provisioner. 1: no broker
+    runs with this configuration, or it did not answer, or nodes cannot be provisioned through it.
     """
     with asking():
         report = ask_status(config).provisioning
         if report is None:
             fail(
-                "nodes cannot be provisioned by way of this broker; set plugin.choria.network.provisioning.signer_cert "
+                "nodes cannot be provisioned through this broker; set plugin.choria.network.provisioning.signer_cert "
                 "and plugin.choria.network.provisioning.client_password"
             )
         nodes, now = _all(config, _METHOD)

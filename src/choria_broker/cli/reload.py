@@ -18,13 +18,13 @@ _EXIT = {REFUSED: 1, PARTIAL: 3}
 
 @click.command()
 @running_broker
-@click.option("--dry-run", is_flag=True, help="Only tell what a reload would change.")
+@click.option("--dry-run", is_flag=True, help="Only show what a reload would change.")
 @as_json
 def reload(*, config: Path, dry_run: bool, as_json: bool) -> None:
-    """Have a running broker read its configuration, and all files that it names, again.
+    """Make a running broker read its configuration, and all files that it names, again.
 
-    Connections are kept. Exit status 0: the new configuration is in use. 3: it is, except what needs a restart.
-    1: nothing has changed, because something is wrong, or the broker could not be asked.
+    Connections are kept. Exit status 0: the new configuration is in use. 3: it is, except what needs a restart. 1:
+    nothing has changed, because there is an error, or the broker could not be asked.
     """
     with asking(), progress("Reading the configuration"):
         report = ask_reload(config, dry_run=dry_run)
@@ -41,7 +41,7 @@ def text(report: ReloadReport) -> Iterator[str]:
     yield from (f"{now}, new content: {file}" for file in report.files)
     yield from (f"{now}: {other}" for other in report.others)
     if report.ended:
-        yield f"sessions ended, of people who are revoked by now: {report.ended}"
+        yield f"sessions ended because they are revoked: {report.ended}"
     for waiting in report.pending:
         place = f"{waiting.file}:{waiting.line}: " if waiting.line else ""
         yield f"restart needed, {place}{waiting.key} is {waiting.new or 'unset'}, in use: {waiting.old or 'unset'}"

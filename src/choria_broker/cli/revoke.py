@@ -22,7 +22,7 @@ from choria_broker.status.revocation import NOT_ASKED, NOT_SET, RevokeReport
 from choria_broker.wording import plain
 
 _NOT_KNOWN = (
-    "In operator mode the engine ends the sessions by itself, and its log names each; how many is not known here."
+    "In operator mode the engine ends the sessions by itself. Its log names each; their number is not known here."
 )
 
 
@@ -34,13 +34,19 @@ class _FileError(Exception):
 @running_broker
 @click.option("--identity", metavar="NAME", help="A server: identity of its token, or common name of its certificate.")
 @click.option("--caller", metavar="ID", help="A client by its caller id, such as up=bob.")
-@click.option("--token", metavar="ID", help="One token by its id, jti; of a chain issuer, all it issued too.")
-@click.option("--key", metavar="HEX", help="The public key of a token's holder; of a chain issuer, all it issued too.")
+@click.option(
+    "--token", metavar="ID", help="One token by its id, jti; for a chain issuer, also all tokens that it issued."
+)
+@click.option(
+    "--key",
+    metavar="HEX",
+    help="The public key of a token's holder; for a chain issuer, also all tokens that it issued.",
+)
 @click.option("--certificate", metavar="SERIAL", help="A certificate by its serial number in hexadecimal.")
 @click.option("--issuer", metavar="NAME", default="", help="With --certificate: distinguished name of its issuer.")
-@click.option("--until", metavar="TIME", default="", help="When it ends, such as 2026-12-24T00:00:00Z.")
-@click.option("--comment", metavar="TEXT", default="", help="Written behind the entry, for people.")
-@click.option("--dry-run", is_flag=True, help="Only tell whose sessions would end.")
+@click.option("--until", metavar="TIME", default="", help="When the entry ends, such as 2026-12-24T00:00:00Z.")
+@click.option("--comment", metavar="TEXT", default="", help="Comment for people, written after the entry.")
+@click.option("--dry-run", is_flag=True, help="Only show whose sessions would end.")
 @as_json
 def revoke(
     *, config: Path, comment: str, until: str, issuer: str, dry_run: bool, as_json: bool, **named: str | None
@@ -58,7 +64,7 @@ def revoke(
     try:
         entry = entry_of(subject, value, Origin("command line"), until=until, issuer=issuer)
         if not entry.counts(time.time()):
-            raise click.UsageError("--until is over already")
+            raise click.UsageError("--until is in the past")
         request = RevokeRequest(subject.value, value, until, issuer, dry_run)
         result = _revoked(config, entry, request, comment)
     except EntryError as error:
@@ -142,7 +148,7 @@ def _covers(known: Entry, entry: Entry) -> bool:
 def _text(result: _Result, entry: Entry, *, dry_run: bool) -> Iterator[str]:
     """Write what came of it for people, line by line."""
     if any(each in entry.value for each in "*?"):
-        yield "Note: * and ? stand for themselves in an entry, which means one name; kick knows patterns."
+        yield "Note: an entry means one name, so * and ? have no special meaning; the command kick accepts patterns."
     report = result.report
     sessions = "1 session" if report.sessions == 1 else f"{report.sessions} sessions"
     if dry_run:
@@ -156,12 +162,12 @@ def _text(result: _Result, entry: Entry, *, dry_run: bool) -> Iterator[str]:
         if report.sessions > len(report.hits):
             yield f"  and {report.sessions - len(report.hits)} more"
         return
-    where = f"was there already, {result.known}" if result.known else f"is in {report.file} now"
+    where = f"was there already, {result.known}" if result.known else f"is now in {report.file}"
     if not result.running:
-        yield f"{entry} {where}. No broker runs with this configuration; it counts from the next start."
+        yield f"{entry} {where}. No broker runs with this configuration; the entry is used from the next start on."
     elif report.problem:
-        yield f"{entry} {where}, but does not count yet: {report.problem}."
+        yield f"{entry} {where}, but is not in use yet: {report.problem}."
     elif report.by_engine:
-        yield f"{entry} {where}, and counts. {_NOT_KNOWN}"
+        yield f"{entry} {where}, and is in use. {_NOT_KNOWN}"
     else:
-        yield f"{entry} {where}, and counts. {sessions[0].upper()}{sessions[1:]} ended."
+        yield f"{entry} {where}, and is in use. {sessions[0].upper()}{sessions[1:]} ended."

@@ -16,9 +16,9 @@ from choria_broker.status.lines import lines
 @running_broker
 @as_json
 def status(*, config: Path, as_json: bool) -> None:
-    """Ask a running broker how it is.
+    """Show the status of a running broker.
 
-    Exit status 0: it answered. 1: no broker runs on the configuration, or it did not answer.
+    Exit status 0: it answered. 1: no broker runs with this configuration, or it did not answer.
     """
     with asking():
         found = ask_status(config)

@@ -37,7 +37,7 @@ class Filled(msgspec.Struct, frozen=True):
 @click.command()
 @click.argument("stream", required=False, default="")
 @running_broker
-@click.option("--account", default="", help="Account that has it; all unless given.")
+@click.option("--account", default="", help="Account of the stream; default all.")
 @click.option(
     "--over",
     type=click.IntRange(1, 3600),
@@ -45,15 +45,16 @@ class Filled(msgspec.Struct, frozen=True):
     help="Measure rates over this time; otherwise they are those since the oldest message.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Most subjects to show of each."
+    "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Most subjects to show of each stream."
 )
 @as_json
 def contents(*, stream: str, config: Path, account: str, over: int | None, limit: int, as_json: bool) -> None:
-    """Show who fills streams: subjects with their share, how fast messages come, and when a stream is full.
+    """Show what fills streams: subjects with their share, how fast messages arrive, and when a stream is full.
 
-    STREAM is one of them; all are shown unless it is given.
+    STREAM is one stream; without it all are shown.
 
-    Exit status 0: it answered. 1: no broker runs on the configuration, it did not answer, or there is no such stream.
+    Exit status 0: it answered. 1: no broker runs with this configuration, or it did not answer, or there is no such
+    stream.
     """
     request = ContentsRequest(account, checked(stream) if stream else "", limit)
     with asking():
@@ -89,7 +90,7 @@ def _text(shown: tuple[Filled, ...]) -> Iterator[str]:
 
 
 def _stream(found: Contents, ahead: Outlook) -> Iterator[str]:
-    kept = f"kept for {durations.in_go(found.max_age)}" if found.max_age else "kept for ever"
+    kept = f"kept for {durations.in_go(found.max_age)}" if found.max_age else "kept forever"
     yield (
         f"{found.account} {found.stream}: {found.messages} messages, {in_bytes(found.bytes)}, "
         f"{found.subjects} subjects, {kept}"

@@ -24,22 +24,22 @@ from choria_broker.wording import in_bytes
 @click.command()
 @click.argument("stream")
 @running_broker
-@click.option("--account", default="", help="Account that has it; choria unless given.")
-@click.option("--subject", default="", help="Only messages of this subject; * and > are its wildcards.")
-@click.option("--keep", type=click.IntRange(min=0), default=0, help="So many of the newest messages stay.")
-@click.option("--yes", is_flag=True, help="Do it without asking.")
-@click.option("--dry-run", is_flag=True, help="Only tell what would go.")
+@click.option("--account", default="", help="Account of the stream; default choria.")
+@click.option("--subject", default="", help="Delete only messages of this subject; * and > are wildcards.")
+@click.option("--keep", type=click.IntRange(min=0), default=0, help="Keep this number of the newest messages.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @as_json
 def purge(*, stream: str, config: Path, account: str, subject: str, keep: int, as_json: bool, **flags: bool) -> None:
-    """Delete messages of a stream: first it is said what goes, then you are asked for the name of the stream.
+    """Delete messages of a stream: the command shows what would be deleted, then asks for the name of the stream.
 
-    Without a terminal to ask on, and with --json, nothing goes unless --yes is given. Messages that come meanwhile
-    stay. One line of audit tells who did it.
+    Without a terminal, and with --json, nothing is deleted unless you give --yes. Messages that arrive during the
+    command are kept. The log has one audit line that says who did it.
 
-    Exit status 0: they are gone, there were none, or it was a dry run. 1: nothing was deleted.
+    Exit status 0: they are deleted, there were none, or it was a dry run. 1: nothing was deleted.
     """
     request = PurgeRequest(checked(stream), account, checked_subject(subject) if subject else "", keep, dry_run=True)
-    with asking(), progress("Asking what would go"):
+    with asking(), progress("Asking what would be deleted"):
         found = ask_purge(config, request)
     if flags["dry_run"] or not found.messages:
         show(found, _preview(found), as_json=as_json)
@@ -51,13 +51,13 @@ def purge(*, stream: str, config: Path, account: str, subject: str, keep: int, a
     request = msgspec.structs.replace(request, account=found.account, dry_run=False, up_to=0 if keep else found.up_to)
     with asking(), progress("Deleting messages"):
         done = ask_purge(config, request)
-    show(done, (f"{done.messages} messages are gone, {done.left} are left.",), as_json=as_json)
+    show(done, (f"{done.messages} messages deleted, {done.left} left.",), as_json=as_json)
 
 
 def _confirmed(found: Purged, *, asks: bool) -> None:
     """Go on only when somebody says so."""
     if not asks or not sys.stdin.isatty():
-        fail("nothing was deleted: there is no terminal to ask on; give --yes to do it without asking")
+        fail("nothing was deleted: there is no terminal for the confirmation; give --yes to delete without it")
     if click.prompt(f"Type {found.stream} to delete them", err=True, default="", show_default=False) != found.stream:
         fail("nothing was deleted")
 
@@ -65,10 +65,10 @@ def _confirmed(found: Purged, *, asks: bool) -> None:
 def _preview(found: Purged) -> Iterator[str]:
     where = f"stream {found.stream} of account {found.account}"
     if not found.messages:
-        yield f"Nothing would go from {where}: it has {found.left} messages."
+        yield f"Nothing to delete in {where}: it has {found.left} messages."
         return
     about = "about " if found.left else ""
     since = f", the oldest of {moment(found.oldest)}" if found.oldest is not None else ""
-    yield f"Of {where} {found.messages} messages go, {about}{in_bytes(found.bytes)}{since}; {found.left} stay."
-    yield "Subjects that are concerned:" if found.keep else "Subjects that go:"
+    yield f"In {where} to delete: {found.messages} messages, {about}{in_bytes(found.bytes)}{since}; {found.left} stay."
+    yield "Subjects concerned:" if found.keep else "Subjects:"
     yield from subjects(found.filling, found.others)

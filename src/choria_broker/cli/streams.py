@@ -62,12 +62,13 @@ class Streams(msgspec.Struct, frozen=True):
 @as_json
 @click.pass_context
 def streams(context: click.Context, *, config: Path | None, over: int | None, as_json: bool) -> None:
-    """Show how Choria Streams are on a running broker: each standard stream, its copies, and the store.
+    """Show the state of Choria Streams on a running broker: each standard stream, its copies, and the store.
 
-    Its commands show who fills streams, and purge one. Options before their names are not theirs, but for --config.
+    The subcommands show what fills a stream, and delete messages. Of the options before a subcommand, only --config
+    applies to it.
 
-    Exit status 0: all can be written. 3: one cannot, or was not set up. 1: no broker runs on the configuration, it did
-    not answer, or it has no streams.
+    Exit status 0: all can be written. 3: one cannot, or was not set up. 1: no broker runs with this configuration, or
+    it did not answer, or it has no streams.
     """
     if context.invoked_subcommand is not None:
         context.default_map = {context.invoked_subcommand: {"config": config} if config else {}}
@@ -134,7 +135,7 @@ def _store(store: StoreReport, growth: Growth | None) -> Iterator[str]:
     if growth is None:
         return
     if growth.bytes <= 0:
-        yield f"It did not grow in {growth.seconds:.0f} s."
+        yield f"The store did not grow in {growth.seconds:.0f} s."
         return
     until = "" if growth.days_until_full is None else f"; at that rate it is full in {growth.days_until_full:g} days"
-    yield f"It grew by {in_bytes(growth.bytes)} in {growth.seconds:.0f} s{until}."
+    yield f"The store grew by {in_bytes(growth.bytes)} in {growth.seconds:.0f} s{until}."

@@ -27,13 +27,20 @@ _HELP = "q quits, left and right change the order, up and down scroll"
 
 @click.command()
 @running_broker
-@click.option("--sort", "by", type=click.Choice(_ORDERS), default="rate", show_default=True, help="What is most.")
+@click.option(
+    "--sort",
+    "by",
+    type=click.Choice(_ORDERS),
+    default="rate",
+    show_default=True,
+    help="What to sort by, largest first.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(1, _MOST),
     default=20,
     show_default=True,
-    help="Most to show where there is no screen.",
+    help="Number of connections to show without a live screen.",
 )
 @click.option(
     "--interval",
@@ -43,16 +50,16 @@ _HELP = "q quits, left and right change the order, up and down scroll"
     metavar="SECONDS",
     help="Time over which rates are measured.",
 )
-@click.option("--once", is_flag=True, help="Measure once, print it, and end.")
+@click.option("--once", is_flag=True, help="Measure once, print the result, and exit.")
 @as_json_lines
 def top(*, config: Path, by: str, limit: int, interval: float, once: bool, as_json: bool) -> None:
-    """Show over which connections of a running broker most goes, who is slow, and what goes over all together.
+    """Show the busiest connections of a running broker, slow clients, and the traffic of all connections.
 
     On a terminal the screen is live: q quits, left and right change the order, up and down scroll. Elsewhere, and with
-    --json, each interval is printed after the other until the command is interrupted.
+    --json, the command prints each interval until it is interrupted.
 
-    Exit status 0: it was shown until somebody ended it. 1: no broker runs on the configuration, it did not answer, or
-    it ended meanwhile.
+    Exit status 0: it ran until you ended it. 1: no broker runs with this configuration, or it did not answer, or it
+    ended.
     """
     try:
         with asking():

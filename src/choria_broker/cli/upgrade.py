@@ -20,11 +20,11 @@ _RESTART_NEEDED = 3
 @running_broker
 @as_json
 def upgrade(*, config: Path, as_json: bool) -> None:
-    """Have a running broker go on with the program that is installed by now; connections are kept.
+    """Replace the program of a running broker with the installed version; connections are kept.
 
-    Exit status 0: it has. 3: it has, but its engine is older than the installed one and needs a restart. 1: nothing
-    has changed, because the installed program cannot take over, or the broker could not be asked; or the broker ended
-    on the way, and its connections with it.
+    Exit status 0: done. 3: done, but the engine is older than the installed one and needs a restart. 1: nothing has
+    changed, because the installed program cannot take over or the broker could not be asked; or the broker ended during
+    the upgrade, and its connections with it.
     """
     try:
         with progress("Trying the installed program, and handing over to it"):
@@ -41,7 +41,7 @@ def upgrade(*, config: Path, as_json: bool) -> None:
 
 def text(report: UpgradeReport) -> tuple[str, ...]:
     """Write a report for people, line by line."""
-    done = f"Version {report.after} goes on in place of version {report.before}, after {report.seconds:.1f} s."
+    done = f"Version {report.after} has replaced version {report.before}, after {report.seconds:.1f} s."
     if report.engine:
         return done, "Restart needed: the engine is older than the installed one."
     return (done,)

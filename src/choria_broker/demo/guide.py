@@ -39,8 +39,8 @@ def _to_look_at() -> list[str]:
         "A small simulated fleet connects within seconds. Look at:",
         f"  connections   {len(SERVERS)} servers from {SERVERS[0]} to {SERVERS[-1]}; one leaves every few minutes and",
         f"                comes back. {' and '.join(map(caller_id, CALLERS))} ask all of them every ten seconds",
-        f"  refusals      {caller_id(REFUSED)} comes every five seconds with a token that has expired",
-        f"  slow          {caller_id(SLOW)} subscribes and does not read, and is let go again and again",
+        f"  refusals      {caller_id(REFUSED)} connects every five seconds with a token that has expired",
+        f"  slow          {caller_id(SLOW)} subscribes, does not read, and is disconnected again and again",
         "  streams       lifecycle events of the servers fill CHORIA_EVENTS\n",
     ]
 

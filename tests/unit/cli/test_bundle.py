@@ -78,7 +78,7 @@ def test_nothing_is_overwritten(tmp_path: Path, authority: Authority) -> None:
     output.write_text("mine")
     result = run(settings(tmp_path, authority), output)
     assert (result.exit_code, output.read_text()) == (1, "mine")
-    assert "is there already" in result.output
+    assert "exists already" in result.output
     assert run(settings(tmp_path, authority), tmp_path / "none/x").exit_code == 1
 
 

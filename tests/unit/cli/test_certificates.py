@@ -58,5 +58,5 @@ def test_a_broker_without_any(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run(monkeypatch, status)
     assert (result.exit_code, result.output) == (
         0,
-        "The broker works without certificates, or has not read them yet.\n",
+        "The broker uses no certificates, or has not read them yet.\n",
     )

@@ -122,7 +122,11 @@ def test_a_network_of_tokens_takes_a_credentials_file(tmp_path: Path, authority:
         ("system", {}, "set plugin.choria.network.system.user and plugin.choria.network.system.password"),
         ("choria", {"network__client_port": 0}, "give --server"),
         ("choria", {"network__client_port": "x"}, "choria-broker check"),
-        ("system", SYSTEM | {"network__client_anon_tls": True} | ISSUER, "cannot send a token beside a password"),
+        (
+            "system",
+            SYSTEM | {"network__client_anon_tls": True} | ISSUER,
+            "cannot send a token together with a password",
+        ),
     ],
 )
 def test_why_there_is_none(

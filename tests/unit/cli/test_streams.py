@@ -70,8 +70,8 @@ def test_a_script_is_told_of_trouble(monkeypatch: pytest.MonkeyPatch, changes: d
 def test_when_the_store_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run(monkeypatch, [STATUS, grown(1 << 20)], "--over", "60")
     assert result.stderr == ""  # No terminal, no progress.
-    assert result.stdout.splitlines()[-1] == "It grew by 1.0 MiB in 60 s; at that rate it is full in 1.4 days."
-    assert run(monkeypatch, [STATUS, STATUS], "--over", "60").stdout.endswith("It did not grow in 60 s.\n")
+    assert result.stdout.splitlines()[-1] == "The store grew by 1.0 MiB in 60 s; at that rate it is full in 1.4 days."
+    assert run(monkeypatch, [STATUS, STATUS], "--over", "60").stdout.endswith("The store did not grow in 60 s.\n")
     told = json.loads(run(monkeypatch, [STATUS, grown(1 << 20)], "--over", "60", "--json").stdout)
     assert told["growth"] == {"seconds": 60, "bytes": 1 << 20, "days_until_full": 1.4}
 

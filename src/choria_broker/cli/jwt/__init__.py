@@ -60,9 +60,9 @@ def _status_one() -> Iterator[None]:
 
 @click.group(cls=_Commands)
 def jwt() -> None:
-    """Make, look at and check keys and tokens.
+    """Create, view and check keys and tokens.
 
-    A file named without a command is viewed.
+    A file name without a command shows that file.
     """
 
 

@@ -65,15 +65,15 @@ def check(  # noqa: PLR0913 - one parameter per option
     query: tuple[str, ...],
     form: str,
 ) -> None:
-    """Check that the token in FILE is as it should be.
+    """Check that the token in FILE meets the requirements.
 
     \b
-    Queries are about claims by name, with members behind a dot:
+    Queries use the names of claims, with a dot before a member:
       callerid == "up=bob" and "rpcutil" in agents
       not permissions.org_admin == true or exp > 1800000000
-    They know == != < <= > >= in and or not ( ) [ ] true false nil.
+    They support == != < <= > >= in and or not ( ) [ ] true false nil.
 
-    Exit status 0: it is. 2: it is not. Always 0 with --format prometheus, which says it in the metric.
+    Exit status 0: it does. 2: it does not. Always 0 with --format prometheus, which says it in the metric.
     """  # noqa: D301 - click's mark for a paragraph that is not wrapped
     wanted = Wanted(
         purpose=PURPOSES[purpose] if purpose else None,

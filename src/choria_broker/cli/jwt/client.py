@@ -63,7 +63,7 @@ def client(  # noqa: PLR0913 - one parameter per option
     issuer: bool,
     **flags: bool,
 ) -> None:
-    """Make the token of the client IDENTITY, signed with SIGNING-KEY, and write it to FILE.
+    """Create the token of the client IDENTITY, signed with SIGNING-KEY, and write it to FILE.
 
     Exit status 0: written. 1: nothing was written.
     """

@@ -22,11 +22,11 @@ from choria_broker.security import signing
 @click.option("--show-public", is_flag=True, help="Show the public key of an existing seed file; create nothing.")
 @as_json
 def keys(*, seed_file: Path, public: Path | None, force: bool, show_public: bool, as_json: bool) -> None:
-    """Make an ed25519 key pair.
+    """Create an ed25519 key pair.
 
-    The private seed goes to SEED-FILE, the public key to PUBLIC when that is given; only their owner can read them.
+    The private seed goes to SEED-FILE, the public key to PUBLIC if you give it; only their owner can read them.
 
-    Exit status 0: made, shown, or left as it was because nobody wanted it overwritten. 1: nothing was written.
+    Exit status 0: created, shown, or kept because you did not want to overwrite it. 1: nothing was written.
     """
     if show_public:
         key = files.signing_key(seed_file)
@@ -60,5 +60,5 @@ def _may_overwrite(path: Path) -> bool:
     except click.Abort:
         click.echo(err=True)
         raise files.JwtError(
-            f"{path} exists already and there is no terminal to ask on: use --force to overwrite it"
+            f"{path} exists already and there is no terminal for the confirmation: use --force to overwrite it"
         ) from None

@@ -18,7 +18,7 @@ from choria_broker.security.issuing import ProvisioningGrant, issue
 @click.argument("file", type=PLAIN_FILE)
 @click.argument("signing_key", metavar="SIGNING-KEY", type=PLAIN_FILE)
 @making(validity="1y")
-@click.option("--token", help="Token that unlocks the provisioning agent; asked for when not given.")
+@click.option("--token", help="Token that unlocks the provisioning agent; the command asks for it if it is not given.")
 @click.option("--insecure/--no-insecure", default=True, show_default=True, help="Provision without TLS.")
 @click.option("--urls", metavar="URL", multiple=True, help="Broker to use for provisioning; repeatable.")
 @click.option("--srv", default="", help="Domain whose SRV records name the brokers to use for provisioning.")
@@ -52,7 +52,7 @@ def provisioning(  # noqa: PLR0913 - one parameter per option
     upgrade: bool,
     update: bool,
 ) -> None:
-    """Make the token that tells new servers how to be provisioned, signed with SIGNING-KEY, and write it to FILE.
+    """Create the token with which new servers are provisioned, signed with SIGNING-KEY, and write it to FILE.
 
     Exit status 0: written. 1: nothing was written.
     """

@@ -50,7 +50,7 @@ def server(  # noqa: PLR0913 - one parameter per option
     publish: tuple[str, ...],
     **flags: bool,
 ) -> None:
-    """Make the token of the server IDENTITY, signed with SIGNING-KEY, and write it to FILE.
+    """Create the token of the server IDENTITY, signed with SIGNING-KEY, and write it to FILE.
 
     PUBLIC-KEY is the server's ed25519 public key, as hex or a file that holds it.
 

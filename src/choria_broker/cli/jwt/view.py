@@ -22,7 +22,7 @@ def view(*, file: Path, public: str | None, as_json: bool) -> None:
     """Show what the token in FILE says.
 
     With PUBLIC, the issuer's public key, the token is verified first: an ed25519 key as hex or in a file, a PEM public
-    key or a certificate. Without it nothing the token says needs to be true.
+    key or a certificate. Without it the token is not verified, and its content may be false.
 
     Exit status 0: shown. 1: not verified, not valid yet, expired, or not a token.
     """
