@@ -41,12 +41,12 @@ test: $(VENV)/.ready ## run the tests, but for those that "slow", "interop" and 
 
 unit: $(VENV)/.ready ## tests of the pure code, and how much of it they reach
 	rm -rf .coverage
-	$(BIN)/coverage run -m pytest -q -n auto tests/unit
+	$(BIN)/coverage run -m pytest -q -n auto -m "not slow" tests/unit
 	$(BIN)/python tools/pure_coverage.py
 
 # What is reached is the same with every Python, and looking takes half as long again.
 untraced: $(VENV)/.ready ## the same tests, without looking at what they reach
-	$(BIN)/python -m pytest -q -n auto tests/unit
+	$(BIN)/python -m pytest -q -n auto -m "not slow" tests/unit
 
 real: $(VENV)/.ready ## the two that come next, as one run
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" tests/integration tests/docs
@@ -54,8 +54,8 @@ real: $(VENV)/.ready ## the two that come next, as one run
 integration: $(VENV)/.ready ## tests with a real engine
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" tests/integration
 
-slow: $(VENV)/.ready ## those of them that take many seconds each; CI runs them too
-	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m slow tests/integration tests/docs
+slow: $(VENV)/.ready ## those of all of them that take many seconds each or measure time; CI runs them too
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m slow tests/unit tests/integration tests/docs
 
 fuzz: $(VENV)/.ready ## a long run of the property tests
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q -n auto --timeout 5400 \
@@ -78,10 +78,9 @@ documentation: $(VENV)/.ready ## what README and docs show
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/docs
 
 # The race detector needs a C compiler.
-engine-test: $(VENV)/.ready ## the engine's own tests, with the race detector where there is a C compiler
-	$(BIN)/python tools/go.py -C engine vet ./...
-	if command -v gcc > /dev/null; then CGO_ENABLED=1 $(BIN)/python tools/go.py -C engine test -race -timeout 20m ./...; \
-		else echo "there is no gcc: no race detector" && $(BIN)/python tools/go.py -C engine test -timeout 20m ./...; fi
+engine-test: $(VENV)/.ready ## the engine's own tests and all that vet finds, with the race detector where there is a C compiler
+	if command -v gcc > /dev/null; then CGO_ENABLED=1 $(BIN)/python tools/go.py -C engine test -vet=all -race -timeout 20m ./...; \
+		else echo "there is no gcc: no race detector" && $(BIN)/python tools/go.py -C engine test -vet=all -timeout 20m ./...; fi
 
 check: $(VENV)/.ready ## lint and types
 	$(MAKE) --no-print-directory --output-sync=target -j2 lint engine-lint types
@@ -95,7 +94,7 @@ engine-lint: $(VENV)/.ready $(TOOLS)/staticcheck ## form and soundness of the Go
 	unformatted=$$($$($(BIN)/python tools/go.py env GOROOT)/bin/gofmt -l engine bench) && test -z "$$unformatted" \
 		|| { echo "not in gofmt's form: $$unformatted"; exit 1; }
 	$(BIN)/python tools/go.py -C engine env GOVERSION > /dev/null # makes the patched library
-	cd engine && GOWORK=$(CURDIR)/engine/go.work GOFLAGS=-trimpath PATH="$$($(CURDIR)/$(BIN)/python ../tools/go.py env GOROOT)/bin:$$PATH" \
+	cd engine && CGO_ENABLED=0 GOWORK=$(CURDIR)/engine/go.work GOFLAGS=-trimpath PATH="$$($(CURDIR)/$(BIN)/python ../tools/go.py env GOROOT)/bin:$$PATH" \
 		$(abspath $(TOOLS))/staticcheck ./...
 
 $(TOOLS)/staticcheck: tools/staticcheck/go.mod tools/staticcheck/go.sum | $(VENV)/.ready

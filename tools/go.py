@@ -36,8 +36,10 @@ def main() -> int:
         except LibraryError as error:
             print(error, file=sys.stderr)
             return 1
-        # Without the paths of this tree, what is compiled of the library can be used by other trees too.
+        # Without the paths of this tree, what is compiled of the library can be used by other trees too. Nor is it
+        # compiled again after the engine itself was built.
         environment |= {"GOWORK": str(ENGINE / "go.work"), "GOFLAGS": "-trimpath"}
+        environment.setdefault("CGO_ENABLED", "0")
     return subprocess.run([go, *sys.argv[1:]], env=environment, check=False).returncode
 
 

@@ -54,7 +54,7 @@ from support.policy_cases import (
 )
 from support.policy_cases import policy as changed
 
-pytestmark = pytest.mark.untraced
+pytestmark = [pytest.mark.untraced, pytest.mark.slow]
 
 MOST = 5.0
 """Times an ordinary question."""

@@ -14,7 +14,7 @@ from choria_broker.config.surroundings.discovery import Discovery, Search
 from choria_broker.engine.conf.render import render
 from support.scenario import BASE, NET, scenario
 
-pytestmark = pytest.mark.untraced
+pytestmark = [pytest.mark.untraced, pytest.mark.slow]
 
 KEY = "11" * 32
 ISSUER = "plugin.security.issuer."
