@@ -133,7 +133,7 @@ class HandOver:
         return relieved(self.succession)
 
     async def arrive(self) -> None:
-        """Have an engine that was left take over what this program made of the configuration."""
+        """Have an engine that was left take over what this program made of the configuration, and look at its store."""
         self.succession.close_unclaimed()
         try:
             await self._in_force.inherit(self._engine)
