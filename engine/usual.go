@@ -141,26 +141,9 @@ func usualVerdict(body []byte) (frame incoming, usual bool) {
 			return once((*[]byte)(&frame.ID), value)
 		case "generation":
 			return once((*[]byte)(&frame.Generation), value)
-		case "allow":
-			return once((*[]byte)(&frame.Allow), value)
-		case "account":
-			return once((*[]byte)(&frame.Account), value)
-		case "username":
-			return once((*[]byte)(&frame.Username), value)
-		case "permissions":
-			return once((*[]byte)(&frame.Permissions), value)
-		case "max_subscriptions":
-			return once((*[]byte)(&frame.Subscriptions), value)
-		case "holder":
-			return once((*[]byte)(&frame.Holder), value)
-		case "conditions":
-			return once((*[]byte)(&frame.Conditions), value)
-		case "proof":
-			return once((*[]byte)(&frame.Proof), value)
-		case "reach":
-			return once((*[]byte)(&frame.Reach), value)
 		}
-		return false
+		field := frame.named(name)
+		return field != nil && once((*[]byte)(field), value)
 	})
 	return frame, usual && frame.Type != ""
 }

@@ -12,6 +12,18 @@ const usualSample = `{"type":"verdict","id":1234,"generation":7,"allow":true,"ac
 	`"subscribe":{"allow":null,"deny":["a.b q"]}},"max_subscriptions":10000,"holder":{"method":"client_token","rule":"x","list":[1,{"a":"}]"}]},"conditions":[{"key":"MDEyMw==","signature":"NDU2"},` +
 	`{"key":"MDEyMw==","signature":"NDU2","message":"Nzg5"}],"proof":"MDEyMw==","reach":{"until":1764500000000,"of_class":false}}`
 
+// A field that is missing there would be read well, and slowly.
+func TestEveryFieldOfAVerdictIsUsual(t *testing.T) {
+	var s sentVerdict
+	held := reflect.ValueOf(&s).Elem()
+	for i := range held.NumField() {
+		name := held.Type().Field(i).Tag.Get("json")
+		if s.named([]byte(name)) != held.Field(i).Addr().Interface() {
+			t.Errorf("%s is not found", name)
+		}
+	}
+}
+
 // sameAsJSON holds what is read of a verdict against encoding/json, and tells what was of the usual form.
 func sameAsJSON(t *testing.T, body []byte) (usual []string) {
 	t.Helper()

@@ -32,6 +32,31 @@ type sentVerdict struct {
 	Reach json.RawMessage `json:"reach"`
 }
 
+// named returns the field that a member of the frame is read into, nil where there is none.
+func (s *sentVerdict) named(member []byte) *json.RawMessage {
+	switch string(member) {
+	case "allow":
+		return &s.Allow
+	case "account":
+		return &s.Account
+	case "username":
+		return &s.Username
+	case "permissions":
+		return &s.Permissions
+	case "max_subscriptions":
+		return &s.Subscriptions
+	case "holder":
+		return &s.Holder
+	case "conditions":
+		return &s.Conditions
+	case "proof":
+		return &s.Proof
+	case "reach":
+		return &s.Reach
+	}
+	return nil
+}
+
 // verdict is the broker's well-formed answer to a question. Without allow the other fields are empty.
 type verdict struct {
 	generation  uint64
