@@ -15,6 +15,8 @@ _BOOLEAN, _LIST = ValueKind.BOOLEAN, ValueKind.LIST
 _NEW = Status.NEW
 _WORDS, _PLACES, _FILES = Shows.WORDS, Shows.PLACES, Shows.FILES
 
+_IN_SSLDIR = " and ".join(each for each in Provider if each.in_ssldir)
+
 # fmt: off
 # One row of the table stays one or two lines, which the formatter would stretch to ten.
 
@@ -92,7 +94,7 @@ def _security() -> tuple[Setting, ...]:
         _row(g, s + "provider", ValueKind.CHOICE, "puppet", _RESTART,
              "Where certificate, private key and CA come from.", choices=tuple(Provider), field="Security.provider"),
         _row(g, "plugin.choria.ssldir", _PATH, "", _LIVE,
-             "Directory with the TLS files of the puppet and certmanager providers. Unset: puppet is asked."),
+             f"Directory with the TLS files of the {_IN_SSLDIR} providers. Unset: puppet is asked."),
         _row(g, s + "file.certificate", _PATH, "", _LIVE, "Certificate of the file provider."),
         _row(g, s + "file.key", _PATH, "", _LIVE, "Private key of the file provider."),
         _row(g, s + "file.ca", _PATH, "", _LIVE, "CA of the file provider."),
