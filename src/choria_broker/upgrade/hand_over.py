@@ -15,11 +15,13 @@ from choria_broker.engine.held import HeldGate
 from choria_broker.engine.life import EngineLife
 from choria_broker.engine.running import EngineHandlers
 from choria_broker.errors import BrokerError
+from choria_broker.host.apart import apart
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.reload.in_force import InForce
 from choria_broker.settings.broker import Settings
 from choria_broker.status.reloads import PendingRestart
+from choria_broker.streams.store import found_while_running
 from choria_broker.upgrade import served
 
 if TYPE_CHECKING:
@@ -139,6 +141,8 @@ class HandOver:
             await self._in_force.inherit(self._engine)
         except (BrokerError, OSError) as error:
             _log.error("The engine keeps the configuration from before the upgrade", why=str(error))
+        settings = self._in_force.state.settings
+        self._in_force.add(await apart(lambda: found_while_running(settings)))
 
     async def older_engine(self) -> tuple[PendingRestart, ...]:
         """Tell whether an engine that was left is another than the installed one, which only a restart takes over."""
