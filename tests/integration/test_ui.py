@@ -104,9 +104,9 @@ async def test_files_are_told_apart_by_their_tags(tmp_path: Path, authority: Aut
         ("nothing", "GET", 404, "There is no such page."),
         ("nothing/below", "GET", 404, "There is no such page."),
         ("health.xml", "GET", 404, "There is no such page."),
-        ("health", "POST", 405, "This page is read and takes nothing."),
-        ("health", "DELETE", 405, "This page is read and takes nothing."),
-        ("health.json", "PUT", 405, "This page is read and takes nothing."),
+        ("health", "POST", 405, "This page only shows something."),
+        ("health", "DELETE", 405, "This page only shows something."),
+        ("health.json", "PUT", 405, "This page only shows something."),
         ("%3Cimg%20onerror%3Dx%3E", "GET", 404, "There is no such page."),
     ],
 )
@@ -151,11 +151,11 @@ async def test_a_client_and_a_stranger_are_found_on_all_pages(tmp_path: Path, au
         ("connections?page=9", 404, "There is only one page"),
         ("connections?sort=%3Cb%3E", 400, "cannot be sorted by &lt;b&gt;"),
         ("connections?address=x", 400, "An address is an IP address"),
-        ("connection?cid=9", 404, "Nothing is known of connection 9."),
+        ("connection?cid=9", 404, "The broker knows nothing of connection 9."),
         ("connection", 400, "No connection is named."),
         ("refusals?rule=x", 400, "There is no rule x."),
         (f"find?text={'x' * 257}", 400, "too long"),
-        ("find?" + "&".join(["a=b"] * 65), 400, "Too much is asked"),
+        ("find?" + "&".join(["a=b"] * 65), 400, "Too many values were sent"),
     ],
 )
 async def test_a_question_that_makes_no_sense_says_what_to_do(
@@ -191,7 +191,7 @@ async def test_a_described_connection_is_explained_and_secrets_stay_away(tmp_pat
         ({"address": "x"}, {"Origin": "null"}, 403, "a page of another site"),
         (b"{}", {"Content_Type": "application/json"}, 415, "not a form"),
         (b"a=\xff", {"Content_Type": "application/x-www-form-urlencoded"}, 400, "is not text"),
-        ({"connection": "99"}, {}, 404, "is not kept any more"),
+        ({"connection": "99"}, {}, 404, "is no longer kept"),
     ],
 )
 async def test_forms_that_cannot_be_taken(
@@ -219,7 +219,7 @@ async def test_a_form_that_is_as_long_as_it_may_be_is_read_whole(tmp_path: Path,
         page = await ui.get("explain", "POST", {"token": "a" * 60_000})
         assert (page.status, "Token is longer than 8192 characters." in page.text) == (400, True), page.text
         page = await ui.get("explain", "POST", {"token": "a" * 70_000})
-        assert (page.status, "What was sent is too long." in page.text) == (413, True), page.text
+        assert (page.status, "The form is too long." in page.text) == (413, True), page.text
 
 
 async def test_a_form_that_comes_in_pieces_is_read_whole(tmp_path: Path, authority: Authority) -> None:

@@ -22,7 +22,7 @@ from choria_broker.web.ui import dashboard
 from support.scene import knowledge
 
 SECRET = "a fault with its inner words"
-SAYS = "This page has a fault, so it cannot be shown."
+SAYS = "This page cannot be shown because of a bug in the broker."
 
 
 def faulty(*_: object, **__: object) -> NoReturn:
@@ -119,6 +119,6 @@ async def test_an_engine_that_does_not_answer_is_named(monkeypatch: pytest.Monke
             async with session.get(path) as answer:
                 text = await answer.text()
                 assert answer.status == 503
-                assert "The engine did not tell within 0.05 s what this page shows." in text
+                assert "The engine did not answer within 0.05 s." in text
         async with session.get("connections.json") as answer:
-            assert "Health tells how the engine is." in (await answer.json())["remedy"]
+            assert "see the page Health." in (await answer.json())["remedy"]

@@ -143,7 +143,7 @@ def _link_troubles(found: Status) -> Iterator[str]:
     """The latest troubles of links, as long as one is missing."""
     if not found.link_troubles or all(each.connected for each in found.links):
         return
-    yield "Latest troubles of links:"
+    yield "Latest problems of links:"
     for each in found.link_troubles[:_SHOWN_CHANGES]:
         times = "" if each.times == 1 else f", {each.times} times since {moment(each.first)}"
         yield f"  {moment(each.last)} {each.kind} {each.place}: {each.cause}: {each.words}{times}"

@@ -92,7 +92,9 @@ class Bundling:
             raise BundleError(f"the bundle has more than {LARGEST >> 20} MiB; make it with choria-broker bundle")
         if status not in _GOOD or not content:
             said = complaint.result().decode(errors="replace").strip().splitlines()
-            raise BundleError(f"the bundle cannot be made: {(said or ['no reason was told'])[-1][:_LONGEST_COMPLAINT]}")
+            raise BundleError(
+                f"the bundle cannot be made: {(said or ['no reason was given'])[-1][:_LONGEST_COMPLAINT]}"
+            )
         return content
 
 

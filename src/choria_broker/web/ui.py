@@ -156,16 +156,16 @@ class _Dashboard:
             async with asyncio.timeout(_ENGINE_PATIENCE):
                 facts = await row.facts(self._known, asked)
         except TimeoutError:
-            problem = f"The engine did not tell within {_ENGINE_PATIENCE:g} s what this page shows."
-            raise BadInputError(problem, "Try again in a moment; Health tells how the engine is.", 503) from None
+            problem = f"The engine did not answer within {_ENGINE_PATIENCE:g} s."
+            raise BadInputError(problem, "Try again in a moment; see the page Health.", 503) from None
         async with self._places:
             return await asyncio.to_thread(_make, row, facts, asked, self._known.status(), form)
 
     async def _fault(self, row: _Row | None, form: _Form) -> web.Response:
         """Say that a page has a fault, which only the log describes; call it where the fault is handled."""
         _write_down(row)
-        problem = "This page has a fault, so it cannot be shown."
-        remedy = "The broker's log says more; please report it. Commands tell the same as pages: choria-broker --help."
+        problem = "This page cannot be shown because of a bug in the broker."
+        remedy = "The broker's log has the error; please report it. Commands show the same: choria-broker --help."
         return await self._problem(row, BadInputError(problem, remedy, 500), form)
 
     async def _problem(self, row: _Row | None, error: BadInputError, form: _Form) -> web.Response:
@@ -226,7 +226,7 @@ async def _asked(request: web.Request, row: _Row, now: float) -> Asked:
     """
     posted = request.method == "POST"
     if not (request.method in _READING or (posted and row.posts)):
-        raise BadInputError("This page is read and takes nothing.", "Ask for it with GET.", 405)
+        raise BadInputError("This page only shows something.", "Ask for it with GET.", 405)
     if not posted:
         pairs = list(request.query.items())
     else:
@@ -236,7 +236,7 @@ async def _asked(request: web.Request, row: _Row, now: float) -> Asked:
         text = await _form(request)
         pairs = urllib.parse.parse_qsl(text, keep_blank_values=True)
     if len(pairs) > _MOST_VALUES:
-        raise BadInputError("Too much is asked at once.", f"Send at most {_MOST_VALUES} values.")
+        raise BadInputError("Too many values were sent.", f"Send at most {_MOST_VALUES} values.")
     values: dict[str, tuple[str, ...]] = {}
     for key, value in pairs:
         values[key] = (*values.get(key, ()), value)
@@ -253,11 +253,11 @@ async def _form(request: web.Request) -> str:
     while len(sent) <= _LARGEST_FORM and (chunk := await request.content.readany()):
         sent += chunk
     if len(sent) > _LARGEST_FORM:
-        raise BadInputError("What was sent is too long.", f"Send at most {_LARGEST_FORM} bytes.", 413)
+        raise BadInputError("The form is too long.", f"Send at most {_LARGEST_FORM} bytes.", 413)
     try:
         return sent.decode()
     except UnicodeDecodeError:
-        raise BadInputError("What was sent is not text.", "Send text in UTF-8.") from None
+        raise BadInputError("The form is not text.", "Send text in UTF-8.") from None
 
 
 # The library of templates is loaded when the first page is asked for: a broker whose dashboard nobody opens starts

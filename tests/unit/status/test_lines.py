@@ -73,7 +73,7 @@ def text(**fields: object) -> str:
         "timeout: dial tcp",
         "Leafnode headquarters: at hub.example.net:6222, connection state not known yet",
         "from 203.0.113.77, connected",
-        "Latest troubles of links:",
+        "Latest problems of links:",
         "Next certificate to expire: /etc/choria/ssl/leaf.pem",
         "Restart needed, /etc/choria/broker.conf:12",
         "Changed and not in use since",

@@ -62,7 +62,7 @@ async def test_they_get_what_they_need() -> None:
     [
         (connection, {}, "No connection is named."),
         (connection, {"cid": "x"}, "cid has to be a whole number above 0."),
-        (explain, {"connection": "9"}, "not kept any more"),
+        (explain, {"connection": "9"}, "no longer kept"),
         (find, {"text": "x" * 300}, "too long"),
     ],
 )

@@ -30,8 +30,8 @@ async def test_the_file_is_what_the_command_writes(status: int) -> None:
     ("script", "why"),
     [
         ("sys.exit('a line\\nthe reason')", "the bundle cannot be made: the reason"),
-        ("sys.exit(0)", "the bundle cannot be made: no reason was told"),
-        ("print('half'); sys.exit(1)", "the bundle cannot be made: no reason was told"),
+        ("sys.exit(0)", "the bundle cannot be made: no reason was given"),
+        ("print('half'); sys.exit(1)", "the bundle cannot be made: no reason was given"),
         ("sys.exit('x' * 9000)", "x{300}$"),
     ],
 )

@@ -24,14 +24,14 @@ class BundleView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _PARTS = (
-    ("status.json", "what choria-broker status tells, with health, links, streams and certificates"),
-    ("check.json", "findings of the configuration as the files are now"),
+    ("status.json", "what choria-broker status shows, with health, links, streams and certificates"),
+    ("check.json", "findings of the configuration in the files"),
     ("configuration.txt", "settings with file and line, secrets masked"),
-    ("decisions.json", "the latest decisions, each with the rules on its way"),
+    ("decisions.json", "the latest decisions, each with the rules that were checked"),
     ("connections.json", "who is connected, the first 2000"),
     ("pages/", "pages of nats-server, and the metrics"),
     ("log.txt", "the last mebibyte of the log, when it goes to a file"),
-    ("contents.json", "what is in the file, and what could not be had"),
+    ("contents.json", "the parts of the bundle, and the parts that are missing"),
 )
 
 

@@ -103,9 +103,9 @@ def view(found: Facts, _asked: Asked) -> Connection:
     session = live or gone
     if session is None and decision is None:
         raise BadInputError(
-            f"Nothing is known of connection {number}.",
-            "It ended some time ago, or never was. Numbers begin anew when the engine does. Look for its name with "
-            "the find box.",
+            f"The broker knows nothing of connection {number}.",
+            "It ended some time ago, or there never was one. Numbers start again when the engine restarts. Look for "
+            "its name with the find box.",
             404,
         )
     name = name_of(session) if session else decision.username or decision.common_name if decision else ""

@@ -79,7 +79,7 @@ async def facts(known: Knowledge, asked: Asked) -> Facts:
     decision = known.decision(number) if number else None
     if number and decision is None:
         raise BadInputError(
-            f"The decision about connection {number} is not kept any more, or there was none.",
+            f"The decision about connection {number} is no longer kept, or there was none.",
             "Describe the connection instead.",
             404,
         )
@@ -103,7 +103,7 @@ def view(found: Facts, asked: Asked) -> Explained:
             explanation = _explained(found, asked)
         except DescriptionError as error:
             problem = f"{str(error)[:1].upper()}{str(error)[1:]}."
-            raise BadInputError(problem, "Correct what stands in the form.") from error
+            raise BadInputError(problem, "Correct the form.") from error
     verdict = explanation.verdict if explanation else None
     port = found.settings.origin(_PLACE)
     return Explained(
@@ -160,7 +160,9 @@ def _address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text)) if text else ""
     except ValueError:
-        raise DescriptionError(f"{text!r} is not an IP address, the only kind by which a connection is known") from None
+        raise DescriptionError(
+            f"{text!r} is not an IP address, the only kind of address that connections have"
+        ) from None
 
 
 def _lines(asked: Asked, name: str) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ async def facts(known: Knowledge, asked: Asked) -> tuple[Found | None, str]:
     """
     text = asked.text("text")
     if len(text) > _LONGEST:
-        raise BadInputError("What is looked for is too long.", f"Give at most {_LONGEST} characters of it.")
+        raise BadInputError("The text to find is too long.", f"Give at most {_LONGEST} characters.")
     return (await known.find(text) if text else None), known.settings().identity
 
 

@@ -18,20 +18,21 @@ from choria_broker.ui.path import Behind, behind
 
 _LATEST = 50
 
-_BUG = "A fault of the broker: report it, with the lines of the log around it."
+_BUG = "A bug in the broker: report it, with the log lines around it."
 BY_ENGINE: Mapping[str, str] = {
     "tls-handshake": "The other side does not accept the broker's certificate, sends one that the broker's CA did not "
     "sign, or does not speak TLS: see the log, which has the reason.",
-    "websocket-handshake": "It is no websocket client, or the proxy before the port takes away what makes it one.",
+    "websocket-handshake": "It is not a websocket client, or a proxy in front of the port removes the websocket "
+    "headers.",
     "websocket-origin": "A page of a site that is not in plugin.choria.network.websocket_origins: add it if it is "
     "yours.",
-    "authentication": "The user's token or account is not one of the operator's store: compare it with nsc.",
-    "guessing": "An address guessed passwords, and has to wait. If it is one of yours, correct its password.",
-    "timeout": "The broker did not answer its engine in time: look at the load of this machine.",
-    "overflow": "More connections came at once than this machine can log in. They come again by themselves; "
+    "authentication": "The user's token or account is not in the operator's store: compare it with nsc.",
+    "guessing": "An address sent too many passwords, and has to wait. If it is your program, correct its password.",
+    "timeout": "The broker did not answer its engine in time: check the load of this machine.",
+    "overflow": "More clients connected at once than this machine can log in. They reconnect by themselves; "
     "choria-broker capacity tells how many it takes.",
-    "too_large": "What it sent to log in is larger than the broker reads: a token with very many permissions.",
-    "gone": "It went away before it was decided about: look at the load of this machine and of the other.",
+    "too_large": "Its CONNECT is larger than the broker accepts: for example a token with very many permissions.",
+    "gone": "It disconnected before the decision: check the load of this machine and of the other one.",
 } | dict.fromkeys(
     ("unknown_account", "malformed", "registration", "stale_generation", "unmet_conditions", "panic"), _BUG
 )

@@ -56,7 +56,7 @@ def test_one_that_was_let_in_and_is_forgotten() -> None:
 
 
 def test_nobody_at_all() -> None:
-    with pytest.raises(BadInputError, match="Nothing is known of connection 99") as told:
+    with pytest.raises(BadInputError, match="The broker knows nothing of connection 99") as told:
         view(replace(FACTS, connection=99, decision=None), Asked(NOW))
     assert told.value.status == 404
 
