@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
 from choria_broker.status.health import Condition
-from support.nats_socket import ClosedError, signature, wire
+from support.nats_socket import ClosedError, Wire, signature, wire
 from support.pages import ROOT, blocks
 from support.testbed import Authority, client
 
@@ -74,16 +75,39 @@ def settings(authority: Authority, key: str) -> str:
     return re.sub(r"[0-9a-f]{64}", key, text) + free
 
 
+def laid_out(folder: Path, authority: Authority, before: list[list[str]]) -> Path:
+    """Type the commands that come before the start, and write the configuration."""
+    for command in before:
+        typed(command, "s3cret\ns3cret\n")
+    config = folder / "broker.conf"
+    config.write_text(settings(authority, Path("issuer.public").read_text(encoding="utf-8").strip()), encoding="utf-8")
+    assert typed(["check", "--config", str(config)]).endswith("The broker would start.\n")
+    return config
+
+
+async def is_told_that_nobody_provisions(broker: NetworkBroker) -> None:
+    await waits_for(lambda: broker._reporter.health().condition is Condition.DEGRADED)
+    (reason,) = broker._reporter.health().reasons
+    assert reason in " ".join(TEXT.split())
+    assert "choria_broker_provisioning_stalled" in broker.statistics.page().decode()
+
+
+@contextlib.asynccontextmanager
+async def provisioning(broker: NetworkBroker, authority: Authority, token: str) -> AsyncIterator[Wire]:
+    """Log in as the provisioner; then nobody waits in vain."""
+    async with wire(broker.ports.client, authority.context()) as provisioner:
+        login: dict[str, Any] = {"user": "provisioner", "pass": "a-long-password"}
+        await provisioner.connect(auth_token=token, sig=answer("provisioner", provisioner.nonce), **login)
+        await waits_for(lambda: broker._reporter.health().condition is Condition.OK)
+        yield provisioner
+
+
 async def test_from_nothing_to_a_provisioned_node(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     *before, server = commands(tmp_path)
-    for command in before:
-        typed(command, "s3cret\ns3cret\n")
-    config = tmp_path / "broker.conf"
-    config.write_text(settings(authority, Path("issuer.public").read_text(encoding="utf-8").strip()), encoding="utf-8")
-    assert typed(["check", "--config", str(config)]).endswith("The broker would start.\n")
+    config = laid_out(tmp_path, authority, before)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     ahead = [0.0]
     made = NetworkBroker.from_file(config)
@@ -104,15 +128,9 @@ async def test_from_nothing_to_a_provisioned_node(
         await broker.census.count()
         assert broker._reporter.health().condition is Condition.OK
         ahead[0] = 301.0
-        await waits_for(lambda: broker._reporter.health().condition is Condition.DEGRADED)
-        (reason,) = broker._reporter.health().reasons
-        assert reason in " ".join(TEXT.split())
-        assert "choria_broker_provisioning_stalled" in broker.statistics.page().decode()
+        await is_told_that_nobody_provisions(broker)
         assert await node.subscribe(["provisioning.node.web1"]) == frozenset()
-        async with wire(broker.ports.client, authority.context()) as provisioner:
-            login: dict[str, Any] = {"user": "provisioner", "pass": "a-long-password"}
-            await provisioner.connect(auth_token=password, sig=answer("provisioner", provisioner.nonce), **login)
-            await waits_for(lambda: broker._reporter.health().condition is Condition.OK)
+        async with provisioning(broker, authority, password) as provisioner:
             await provisioner.publish(["provisioning.node.web1"], "your configuration")
             await node.flush()
             assert node.received("your configuration") == {"provisioning.node.web1"}

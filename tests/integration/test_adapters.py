@@ -138,6 +138,18 @@ async def test_without_a_network_broker_of_its_own(tmp_path: Path, authority: Au
             assert await other.reload() == ()
 
 
+def two_without_a_network(broker: NetworkBroker, **more: Any) -> dict[str, Any]:
+    """Set two adapters that connect to a broker of another process."""
+    return {
+        "plugin__choria__broker_network": False,
+        "plugin__choria__adapters": "nodes, others",
+        "plugin__choria__middleware_hosts": f"localhost:{broker.ports.client}",
+        **adapter("nodes", stream__topic="nodes.one"),
+        **adapter("others", ingest__topic="elsewhere"),
+        **more,
+    }
+
+
 @pytest.mark.slow
 async def test_a_process_of_adapters_only_is_a_service_like_any_other(tmp_path: Path, authority: Authority) -> None:
     hub, alone, log = tmp_path / "hub", tmp_path / "alone", tmp_path / "alone.log"
@@ -147,15 +159,7 @@ async def test_a_process_of_adapters_only_is_a_service_like_any_other(tmp_path: 
         connection = await broker.connect()
         reader = await stream(connection, "nodes.>")
         port = free_port()
-        settings: dict[str, Any] = {
-            "logfile": log,
-            "plugin__choria__broker_network": False,
-            "plugin__choria__stats_port": port,
-            "plugin__choria__adapters": "nodes, others",
-            "plugin__choria__middleware_hosts": f"localhost:{broker.ports.client}",
-            **adapter("nodes", stream__topic="nodes.one"),
-            **adapter("others", ingest__topic="elsewhere"),
-        }
+        settings = two_without_a_network(broker, logfile=log, plugin__choria__stats_port=port)
         config = configuration(alone, authority, **settings)
         async with started("run", "--config", config, log=log) as program:
             await program.told("READY=1")

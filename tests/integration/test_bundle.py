@@ -29,6 +29,26 @@ def texts(file: Path) -> dict[str, str]:
         return {name: part.read().decode() for name, part in opened.items() if part}
 
 
+async def download(broker: NetworkBroker) -> bytes:
+    """Have the dashboard make a bundle, and make sure that pages of others cannot."""
+    async with aiohttp.ClientSession() as session:
+        page = f"http://127.0.0.1:{broker.settings.statistics.port}/ui/bundle.tar.gz"
+        async with session.post(page, headers={"Origin": page.removesuffix("/ui/bundle.tar.gz")}) as answer:
+            assert answer.status == 200
+            assert answer.headers["Content-Type"] == "application/gzip"
+            named = answer.headers["Content-Disposition"]
+            assert named.startswith('attachment; filename="choria-broker-broker.example.net-20')
+            content = await answer.read()
+        elsewhere = ({"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}, {"Origin": "null"})
+        for headers in (*elsewhere, {"Origin": "http://evil.example"}):
+            async with session.post(page, headers=headers) as answer:
+                assert answer.status == 403, headers
+        # Pages of others can have a browser ask in this way without telling that it was they.
+        async with session.get(page) as answer:
+            assert answer.status == 405
+    return content
+
+
 async def test_it_has_everything_and_no_secret(tmp_path: Path, authority: Authority) -> None:
     token, output = mint(claims(iat=1_700_000_000, nbf=1_700_000_000, exp=4_102_444_800)), tmp_path / "bundle.tar.gz"
     log = tmp_path / "broker.log"
@@ -54,21 +74,7 @@ async def test_it_has_everything_and_no_secret(tmp_path: Path, authority: Author
         arguments = ["bundle", "--config", str(config), "--output", str(output), "--json"]
         result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
         downloaded = tmp_path / "downloaded.tar.gz"
-        async with aiohttp.ClientSession() as session:
-            page = f"http://127.0.0.1:{broker.settings.statistics.port}/ui/bundle.tar.gz"
-            async with session.post(page, headers={"Origin": page.removesuffix("/ui/bundle.tar.gz")}) as answer:
-                assert answer.status == 200
-                assert answer.headers["Content-Type"] == "application/gzip"
-                named = answer.headers["Content-Disposition"]
-                assert named.startswith('attachment; filename="choria-broker-broker.example.net-20')
-                downloaded.write_bytes(await answer.read())
-            elsewhere = ({"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}, {"Origin": "null"})
-            for headers in (*elsewhere, {"Origin": "http://evil.example"}):
-                async with session.post(page, headers=headers) as answer:
-                    assert answer.status == 403, headers
-            # Pages of others can have a browser ask in this way without telling that it was they.
-            async with session.get(page) as answer:
-                assert answer.status == 405
+        downloaded.write_bytes(await download(broker))
     assert result.exit_code == 0, result.output
     other = texts(downloaded)
     assert set(other) == set(texts(output))

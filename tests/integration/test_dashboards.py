@@ -16,11 +16,12 @@ import aiohttp
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from choria_broker.broker import NetworkBroker
 from choria_broker.reload.watcher import Pace
 from support.minting import ORGANIZATION
 from support.revoking import crl
 from support.testbed import Authority, client, free_port
-from support.topology import DEADLINE, Node, broker, peers
+from support.topology import DEADLINE, Node, Setting, broker, peers
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy/grafana/choria-broker.json"
@@ -72,29 +73,15 @@ def hub() -> Node:
     return Node("broker1.example.net")
 
 
-async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, authority: Authority, hub: Node) -> None:
-    """The hub has streams, a peer, a leafnode, a remote, and has accepted and refused; its remote a damaged stream.
-
-    A setting of the hub waits for a restart, and a file was changed that cannot be used. It has an adapter and a
-    federation broker.
-    """
-    peer, spoke, far = (Node(f"{name}.example.net") for name in ("broker2", "spoke", "far"))
-    cluster = peers(hub, peer)
+def with_everything(
+    tmp_path: Path, authority: Authority, hub: Node, far: Node, cluster: Mapping[str, Setting]
+) -> tuple[NetworkBroker, Path]:
+    """Make the hub; the file of a signer comes with it, which may be taken away."""
     signer = tmp_path / "signer.pem"
     public = ORGANIZATION.public_key()
     signer.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     revoked = tmp_path / "revoked.pem"
     revoked.write_bytes(crl(authority._ca))
-    damaged = tmp_path / "damaged"
-    (damaged / "jetstream/choria/streams/DAMAGED").mkdir(parents=True)
-    outer = broker(
-        tmp_path,
-        authority,
-        far,
-        network__gateway_name="FAR",
-        network__leafnode_port=far.leafnode,
-        network__stream__store=damaged,
-    )
     one = broker(
         tmp_path,
         authority,
@@ -113,6 +100,44 @@ async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, autho
         plugin__choria__adapter__reg__ingest__topic="mcollective.broadcast.agent.discovery",
         plugin__choria__broker_federation="true",
         plugin__choria__federation_middleware_hosts=f"localhost:{far.client}",
+    )
+    return one, signer
+
+
+def has_what_it_selects(text: str, shown: Mapping[str, Mapping[str, set[str]]]) -> None:
+    """Look whether there are labels and values as an expression wants them."""
+    for name, conditions in _SELECTOR.findall(text):
+        for label, operator, value in _CONDITION.findall(conditions):
+            values = shown[name].get(label, set())
+            assert values or label in _ADDED, f"{name} has no {label}: {text}"
+            assert operator != "=" or value in values or label in _ADDED, f"{name} has no {label}={value}: {text}"
+
+
+def has_what_its_legend_names(panel: Mapping[str, Any], shown: Mapping[str, Mapping[str, set[str]]]) -> None:
+    """Look whether there are the labels that the legend of a panel names."""
+    for target in panel.get("targets", ()):
+        labels = {label for name in _METRIC.findall(target["expr"]) for label in shown[name]} | _ADDED
+        assert set(_LEGEND.findall(target.get("legendFormat", ""))) <= labels, panel["title"]
+
+
+async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, authority: Authority, hub: Node) -> None:
+    """The hub has streams, a peer, a leafnode, a remote, and has accepted and refused; its remote a damaged stream.
+
+    A setting of the hub waits for a restart, and a file was changed that cannot be used. It has an adapter and a
+    federation broker.
+    """
+    peer, spoke, far = (Node(f"{name}.example.net") for name in ("broker2", "spoke", "far"))
+    cluster = peers(hub, peer)
+    one, signer = with_everything(tmp_path, authority, hub, far, cluster)
+    damaged = tmp_path / "damaged"
+    (damaged / "jetstream/choria/streams/DAMAGED").mkdir(parents=True)
+    outer = broker(
+        tmp_path,
+        authority,
+        far,
+        network__gateway_name="FAR",
+        network__leafnode_port=far.leafnode,
+        network__stream__store=damaged,
     )
     one.watcher.pace = Pace(look=0.05, patience=0.1)
     one.statistics.poller._interval = outer.statistics.poller._interval = 0.1
@@ -142,15 +167,9 @@ async def test_everything_they_ask_for_is_in_a_real_scrape(tmp_path: Path, autho
     assert len(wanted) > 30
     assert wanted - set(shown) == set()
     for text in texts:
-        for name, conditions in _SELECTOR.findall(text):
-            for label, operator, value in _CONDITION.findall(conditions):
-                values = shown[name].get(label, set())
-                assert values or label in _ADDED, f"{name} has no {label}: {text}"
-                assert operator != "=" or value in values or label in _ADDED, f"{name} has no {label}={value}: {text}"
+        has_what_it_selects(text, shown)
     for panel in dashboard()["panels"]:
-        for target in panel.get("targets", ()):
-            labels = {label for name in _METRIC.findall(target["expr"]) for label in shown[name]} | _ADDED
-            assert set(_LEGEND.findall(target.get("legendFormat", ""))) <= labels, panel["title"]
+        has_what_its_legend_names(panel, shown)
 
 
 async def everything(nodes: Sequence[Node], wanted: set[str]) -> dict[str, dict[str, set[str]]]:

@@ -232,6 +232,22 @@ async def stored(connection: Client) -> set[str]:
     return found
 
 
+async def led_by(identity: str, connection: Client, copies: int) -> None:
+    """Make the stream that is written to, and have a member lead it."""
+    config = {"name": "LOAD", "subjects": ["load.test"], "num_replicas": copies, "storage": "file"}
+    async with asyncio.timeout(DEADLINE):
+        while "error" in (await ask(connection, "STREAM.CREATE.LOAD", config)):
+            await asyncio.sleep(0.1)
+        while True:
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
+                found = await ask(connection, "STREAM.INFO.LOAD", timeout=1)
+                if found["cluster"].get("leader") == identity:
+                    break
+                preferred = {"placement": {"preferred": identity}}
+                await ask(connection, "STREAM.LEADER.STEPDOWN.LOAD", preferred, timeout=1)
+            await asyncio.sleep(0.1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "copies"), [(2, 2), (3, 3)])
 async def test_no_acknowledged_message_is_lost_and_everybody_ends_on_another_member(
@@ -243,19 +259,7 @@ async def test_no_acknowledged_message_is_lost_and_everybody_ends_on_another_mem
     async with running(brokers):
         await kept(first)
         own = await first.connect()
-        config = {"name": "LOAD", "subjects": ["load.test"], "num_replicas": copies, "storage": "file"}
-        async with asyncio.timeout(DEADLINE):
-            while "error" in (await ask(own, "STREAM.CREATE.LOAD", config)):
-                await asyncio.sleep(0.1)
-            while True:
-                with contextlib.suppress(nats.errors.Error, TimeoutError):
-                    found = await ask(own, "STREAM.INFO.LOAD", timeout=1)
-                    if found["cluster"].get("leader") == members[0].identity:
-                        break
-                    await ask(
-                        own, "STREAM.LEADER.STEPDOWN.LOAD", {"placement": {"preferred": members[0].identity}}, timeout=1
-                    )
-                await asyncio.sleep(0.1)
+        await led_by(members[0].identity, own, copies)
         urls = [f"tls://127.0.0.1:{each.client}" for each in members]
         writers = [Writer(f"writer{number}") for number in range(6)]
         async with asyncio.TaskGroup() as tasks:

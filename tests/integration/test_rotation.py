@@ -67,20 +67,25 @@ def install(own: Identity, made: Identity) -> None:
     own.key.write_bytes(made.key.read_bytes())
 
 
-@pytest.mark.slow
-async def test_every_listener_shows_and_takes_what_is_there_by_now(
-    tmp_path: Path, authority: Authority, next_authority: Authority
-) -> None:
+def with_every_listener(folder: Path, authority: Authority, bundle: Path) -> Path:
+    """Write a configuration whose CA file has one CA so far."""
     node = Node(IDENTITY)
-    bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(authority.ca.read_bytes())
-    config = configuration(
-        tmp_path,
+    return configuration(
+        folder,
         authority,
         **every_listener(node, free_port()),
         network__peer_port=node.peer,
         plugin__security__file__ca=bundle,
     )
+
+
+@pytest.mark.slow
+async def test_every_listener_shows_and_takes_what_is_there_by_now(
+    tmp_path: Path, authority: Authority, next_authority: Authority
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    config = with_every_listener(tmp_path, authority, bundle)
     own = Identity(authority.ca.parent / f"{IDENTITY}.pem", authority.ca.parent / f"{IDENTITY}.key")
     old, new = authority.issue("bob.mcollective"), next_authority.issue("bob.mcollective")
     both = (authority, next_authority)

@@ -30,6 +30,13 @@ LATEST = 5.0
 """Seconds in which a newcomer has to be refused: 1.5 for the question, and the rest for a busy machine."""
 
 
+async def tells_its_status(config: Path) -> None:
+    status = await asyncio.create_subprocess_exec(
+        Path(sys.executable).parent / "choria-broker", "status", "--config", config, stdout=subprocess.DEVNULL
+    )
+    assert await asyncio.wait_for(status.wait(), PATIENT) == 0
+
+
 @pytest.mark.slow
 async def test_while_the_broker_stands_still_only_newcomers_suffer(tmp_path: Path, authority: Authority) -> None:
     hq, site = Node("hq.example.net"), Node("site.example.net")
@@ -70,10 +77,7 @@ async def test_while_the_broker_stands_still_only_newcomers_suffer(tmp_path: Pat
             assert (await streams.stream_info("CHORIA_EVENTS")).state.messages > 1
             assert await scraped(hq.statistics, 'choria_broker_engine_refusals_total{cause="timeout"') > 0
             assert await scraped(hq.statistics, "choria_broker_peers_connected") == 0
-        status = await asyncio.create_subprocess_exec(
-            Path(sys.executable).parent / "choria-broker", "status", "--config", config, stdout=subprocess.DEVNULL
-        )
-        assert await asyncio.wait_for(status.wait(), PATIENT) == 0
+        await tells_its_status(config)
         # What reads the engine's pages has gone on by itself.
         read = await scraped(hq.statistics, "choria_network_total_connections")
         async with asyncio.timeout(INTERVAL + PATIENT):

@@ -8,7 +8,7 @@ import ipaddress
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +222,18 @@ async def test_an_engine_that_hangs_is_told_of(tmp_path: Path, authority: Author
         assert await becomes(port, 200) == "ok\n"
 
 
+def is_told_of(link: Mapping[str, Any], version: str) -> None:
+    """Look whether all is told of a link that stands to a broker of this version, and why one to nobody does not."""
+    assert link["since"] > 0
+    if link["connected"]:
+        assert (link["version"], link["cause"]) == (version, "")
+        assert link["answered"] >= 0
+        assert link["address"].startswith("127.0.0.1")
+    else:
+        assert (link["rtt_ms"], link["cause"], link["version"]) == (None, "refused", "")
+        assert "connection refused" in link["why"]
+
+
 async def test_links_that_stand_and_links_that_do_not(tmp_path: Path, authority: Authority) -> None:
     """Three of a cluster, one of them down; a gateway and a leafnode to brokers that run, and one each to nobody."""
     hub, other, third, london, far, nobody = (
@@ -252,8 +264,7 @@ async def test_links_that_stand_and_links_that_do_not(tmp_path: Path, authority:
         told = await asyncio.to_thread(CliRunner().invoke, main, ["status", "--config", str(one.settings.source)])
         assert await becomes(hub.statistics, 200) == "ok\n"
 
-    assert found["peers"]["connected"] == [other.identity]
-    assert len(found["peers"]["configured"]) == 2
+    assert (found["peers"]["connected"], len(found["peers"]["configured"])) == ([other.identity], 2)
     assert matched([found["health"]["sentence"]], [f"The broker works but needs attention: {wanted[0]}, and 2 more\\."])
     links = {(each["kind"], each["name"]): each for each in found["links"]}
     assert {name: each["server"] for name, each in links.items() if each["connected"]} == {
@@ -261,16 +272,10 @@ async def test_links_that_stand_and_links_that_do_not(tmp_path: Path, authority:
         ("gateway", "LONDON"): london.identity,
         ("leafnode", "FAR"): far.identity,
     }
-    down = [each for each in links.values() if not each["connected"]]
-    assert {each["name"] for each in down} == {f"localhost:{third.peer}", "PARIS", "GONE"}
-    assert {(each["rtt_ms"], each["cause"], each["version"]) for each in down} == {(None, "refused", "")}
-    assert all("connection refused" in each["why"] for each in down)
+    down = {name for (_, name), each in links.items() if not each["connected"]}
+    assert down == {f"localhost:{third.peer}", "PARIS", "GONE"}
     for each in links.values():
-        assert each["since"] > 0
-        if each["connected"]:
-            assert (each["version"], each["cause"]) == (found["nats"], "")
-            assert each["answered"] >= 0
-            assert each["address"].startswith("127.0.0.1")
+        is_told_of(each, found["nats"])
     assert f"Peers: 1 of 2 connected: {other.identity}" in told.stdout
     for line in (
         rf"Member {other.identity}: at 127\.0\.0\.1.*, connected since .*, last answer \d+ s ago, nats-server 2\..*",

@@ -16,6 +16,7 @@ from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.errors import ConfigurationError
+from choria_broker.streams.trouble import Trouble
 from support.streaming import (
     IN_CLUSTERS,
     ask,
@@ -104,6 +105,16 @@ def homes_of_all(folder: Path) -> set[str]:
     return {place.name for place in folder.glob("*/store/jetstream/choria/streams/*")}
 
 
+def is_told_where_orders_are(trouble: Trouble, store: Path) -> None:
+    """Look whether the stream is whole below the store, and the operator told of it."""
+    assert trouble.level == logging.ERROR
+    assert trouble.loses
+    assert "nats stream rm ORDERS" in trouble.remedy
+    assert Path(trouble.place).parent == store / "kept"
+    assert (Path(trouble.place) / "obs/READER/o.dat").exists()
+    assert b"message" in blocks(Path(trouble.place))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("alive", [False, True], ids=["stopped", "alive"])
 async def test_streams_whose_only_copy_a_removed_member_had_are_kept_when_it_comes_back(
@@ -152,13 +163,7 @@ async def test_streams_whose_only_copy_a_removed_member_had_are_kept_when_it_com
         back = brokers()[victim]
         await own[victim].enter_async_context(back)
         await until(lambda: single <= set(kept_of(back)))
-        trouble = kept_of(back)["ORDERS"]
-        assert trouble.level == logging.ERROR
-        assert trouble.loses
-        assert "nats stream rm ORDERS" in trouble.remedy
-        assert Path(trouble.place).parent == place / "kept"
-        assert (Path(trouble.place) / "obs/READER/o.dat").exists()
-        assert b"message" in blocks(Path(trouble.place))
+        is_told_where_orders_are(kept_of(back)["ORDERS"], place)
         assert "SAFE" not in kept_of(back)
         async with speaking(back) as connection:
             assert (await info(connection, "SAFE"))["state"]["messages"] == 3

@@ -153,6 +153,18 @@ async def deleted(connection: Client, stream: str) -> None:
             await asyncio.sleep(0.05)
 
 
+async def rescued(tmp_path: Path, authority: Authority, place: Path) -> tuple[Any, list[bytes]]:
+    """Do what the remedy says: a broker without peers has the stream again, and backs it up for the cluster."""
+    rescue = Node("rescue.example.net")
+    target = store_of(tmp_path, rescue) / "jetstream/choria/streams/ALONE"
+    target.parent.mkdir(parents=True)
+    shutil.move(place, target)
+    rescuer = member(tmp_path, authority, rescue)
+    async with rescuer, speaking(rescuer) as lone:
+        assert (await info(lone, "ALONE"))["state"]["messages"] == 3
+        return await snapshot(lone, "ALONE")
+
+
 @pytest.mark.slow
 async def test_what_the_cluster_does_not_know_is_kept_and_what_was_deleted_meanwhile_is_not(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
@@ -173,11 +185,8 @@ async def test_what_the_cluster_does_not_know_is_kept_and_what_was_deleted_meanw
     async with alone, speaking(alone) as connection:
         await kept(alone)
         await made(connection, "ALONE")
-        await ask(
-            connection,
-            "CONSUMER.DURABLE.CREATE.ALONE.READER",
-            {"stream_name": "ALONE", "config": {"durable_name": "READER", "ack_policy": "explicit"}},
-        )
+        reader = {"durable_name": "READER", "ack_policy": "explicit"}
+        await ask(connection, "CONSUMER.DURABLE.CREATE.ALONE.READER", {"stream_name": "ALONE", "config": reader})
     (store / "broker.json").unlink()
     before = contents(store / "jetstream/choria/streams/ALONE")
     others = [member(tmp_path, authority, each, *members, timers=soon) for each in members[1:]]
@@ -204,15 +213,7 @@ async def test_what_the_cluster_does_not_know_is_kept_and_what_was_deleted_meanw
             await until(lambda: "was deleted while this broker was away" in caplog.text)
             assert "GONE" not in kept_of(back)
             assert not list(tmp_path.rglob("*GONE*"))
-        # The remedy: a broker without peers has the stream again, and backs it up for the cluster.
-        rescue = Node("rescue.example.net")
-        target = store_of(tmp_path, rescue) / "jetstream/choria/streams/ALONE"
-        target.parent.mkdir(parents=True)
-        shutil.move(place, target)
-        rescuer = member(tmp_path, authority, rescue)
-        async with rescuer, speaking(rescuer) as lone:
-            assert (await info(lone, "ALONE"))["state"]["messages"] == 3
-            await restore(connection, "ALONE", await snapshot(lone, "ALONE"))
+        await restore(connection, "ALONE", await rescued(tmp_path, authority, place))
         found = await info(connection, "ALONE")
         assert (found["state"]["messages"], found["state"]["consumer_count"]) == (3, 1)
 

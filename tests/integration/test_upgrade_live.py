@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.aio.client import Client
 
 from choria_broker.control.client import ask_drain
 from choria_broker.control.protocol import DrainRequest
@@ -64,28 +66,74 @@ async def nothing_waits(place: Place, version: str) -> None:
     assert (code, error) == (0, "")
 
 
+async def upgraded_while_asked(place: Place, heard: list[str], version: str) -> None:
+    """Upgrade while pages and commands ask, and see what the service manager hears."""
+    async with asking(place) as asked:
+        await until(lambda: asked.pages and asked.commands)
+        heard.clear()
+        await upgraded(place, version)
+        await until(lambda: "READY=1" in heard)
+        assert any(each.startswith("RELOADING=1\nMONOTONIC_USEC=") for each in heard[: heard.index("READY=1")])
+        await until(lambda: "WATCHDOG=1" in "".join(heard[heard.index("READY=1") :]))
+
+
+async def upgraded(place: Place, version: str) -> None:
+    """Upgrade to what is installed by now."""
+    code, out, error = await place.command("upgrade")
+    assert (code, error, out.split(" goes on")[0]) == (0, "", f"Version {version}")
+
+
+async def upgraded_in_a_drain(place: Place, config: Path, version: str) -> int:
+    """Begin a drain and upgrade; the drain goes on as it was begun, with as many connections left as is returned."""
+    begun = await asyncio.to_thread(ask_drain, config, DrainRequest("begin", 3600))
+    await upgraded(place, version)
+    left = await asyncio.to_thread(ask_drain, config, DrainRequest())
+    assert (left.state, left.by, left.since, left.over) == (DRAINING, begun.by, begun.since, 3600)
+    return left.left
+
+
+async def taken_back(place: Place, node: Node) -> None:
+    """See that nobody gets in during a drain, and take it back."""
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", node.client)
+    assert (await place.command("drain", "--cancel"))[0] == 0
+
+
+async def meet(some: Sequence[Client], others: Sequence[Client]) -> None:
+    """Carry messages between each of some and each of others, both ways."""
+    for one, other in itertools.product(some, others):
+        await carried(one, other)
+        await carried(other, one)
+
+
+async def is_remembered(node: Node, acts: Sequence[str]) -> None:
+    """See that the dashboard remembers what was done before the upgrades, and the time before them."""
+    shown = await page(node, "/ui/acts.json")
+    assert [each["act"] for each in reversed(shown["acts"])] == acts
+    drawn = await page(node, "/ui/history.json")
+    assert drawn["times"][0] < shown["acts"][-1]["time"]
+
+
 @pytest.mark.slow
 async def test_a_member_of_a_cluster_keeps_everybody_and_a_drain(tmp_path: Path, authority: Authority) -> None:
     one, two = nodes(2)
     site, websocket, log = Node("site.example.net"), free_port(), tmp_path / "broker.log"
     every = peers(one, two)
-    listeners: dict[str, Setting] = {
+    settings: dict[str, Setting] = {
         "network__leafnode_port": one.leafnode,
         "network__websocket_port": websocket,
+        "network__client_signer_cert": hex_of(ORGANIZATION),
         "logfile": log,
     }
-    signers: dict[str, Setting] = {"network__client_signer_cert": hex_of(ORGANIZATION)}
-    config = configure(tmp_path, authority, one, **every, **listeners, **signers)
+    config = configure(tmp_path, authority, one, **every, **settings)
     place, package = Place(config, log, one.client, one.statistics), Package.copied(tmp_path / "site-packages")
     bob = authority.context(authority.issue("bob.mcollective"))
-    module, environment = (sys.executable, "-m"), {"PYTHONPATH": str(package.path)} | OFTEN
-    other, below = (
-        broker(tmp_path, authority, two, **every),
-        spoke(tmp_path, authority, site, **remote("HQ", one.leafnode)),
-    )
+    environment = {"PYTHONPATH": str(package.path)} | OFTEN
+    other = broker(tmp_path, authority, two, **every)
+    below = spoke(tmp_path, authority, site, **remote("HQ", one.leafnode))
     async with (
         other,
-        running(place, Path("choria_broker"), module, **environment) as program,
+        running(place, Path("choria_broker"), (sys.executable, "-m"), **environment) as program,
         program.heard() as heard,
         below,
         websocket_client(websocket, bob, **STAYS) as web,
@@ -95,51 +143,28 @@ async def test_a_member_of_a_cluster_keeps_everybody_and_a_drain(tmp_path: Path,
     ):
         await formed(one, two)
         await leafnodes(one, 1)
-        for each in (there, far):
-            await carried(each, web)
+        await meet((web,), (there, far))
         before = await company(one)
 
         package.becomes("7.7.7")
-        async with (
-            busy(one.client, authority.context(), connections=8, rate=5, **by_token()) as crowd,
-            asking(place) as asked,
-        ):
-            await until(lambda: asked.pages and asked.commands)
-            heard.clear()
-            code, out, error = await place.command("upgrade")
-            assert (code, error, out.split(" goes on")[0]) == (0, "", "Version 7.7.7")
-            await until(lambda: "READY=1" in heard)
-            assert any(each.startswith("RELOADING=1\nMONOTONIC_USEC=") for each in heard[: heard.index("READY=1")])
-            await until(lambda: "WATCHDOG=1" in "".join(heard[heard.index("READY=1") :]))
+        async with busy(one.client, authority.context(), connections=8, rate=5, **by_token()) as crowd:
+            await upgraded_while_asked(place, heard, "7.7.7")
         assert (crowd.dropped, crowd.refused) == (0, [])
         await nothing_waits(place, "7.7.7")
         assert await company(one) == before
-        for each in (web, here):
-            for sender in (there, far):
-                await carried(each, sender)
-                await carried(sender, each)
+        await meet((web, here), (there, far))
 
-        begun = await asyncio.to_thread(ask_drain, config, DrainRequest("begin", 3600))
         package.becomes("8.8.8")
-        code, out, error = await place.command("upgrade")
-        assert (code, error, out.split(" goes on")[0]) == (0, "", "Version 8.8.8")
-        left = await asyncio.to_thread(ask_drain, config, DrainRequest())
-        assert (left.state, left.by, left.since, left.over) == (DRAINING, begun.by, begun.since, 3600)
-        assert left.left == 3  # The websocket, the client and the leafnode.
+        left = await upgraded_in_a_drain(place, config, "8.8.8")
+        assert left == 3  # The websocket, the client and the leafnode.
         assert await company(one) == before
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", one.client)
-        assert (await place.command("drain", "--cancel"))[0] == 0
+        await taken_back(place, one)
         async with client_of(one, bob, **PATIENT) as late:
             await carried(late, far)
         await program.acted("drain --cancel")
-        acts = [(line["act"], line["outcome"]) for line in program.lines() if "act" in line]
-        assert [act for act, _ in acts] == ["upgrade", "reload", "upgrade", "drain", "drain --cancel"]
-        # The dashboard remembers what was done before the upgrades, and the time before them.
-        shown = await page(one, "/ui/acts.json")
-        assert [each["act"] for each in reversed(shown["acts"])] == [act for act, _ in acts]
-        drawn = await page(one, "/ui/history.json")
-        assert drawn["times"][0] < shown["acts"][-1]["time"]
+        acts = [str(line["act"]) for line in program.lines() if "act" in line]
+        assert acts == ["upgrade", "reload", "upgrade", "drain", "drain --cancel"]
+        await is_remembered(one, acts)
         await carried(web, there)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography import x509
@@ -79,6 +80,15 @@ def key_usage(*, signs: bool) -> x509.KeyUsage:
     return x509.KeyUsage(digital_signature=True, key_cert_sign=signs, **others)
 
 
+def _usual(
+    usages: tuple[x509.ObjectIdentifier, ...], names: tuple[x509.GeneralName, ...]
+) -> Iterator[x509.ExtensionType]:
+    if usages:
+        yield x509.ExtendedKeyUsage(usages)
+    if names:
+        yield x509.SubjectAlternativeName(names)
+
+
 def issue(  # noqa: PLR0913 - what a certificate can say
     name: str,
     issuer: Made | None = None,
@@ -122,10 +132,8 @@ def issue(  # noqa: PLR0913 - what a certificate can say
     )
     if ca is not None:
         builder = builder.add_extension(x509.BasicConstraints(ca, length), critical=True)
-    if usages:
-        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    for extension in _usual(usages, names):
+        builder = builder.add_extension(extension, critical=False)
     for extension in extensions:
         builder = builder.add_extension(extension, critical=critical)
     by = issuer.key if issuer else private
