@@ -123,6 +123,7 @@ class NetworkBroker(BrokerFacade):
                 if succession.follows:
                     self._started.set()
                     await self.hand_over.arrive()
+                    self._parts.followup.reloaded()
                 elif not self._stop.is_set():
                     self._started.set()
                     for account in stream_accounts(self.settings):

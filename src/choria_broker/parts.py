@@ -200,6 +200,8 @@ class BrokerParts:
             self.reporter,
             self.departures,
             self.companions,
+            self.enforcement,
+            self.followup,
         )
 
     def _figures(self) -> Mapping[str, Values]:

@@ -15,8 +15,9 @@ import pytest
 from choria_broker.engine.binary import locate
 from support.busy import busy
 from support.command import Program, started
+from support.minting import OTHER_ORGANIZATION, hex_of
 from support.streaming import until
-from support.testbed import Authority, free_port
+from support.testbed import Authority, OrderedClient, free_port
 from support.upgrading import Place, connected, install, placed, running
 
 pytestmark = pytest.mark.timeout(180)  # The program starts several times.
@@ -191,6 +192,27 @@ async def test_an_engine_that_is_older_than_the_installed_one_is_a_pending_resta
         assert pending["old"] != pending["new"]
         metrics = await place.metrics()
         assert [name for name in metrics if "choria_broker_pending_restart" in name and 'key="engine"' in name]
+
+
+@pytest.mark.slow
+async def test_sessions_that_the_new_policy_would_refuse_end_after_an_upgrade_as_after_a_reload(
+    place: Place, installed: Path, authority: Authority
+) -> None:
+    lost = asyncio.Event()
+
+    async def closed() -> None:
+        lost.set()
+
+    bob = authority.context(authority.issue("bob.mcollective"))
+    async with running(place, installed):
+        await OrderedClient().connect(
+            f"tls://127.0.0.1:{place.client}", tls=bob, allow_reconnect=False, connect_timeout=20, closed_cb=closed
+        )
+        with place.config.open("a", encoding="utf-8") as file:
+            file.write(f"plugin.choria.network.client_signer_cert = {hex_of(OTHER_ORGANIZATION)}\n")
+            file.write("plugin.choria.network.client_anon_tls = true\nplugin.choria.network.reload_sessions = end\n")
+        assert (await place.command("upgrade"))[0] == 0
+        await asyncio.wait_for(lost.wait(), 30)
 
 
 @pytest.mark.slow

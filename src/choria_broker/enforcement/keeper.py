@@ -16,10 +16,12 @@ from choria_broker.background import beside
 from choria_broker.enforcement.ending import EXPIRED, Ending, endings
 from choria_broker.enforcement.wheel import Wheel
 from choria_broker.errors import BrokerError
+from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 
 _LOOK = 0.5
 _SHOWN = 20
+_LEFT = "enforcement"
 
 _log = component("access")
 
@@ -62,6 +64,14 @@ class Enforcement:
         self._turn = asyncio.Lock()
         causes = (*(name for name in RULES if name.startswith("revoked-")), EXPIRED)
         self.ended = collections.Counter(dict.fromkeys(causes, 0))
+
+    def remember(self, succession: Succession) -> None:
+        """Tell the next program how many sessions were ended."""
+        succession.tell(_LEFT, self.ended)
+
+    def recall(self, succession: Succession) -> None:
+        """Go on counting where the program before has stopped."""
+        self.ended.update(succession.told(_LEFT, collections.Counter[str]) or {})
 
     def admitted(self, connection: int, expires: float | None) -> None:
         """Hear of a connection that is let in, and when its time is over, Unix seconds; None for never."""

@@ -11,6 +11,7 @@ from choria_broker.access.policy import Policy
 from choria_broker.access.session import Session
 from choria_broker.background import beside
 from choria_broker.errors import BrokerError
+from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.sessions.desk import Engine
 from choria_broker.settings.network import ReloadSessions
@@ -21,6 +22,7 @@ SPREAD = 10.0
 REASON = "the policy after a reload decides about it differently"
 _PORTIONS = 20
 _MOST_LOGINS = 100
+_LEFT = "followup"
 
 
 class Followup:
@@ -41,6 +43,14 @@ class Followup:
         self._changed = asyncio.Event()
         self._log = component("network")
 
+    def remember(self, succession: Succession) -> None:
+        """Tell the next program by which logins sessions may have come in."""
+        succession.tell(_LEFT, self._logins)
+
+    def recall(self, succession: Succession) -> None:
+        """Know the logins of the policies of the program before."""
+        self._logins = [*(succession.told(_LEFT, list[Logins]) or ()), *self._logins][-_MOST_LOGINS:]
+
     def apply(self, policy: Policy, generation: int, what: ReloadSessions) -> None:
         """Hear of a policy that comes into force.
 
@@ -56,7 +66,7 @@ class Followup:
         self._policy, self._what = policy, what
 
     def reloaded(self) -> None:
-        """Look at the sessions: a reload is through, in the engine too."""
+        """Look at the sessions: a reload is through, or an upgrade, in the engine too."""
         self._changed.set()
 
     def served(self) -> AbstractAsyncContextManager[object]:

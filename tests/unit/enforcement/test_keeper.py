@@ -14,6 +14,7 @@ from choria_broker.access.session import Holder, Session
 from choria_broker.enforcement.keeper import Enforcement
 from choria_broker.enforcement.wheel import HORIZON, Wheel
 from choria_broker.errors import NotReadyError
+from choria_broker.host.succession import Succession
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.revocation import NOTHING_REVOKED, Entry, Revocation, Subject
 from choria_broker.values import replace
@@ -269,3 +270,19 @@ def test_the_wheel_holds_only_what_is_due_before_long() -> None:
     assert wheel.due(2.0) == (4, 4)
     wheel.empty()
     assert len(wheel) == 0
+
+
+async def test_counts_go_on_in_the_next_program() -> None:
+    world = World()
+    world.connect(BOB)
+    world.made = REVOKED_BOB
+    assert await world.enforcement.enforce() == 1
+    succession = Succession()
+    world.enforcement.remember(succession)
+
+    after = World()
+    after.enforcement.recall(Succession.unpacked(succession.packed()))
+    assert after.enforcement.ended == world.enforcement.ended
+    assert sum(after.enforcement.ended.values()) == 1
+    after.enforcement.recall(Succession())
+    assert after.enforcement.ended == world.enforcement.ended

@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
+from choria_broker.access import rules
 from choria_broker.access.policy import Policy
 from choria_broker.access.session import Departed, Holder, Session
 from choria_broker.errors import NotReadyError
+from choria_broker.host.succession import Succession
 from choria_broker.sessions.followup import REASON, Followup
-from choria_broker.settings.network import ReloadSessions
+from choria_broker.settings.network import ReloadSessions, SystemUser
+from choria_broker.settings.secret import Secret
 from choria_broker.values import replace
 from support.sessions import session
 
@@ -110,3 +113,21 @@ async def test_an_engine_that_does_not_answer_is_asked_again_after_the_next(capl
         followup.reloaded()
         assert await engine.portion() == [1]
     assert "Could not check the sessions after a reload" in caplog.text
+
+
+async def test_the_next_program_knows_by_which_password_somebody_came_in() -> None:
+    login = SystemUser(user="admin", password=Secret("first"))
+    before = replace(POLICY, system_user=login, accounts=frozenset({"system"}))
+    after = replace(before, system_user=replace(login, password=Secret("second")))
+    holder = Holder(method="system", rule=rules.SYSTEM_USER.name)
+    one = session(1, generation=1, account="system", username="admin", tls="mtls", holder=holder)
+    engine = Engine(0)
+    first, second = Followup(engine), Followup(engine)
+    first.apply(before, 1, END)
+    succession = Succession()
+    first.remember(succession)
+
+    second.apply(after, 2, END)
+    assert not second._differs(one)
+    second.recall(Succession.unpacked(succession.packed()))
+    assert second._differs(one)

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from choria_broker.broker import NetworkBroker
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.engine.conf.render import Rendered
 from choria_broker.engine.life import EngineLife
@@ -50,3 +51,11 @@ async def test_it_has_the_engine_take_over_and_tells_what_lies_in_the_store(tmp_
     assert engine.taken == ([] if refuses else [settings])
     assert engine.generations == [1]
     assert Code.STREAMS_OF_NO_ACCOUNT in [each.code for each in in_force.state.findings]
+
+
+def test_every_part_that_can_remember_is_asked_to() -> None:
+    parts = NetworkBroker(net().ok)._parts
+    able = [each for each in vars(parts).values() if hasattr(each, "remember") and hasattr(each, "recall")]
+    asked = parts._lasting()
+    assert [type(each).__name__ for each in able if all(each is not other for other in asked)] == []
+    assert len(able) > 10
