@@ -146,7 +146,7 @@ LINES = {
     "Messages are lost": ("a companion ended before it had sent all its messages", "the line before says why it ended"),
     "More clients connect at once than this machine can log in": (
         "clients wait for their login",
-        "[when all nodes come back at once](../how-to/storms.md)",
+        "[when all nodes reconnect at once](../how-to/storms.md)",
     ),
     "More messages were dropped": ("a summary of messages without their own line", "the lines before have the first"),
     "Nobody subscribes to the subject of an adapter; its documents are published anyway": (

@@ -82,7 +82,7 @@ def _condition(days: float) -> str:
 
 
 def _word(days: float) -> str:
-    return {"failing": "has ended", "degraded": "ends soon"}.get(_condition(days), "good")
+    return {"failing": "has expired", "degraded": "expires soon"}.get(_condition(days), "good")
 
 
 PAGE = Page(

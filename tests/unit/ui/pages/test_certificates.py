@@ -12,8 +12,8 @@ from support.scene_status import status
 def test_the_first_to_end_comes_first_and_is_marked() -> None:
     found = view(status(), Asked(0.0))
     assert [(each.word, each.condition) for each in found.rows] == [
-        ("has ended", "failing"),
-        ("ends soon", "degraded"),
+        ("has expired", "failing"),
+        ("expires soon", "degraded"),
         ("good", "ok"),
     ]
     assert found.now.ending == 2
