@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from choria_broker.broker import NetworkBroker
 from choria_broker.client_end import let_go
 from choria_broker.config.load import load
+from choria_broker.streams.api import NO_PEERS
 from choria_broker.streams.keeper import Timers
 from choria_broker.streams.report import State
 from choria_broker.streams.trouble import Trouble, TroubleKind
@@ -79,17 +80,21 @@ async def ask(
     """Make a request of the Streams API and return its answer, an error included.
 
     While a cluster, or the group of one stream, changes its leader nobody answers. A request that may be made twice is
-    made again then.
+    made again then, as is one for which the cluster does not know all of its members yet.
     """
     payload = json.dumps(document).encode() if document else b""
     once = timeout if _ONLY_ONCE & set(call.split(".")[:3]) else min(timeout, _PATIENCE)
     async with asyncio.timeout(timeout):
         while True:
             try:
-                return json.loads((await client.request(f"$JS.API.{call}", payload, timeout=once)).data)
+                answer = json.loads((await client.request(f"$JS.API.{call}", payload, timeout=once)).data)
             except nats.errors.TimeoutError:
                 if once == timeout:
                     raise
+                continue
+            if answer.get("error", {}).get("err_code") != NO_PEERS:
+                return answer
+            await asyncio.sleep(0.1)
 
 
 async def info(client: Client, stream: str) -> Any:
