@@ -22,43 +22,48 @@ const leafnodeConfig = plainConfig + `leafnodes { listen: "127.0.0.1:-1" }`
 // connectLine is a CONNECT as bytes, so that it can hold what no JSON library writes.
 func connectLine(fields string) string { return `CONNECT {"verbose":false,` + fields + `}` }
 
+// named is a field of a CONNECT.
+func named(name, content string) string { return fmt.Sprintf(`"%s":"%s"`, name, content) }
+
+// large are what clients and leafnodes say of themselves, and whether that is too much.
+var large = map[string]struct {
+	listener string
+	fields   string
+	refused  bool
+}{
+	"client, a long but possible token":    {"client", named("auth_token", strings.Repeat("x", 3900)), false},
+	"client, less-than signs":              {"client", named("user", strings.Repeat("<", 3900)), false},
+	"client, bytes that are no UTF-8":      {"client", named("user", strings.Repeat("\xff", 3000)), true},
+	"client, no UTF-8 in several fields":   {"client", named("user", strings.Repeat("\xff", 900)) + "," + named("pass", strings.Repeat("\xff", 900)) + "," + named("name", strings.Repeat("\xff", 1000)), true},
+	"leafnode, just below":                 {"leafnode", named("user", strings.Repeat("x", 2000)) + "," + named("pass", strings.Repeat("x", 2090)), false},
+	"leafnode, just above":                 {"leafnode", named("user", strings.Repeat("x", 2000)) + "," + named("pass", strings.Repeat("x", 2097)), true},
+	"leafnode, characters of four bytes":   {"leafnode", named("user", strings.Repeat("\U0001f600", 1025)), true},
+	"leafnode, escapes that grow":          {"leafnode", named("name", strings.Repeat(`\u0001`, 700)), true},
+	"leafnode, quotes":                     {"leafnode", named("name", strings.Repeat(`\"`, 2049)), true},
+	"leafnode, line separators":            {"leafnode", named("name", strings.Repeat("\u2028", 700)), true},
+	"leafnode, a token it is not asked of": {"leafnode", named("auth_token", strings.Repeat("x", 60_000)), true},
+	"leafnode, signature":                  {"leafnode", named("sig", strings.Repeat("x", 60_000)), true},
+	"leafnode, version":                    {"leafnode", named("version", strings.Repeat("x", 60_000)), true},
+	"leafnode, lists":                      {"leafnode", `"import":{"allow":["` + strings.Repeat(`a","`, 10_000) + `z"]}`, true},
+	"leafnode, what nobody reads":          {"leafnode", named("surprise", strings.Repeat("x", 60_000)), true},
+	"leafnode, a field nobody knows":       {"leafnode", named("surprise", strings.Repeat("x", 4097)), true},
+	"leafnode, fields nobody knows":        {"leafnode", `"a":{"b":["` + strings.Repeat("x", 2000) + `",{"c":"` + strings.Repeat("x", 2100) + `"}]}`, true},
+	"leafnode, a name of a field":          {"leafnode", named(strings.Repeat("x", 4097), ""), true},
+	"leafnode, the same field again":       {"leafnode", strings.Repeat(named("name", strings.Repeat("x", 1000))+",", 5) + `"echo":true`, true},
+	"leafnode, domain, cluster and id":     {"leafnode", named("domain", strings.Repeat("x", 1400)) + "," + named("cluster", strings.Repeat("x", 1400)) + "," + named("server_id", strings.Repeat("x", 1400)), true},
+	"leafnode, deny_pub":                   {"leafnode", `"deny_pub":["` + strings.Repeat(`abc","`, 1400) + `z"]`, true},
+	"leafnode, nonce and compression":      {"leafnode", named("nonce", strings.Repeat("x", 3000)) + "," + named("compression", strings.Repeat("x", 1200)), true},
+	"leafnode, texts of signs to escape":   {"leafnode", named("domain", strings.Repeat(`\u003e`, 1000)), false},
+	"leafnode, numbers":                    {"leafnode", `"x":[` + strings.Repeat("1,", 3000) + `1]`, false},
+	"leafnode, many numbers":               {"leafnode", `"x":[` + strings.Repeat("1,", 5000) + `1]`, true},
+	"leafnode, blanks":                     {"leafnode", `"x":` + strings.Repeat(" ", 9000) + `1`, true},
+	"leafnode, a deny list as it may be":   {"leafnode", `"deny_pub":["` + strings.Repeat(`choria.lifecycle.\u003e","`, 200) + `z"],` + named("user", "u"), false},
+}
+
 func TestConnectThatIsTooLargeIsRefusedUnasked(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t, leafnodeConfig, nil)
-	field := func(name, text string) string { return fmt.Sprintf(`"%s":"%s"`, name, text) }
-	for name, c := range map[string]struct {
-		listener string
-		fields   string
-		refused  bool
-	}{
-		"client, a long but possible token":    {"client", field("auth_token", strings.Repeat("x", 3900)), false},
-		"client, less-than signs":              {"client", field("user", strings.Repeat("<", 3900)), false},
-		"client, bytes that are no UTF-8":      {"client", field("user", strings.Repeat("\xff", 3000)), true},
-		"client, no UTF-8 in several fields":   {"client", field("user", strings.Repeat("\xff", 900)) + "," + field("pass", strings.Repeat("\xff", 900)) + "," + field("name", strings.Repeat("\xff", 1000)), true},
-		"leafnode, just below":                 {"leafnode", field("user", strings.Repeat("x", 2000)) + "," + field("pass", strings.Repeat("x", 2090)), false},
-		"leafnode, just above":                 {"leafnode", field("user", strings.Repeat("x", 2000)) + "," + field("pass", strings.Repeat("x", 2097)), true},
-		"leafnode, characters of four bytes":   {"leafnode", field("user", strings.Repeat("\U0001f600", 1025)), true},
-		"leafnode, escapes that grow":          {"leafnode", field("name", strings.Repeat(`\u0001`, 700)), true},
-		"leafnode, quotes":                     {"leafnode", field("name", strings.Repeat(`\"`, 2049)), true},
-		"leafnode, line separators":            {"leafnode", field("name", strings.Repeat("\u2028", 700)), true},
-		"leafnode, a token it is not asked of": {"leafnode", field("auth_token", strings.Repeat("x", 60_000)), true},
-		"leafnode, signature":                  {"leafnode", field("sig", strings.Repeat("x", 60_000)), true},
-		"leafnode, version":                    {"leafnode", field("version", strings.Repeat("x", 60_000)), true},
-		"leafnode, lists":                      {"leafnode", `"import":{"allow":["` + strings.Repeat(`a","`, 10_000) + `z"]}`, true},
-		"leafnode, what nobody reads":          {"leafnode", field("surprise", strings.Repeat("x", 60_000)), true},
-		"leafnode, a field nobody knows":       {"leafnode", field("surprise", strings.Repeat("x", 4097)), true},
-		"leafnode, fields nobody knows":        {"leafnode", `"a":{"b":["` + strings.Repeat("x", 2000) + `",{"c":"` + strings.Repeat("x", 2100) + `"}]}`, true},
-		"leafnode, a name of a field":          {"leafnode", field(strings.Repeat("x", 4097), ""), true},
-		"leafnode, the same field again":       {"leafnode", strings.Repeat(field("name", strings.Repeat("x", 1000))+",", 5) + `"echo":true`, true},
-		"leafnode, domain, cluster and id":     {"leafnode", field("domain", strings.Repeat("x", 1400)) + "," + field("cluster", strings.Repeat("x", 1400)) + "," + field("server_id", strings.Repeat("x", 1400)), true},
-		"leafnode, deny_pub":                   {"leafnode", `"deny_pub":["` + strings.Repeat(`abc","`, 1400) + `z"]`, true},
-		"leafnode, nonce and compression":      {"leafnode", field("nonce", strings.Repeat("x", 3000)) + "," + field("compression", strings.Repeat("x", 1200)), true},
-		"leafnode, texts of signs to escape":   {"leafnode", field("domain", strings.Repeat(`\u003e`, 1000)), false},
-		"leafnode, numbers":                    {"leafnode", `"x":[` + strings.Repeat("1,", 3000) + `1]`, false},
-		"leafnode, many numbers":               {"leafnode", `"x":[` + strings.Repeat("1,", 5000) + `1]`, true},
-		"leafnode, blanks":                     {"leafnode", `"x":` + strings.Repeat(" ", 9000) + `1`, true},
-		"leafnode, a deny list as it may be":   {"leafnode", `"deny_pub":["` + strings.Repeat(`choria.lifecycle.\u003e","`, 200) + `z"],` + field("user", "u"), false},
-	} {
+	for name, c := range large {
 		raw := dialRaw(t, e.ports[c.listener])
 		raw.say(connectLine(c.fields))
 		if c.refused {

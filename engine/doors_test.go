@@ -163,6 +163,47 @@ func TestMaxConnectionsCountsWhoIsIn(t *testing.T) {
 }
 
 // TestStrangersEndInTime has every kind of silence end on every listener.
+// trickle says a text byte by byte.
+func trickle(conn net.Conn, text string) {
+	for i := range len(text) {
+		if _, err := conn.Write([]byte{text[i]}); err != nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// lingering are strangers that come to no end by themselves, with and without TLS.
+func lingering(secured func(net.Conn) net.Conn) map[string]func(net.Conn) {
+	hello := "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("x", 100)
+	return map[string]func(net.Conn){
+		"nothing":              func(net.Conn) {},
+		"half a TLS handshake": func(conn net.Conn) { conn.Write([]byte(hello[:40])) },
+		"a slow TLS handshake": func(conn net.Conn) { trickle(conn, hello) },
+		"TLS and nothing":      func(conn net.Conn) { secured(conn) },
+		"TLS and half a line": func(conn net.Conn) {
+			io.WriteString(secured(conn), `CONNECT {"verbose":`)
+		},
+		"TLS and a slow line": func(conn net.Conn) { trickle(secured(conn), "CONNECT {"+strings.Repeat(" ", 100)) },
+		"TLS and half a request": func(conn net.Conn) {
+			io.WriteString(secured(conn), "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n")
+		},
+		"TLS and a slow request": func(conn net.Conn) { trickle(secured(conn), "GET / HTTP/1.1\r\nHost: "+strings.Repeat("x", 100)) },
+		"TLS and a websocket": func(conn net.Conn) {
+			io.WriteString(secured(conn), "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+		},
+		"TLS and requests without end": func(conn net.Conn) {
+			secure := secured(conn)
+			for range 100 {
+				if _, err := io.WriteString(secure, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+					return
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		},
+	}
+}
+
 func TestStrangersEndInTime(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "authority")
@@ -171,15 +212,6 @@ func TestStrangersEndInTime(t *testing.T) {
 	config := plainConfig + hasty(everyListener(block))
 	config = strings.ReplaceAll(config, fmt.Sprintf(`"60s", %s`, block), `"60s", `+strings.Replace(block, ", timeout: 60", "", 1))
 	e := startEngine(t, config, nil)
-	trickle := func(conn net.Conn, text string) {
-		for i := range len(text) {
-			if _, err := conn.Write([]byte{text[i]}); err != nil {
-				return
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
-	}
-	hello := "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("x", 100)
 	for _, listener := range publicListeners {
 		secured := func(conn net.Conn) net.Conn {
 			if listener == "client" || listener == "leafnode" {
@@ -191,32 +223,7 @@ func TestStrangersEndInTime(t *testing.T) {
 			secure.Handshake()
 			return secure
 		}
-		for name, act := range map[string]func(net.Conn){
-			"nothing":              func(net.Conn) {},
-			"half a TLS handshake": func(conn net.Conn) { conn.Write([]byte(hello[:40])) },
-			"a slow TLS handshake": func(conn net.Conn) { trickle(conn, hello) },
-			"TLS and nothing":      func(conn net.Conn) { secured(conn) },
-			"TLS and half a line": func(conn net.Conn) {
-				io.WriteString(secured(conn), `CONNECT {"verbose":`)
-			},
-			"TLS and a slow line": func(conn net.Conn) { trickle(secured(conn), "CONNECT {"+strings.Repeat(" ", 100)) },
-			"TLS and half a request": func(conn net.Conn) {
-				io.WriteString(secured(conn), "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n")
-			},
-			"TLS and a slow request": func(conn net.Conn) { trickle(secured(conn), "GET / HTTP/1.1\r\nHost: "+strings.Repeat("x", 100)) },
-			"TLS and a websocket": func(conn net.Conn) {
-				io.WriteString(secured(conn), "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
-			},
-			"TLS and requests without end": func(conn net.Conn) {
-				secure := secured(conn)
-				for range 100 {
-					if _, err := io.WriteString(secure, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-						return
-					}
-					time.Sleep(100 * time.Millisecond)
-				}
-			},
-		} {
+		for name, act := range lingering(secured) {
 			t.Run(listener+": "+name, func(t *testing.T) {
 				t.Parallel()
 				conn := silent(t, e.ports[listener], 1, "127.0.0.1")[0]

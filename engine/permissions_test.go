@@ -27,69 +27,71 @@ func admitted(e *testEngine, permissions any) (*nats.Conn, func() string) {
 	}
 }
 
+// limited are permissions, and what whoever has them may do.
+var limited = map[string]struct {
+	permissions  any
+	publish      map[string]bool // subject: does the message arrive
+	subscription map[string]bool // "subject" or "subject queue": is it taken
+}{
+	"no limits": {nil, map[string]bool{"a": true, "$JS.API.x": true}, map[string]bool{"a": true, ">": true, "a q": true}},
+	"allowed only": {
+		limits(frame{"publish.allow": []string{"a", "b.>"}, "subscribe.allow": []string{"a.*", "q workers"}}),
+		map[string]bool{"a": true, "b.c.d": true, "c": false},
+		map[string]bool{"a.x": true, "a": false, "b": false, ">": false, "q workers": true, "q others": false, "q": false},
+	},
+	"one part": {
+		limits(frame{"subscribe.allow": []string{"a.*", "*.c", "b.c.*", "a.reply.>", "q.* workers"}}),
+		map[string]bool{"a": true},
+		map[string]bool{
+			"a.x": true, "a.*": true, "a.>": false, "a.x.>": false, "*.>": false, ">": false, "a.> q": false, "a.* q": true,
+			"a.reply.>": true, "a.reply.x.y": true, "b.c.>": false, "b.c.x": true, "b.c": true, "b.>": false, "x.c": true,
+			"q.> workers": false, "q.>": false, "q.x workers": true, "q.x others": false, "q.*": false,
+		},
+	},
+	"any one part": {
+		limits(frame{"subscribe.allow": []string{"*", "*.b.*", "x.y.z.>"}}),
+		map[string]bool{"a": true},
+		map[string]bool{
+			"a": true, "*": true, ">": false, "a.>": false, "*.b.>": false, "a.b.>": false, "a.b.c": true, "a.b.*": true,
+			"x.y.z.>": true, "x.y.>": false, "a.b.c.d": false,
+		},
+	},
+	"allowed anyway": {
+		limits(frame{"subscribe.allow": []string{"a.*", "a.>", "*.b.*", "x.b.>", "*.*.* workers", "y.*.> workers", "c.* q.1", "c.> q.*", "d.*", "d.> q"}}),
+		map[string]bool{"a": true},
+		map[string]bool{
+			"a.>": true, "a.x.y": true, "x.b.>": true, "*.b.>": false, "z.b.>": false, "z.b.c": true, "c.> q.1": true, "c.> q.2": true,
+			"c.>": false, "c.x": false, "y.z.> workers": true, "y.z.> others": false, "z.z.> workers": false, "z.z.z workers": true,
+			"d.>": false, "d.> q": true, "d.x": true, "d.> r": false,
+		},
+	},
+	"one part and denied": {
+		limits(frame{"subscribe.allow": []string{"a.*"}, "subscribe.deny": []string{"a.x", "b"}}),
+		map[string]bool{"a": true},
+		map[string]bool{"a.x": false, "a.y": true, "a.>": false, "b": false},
+	},
+	"denied only": {
+		limits(frame{"publish.deny": []string{"a"}, "subscribe.deny": []string{"a", "q workers"}}),
+		map[string]bool{"a": false, "b": true},
+		map[string]bool{"a": false, "b": true, "q workers": false, "q others": true},
+	},
+	"deny wins": {
+		limits(frame{"publish.allow": []string{">"}, "publish.deny": []string{"a.>"}}),
+		map[string]bool{"a.b": false, "b": true}, map[string]bool{"a": true},
+	},
+	"same subject twice": {
+		limits(frame{"publish.allow": []string{"a", "a"}, "subscribe.deny": []string{"b", "b"}}),
+		map[string]bool{"a": true, "b": false}, map[string]bool{"a": true, "b": false},
+	},
+	"nothing at all": {
+		limits(frame{"publish.deny": []string{">"}, "subscribe.deny": []string{">"}}),
+		map[string]bool{"a": false}, map[string]bool{"a": false, "a q": false},
+	},
+}
+
 func TestPermissionsAreEnforced(t *testing.T) {
 	t.Parallel()
-	null := any(nil)
-	for name, c := range map[string]struct {
-		permissions  any
-		publish      map[string]bool // subject: does the message arrive
-		subscription map[string]bool // "subject" or "subject queue": is it taken
-	}{
-		"no limits": {null, map[string]bool{"a": true, "$JS.API.x": true}, map[string]bool{"a": true, ">": true, "a q": true}},
-		"allowed only": {
-			limits(frame{"publish.allow": []string{"a", "b.>"}, "subscribe.allow": []string{"a.*", "q workers"}}),
-			map[string]bool{"a": true, "b.c.d": true, "c": false},
-			map[string]bool{"a.x": true, "a": false, "b": false, ">": false, "q workers": true, "q others": false, "q": false},
-		},
-		"one part": {
-			limits(frame{"subscribe.allow": []string{"a.*", "*.c", "b.c.*", "a.reply.>", "q.* workers"}}),
-			map[string]bool{"a": true},
-			map[string]bool{
-				"a.x": true, "a.*": true, "a.>": false, "a.x.>": false, "*.>": false, ">": false, "a.> q": false, "a.* q": true,
-				"a.reply.>": true, "a.reply.x.y": true, "b.c.>": false, "b.c.x": true, "b.c": true, "b.>": false, "x.c": true,
-				"q.> workers": false, "q.>": false, "q.x workers": true, "q.x others": false, "q.*": false,
-			},
-		},
-		"any one part": {
-			limits(frame{"subscribe.allow": []string{"*", "*.b.*", "x.y.z.>"}}),
-			map[string]bool{"a": true},
-			map[string]bool{
-				"a": true, "*": true, ">": false, "a.>": false, "*.b.>": false, "a.b.>": false, "a.b.c": true, "a.b.*": true,
-				"x.y.z.>": true, "x.y.>": false, "a.b.c.d": false,
-			},
-		},
-		"allowed anyway": {
-			limits(frame{"subscribe.allow": []string{"a.*", "a.>", "*.b.*", "x.b.>", "*.*.* workers", "y.*.> workers", "c.* q.1", "c.> q.*", "d.*", "d.> q"}}),
-			map[string]bool{"a": true},
-			map[string]bool{
-				"a.>": true, "a.x.y": true, "x.b.>": true, "*.b.>": false, "z.b.>": false, "z.b.c": true, "c.> q.1": true, "c.> q.2": true,
-				"c.>": false, "c.x": false, "y.z.> workers": true, "y.z.> others": false, "z.z.> workers": false, "z.z.z workers": true,
-				"d.>": false, "d.> q": true, "d.x": true, "d.> r": false,
-			},
-		},
-		"one part and denied": {
-			limits(frame{"subscribe.allow": []string{"a.*"}, "subscribe.deny": []string{"a.x", "b"}}),
-			map[string]bool{"a": true},
-			map[string]bool{"a.x": false, "a.y": true, "a.>": false, "b": false},
-		},
-		"denied only": {
-			limits(frame{"publish.deny": []string{"a"}, "subscribe.deny": []string{"a", "q workers"}}),
-			map[string]bool{"a": false, "b": true},
-			map[string]bool{"a": false, "b": true, "q workers": false, "q others": true},
-		},
-		"deny wins": {
-			limits(frame{"publish.allow": []string{">"}, "publish.deny": []string{"a.>"}}),
-			map[string]bool{"a.b": false, "b": true}, map[string]bool{"a": true},
-		},
-		"same subject twice": {
-			limits(frame{"publish.allow": []string{"a", "a"}, "subscribe.deny": []string{"b", "b"}}),
-			map[string]bool{"a": true, "b": false}, map[string]bool{"a": true, "b": false},
-		},
-		"nothing at all": {
-			limits(frame{"publish.deny": []string{">"}, "subscribe.deny": []string{">"}}),
-			map[string]bool{"a": false}, map[string]bool{"a": false, "a q": false},
-		},
-	} {
+	for name, c := range limited {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := startEngine(t, plainConfig, nil)

@@ -108,6 +108,21 @@ type answered struct {
 	here     bool   // the chain was verified here, or remembered
 }
 
+// come connects with a certificate, and returns what TLS tells the peer of it, empty when it is taken.
+func (s *secured) come(certificate *tls.Certificate) string {
+	conn, err := tls.Dial("tcp", s.listener.Addr().String(), &tls.Config{
+		InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil },
+	})
+	if err == nil {
+		_, err = conn.Read(make([]byte, 1))
+		conn.Close()
+	}
+	if err == io.EOF || err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
 // shake has a client show a chain, by the configuration that the listener has now, or by TLS alone.
 func (s *secured) shake(remembering bool, shown ...*holder) (a answered) {
 	s.t.Helper()
@@ -119,20 +134,7 @@ func (s *secured) shake(remembering bool, shown ...*holder) (a answered) {
 		certificate.PrivateKey = shown[0].key
 	}
 	told := make(chan string, 1)
-	go func() {
-		conn, err := tls.Dial("tcp", s.listener.Addr().String(), &tls.Config{
-			InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil },
-		})
-		if err == nil {
-			_, err = conn.Read(make([]byte, 1))
-			conn.Close()
-		}
-		if err == io.EOF || err == nil {
-			told <- ""
-			return
-		}
-		told <- err.Error()
-	}()
+	go func() { told <- s.come(certificate) }()
 	v := &visitor{TCPConn: made(s.listener.AcceptTCP()), door: &door{name: "client"}, at: endpoints{remote: netip.MustParseAddrPort("127.0.0.1:1")}}
 	v.settled.Store(true)
 	config := s.config
@@ -162,9 +164,9 @@ func (s *secured) shake(remembering bool, shown ...*holder) (a answered) {
 	return a
 }
 
-// TestRememberedChainsAreThoseOfTLS has peers of all kinds come, some after others, to listeners with and without a memory.
-func TestRememberedChainsAreThoseOfTLS(t *testing.T) {
-	t.Parallel()
+// peersAndFiles are who may come, with the certificates that each shows, and the CAs of files; there is one called good.
+func peersAndFiles(t *testing.T) (peers, files map[string][]*holder) {
+	t.Helper()
 	rootKey, middleKey := newKey(t), newKey(t)
 	root := certified(t, drafted("root", asCA), rootKey, nil)
 	over := certified(t, drafted("root", asCA, within(-3*time.Hour, -time.Hour)), rootKey, nil)
@@ -189,14 +191,21 @@ func TestRememberedChainsAreThoseOfTLS(t *testing.T) {
 	tampered := &holder{made(x509.ParseCertificate(raw)), leafKey}
 	robbed := &holder{good.Certificate, newKey(t)}
 
-	peers := map[string][]*holder{
+	peers = map[string][]*holder{
 		"nothing": nil, "good": {good}, "below": {below, middle}, "below the twin": {below, twin}, "below both": {below, middle, twin}, "no intermediate": {below},
 		"a narrow one": {below, narrow}, "an intermediate of others": {below, strange}, "a server's": {server}, "past": {past}, "future": {future},
 		"a namesake": {namesake}, "tampered with": {tampered}, "with the root": {good, root}, "the root itself": {root}, "without its key": {robbed},
 	}
-	files := map[string][]*holder{
+	files = map[string][]*holder{
 		"one": {root}, "renewed": {over, root, early}, "twice": {root, root, foreign}, "both": {root, middle}, "with a leaf": {root, good}, "others": {foreign},
 	}
+	return peers, files
+}
+
+// TestRememberedChainsAreThoseOfTLS has peers of all kinds come, some after others, to listeners with and without a memory.
+func TestRememberedChainsAreThoseOfTLS(t *testing.T) {
+	t.Parallel()
+	peers, files := peersAndFiles(t)
 	times := []time.Duration{0, -150 * time.Minute, 150 * time.Minute, 13 * time.Hour, 0}
 	for file, cas := range files {
 		for _, auth := range []tls.ClientAuthType{tls.VerifyClientCertIfGiven, tls.RequireAndVerifyClientCert} {
@@ -206,7 +215,7 @@ func TestRememberedChainsAreThoseOfTLS(t *testing.T) {
 			t.Run(fmt.Sprint(file, auth), func(t *testing.T) {
 				t.Parallel()
 				s := newSecured(t, auth, cas...)
-				s.shake(true, good)
+				s.shake(true, peers["good"]...)
 				remembered := 0
 				for i, shift := range times {
 					s.clock = time.Now().Add(shift)
