@@ -42,30 +42,39 @@ func standings(e *answering) map[string]int {
 	}
 }
 
+// trustEachOther has each CA file hold both, and who connects with the certificates of one accept the other.
+func trustEachOther(t *testing.T, one, other *authority) {
+	t.Helper()
+	both := append(made(os.ReadFile(one.path("ca.pem"))), made(os.ReadFile(other.path("ca.pem")))...)
+	for _, each := range []*authority{one, other} {
+		each.pool.AddCert(one.cert)
+		each.pool.AddCert(other.cert)
+		if err := os.WriteFile(each.path("ca.pem"), both, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// clustered wants a name, a cluster, its TLS and its routes, and whatever else there is.
+const clustered = `listen: "127.0.0.1:-1"
+	server_name: %s
+	accounts { choria {}, system {} }
+	system_account: system
+	cluster { name: %s, listen: "127.0.0.1:-1", pool_size: -1, tls { %s, verify: true }, routes [ %s ] }
+	%s`
+
 // TestAuthoritiesAreCounted has every kind of connection on one CA or another, and some on none.
 func TestAuthoritiesAreCounted(t *testing.T) {
 	t.Parallel()
 	old, next := newAuthority(t, "old"), newAuthority(t, "next")
 	old.issue("server")
 	next.issue("server")
-	both := append(made(os.ReadFile(old.path("ca.pem"))), made(os.ReadFile(next.path("ca.pem")))...)
-	for _, each := range []*authority{old, next} {
-		each.pool.AddCert(old.cert)
-		each.pool.AddCert(next.cert)
-		if err := os.WriteFile(each.path("ca.pem"), both, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	trustEachOther(t, old, next)
 	files := func(a *authority) string {
 		return fmt.Sprintf("cert_file: %q, key_file: %q, %s", a.path("server.pem"), a.path("server.key"), a.caFile())
 	}
-	linked := func(name, cluster, gateway, more string, a *authority) string {
-		return fmt.Sprintf(`listen: "127.0.0.1:-1"
-			server_name: %s
-			accounts { choria {}, system {} }
-			system_account: system
-			cluster { name: %s, listen: "127.0.0.1:-1", pool_size: -1, tls { %s, verify: true }, routes [ %s ] }
-			%s`, name, cluster, files(a), more, gateway)
+	linked := func(name, cluster, more, routes string, a *authority) string {
+		return fmt.Sprintf(clustered, name, cluster, files(a), routes, more)
 	}
 	optional := frame{"optional_client_certificates": true}
 	peer := startEngine(t, linked("peer", "A", "", "", next), nil)

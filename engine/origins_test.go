@@ -202,6 +202,23 @@ func TestTheListenerAsksForTheOrigin(t *testing.T) {
 	}
 }
 
+// websocketFrame reads a frame of the server; kind is its first byte, which is that of binary data for all that are long.
+func websocketFrame(t *testing.T, reader io.Reader) (kind byte, body string) {
+	t.Helper()
+	read := func(size int) []byte {
+		part := make([]byte, size)
+		if _, err := io.ReadFull(reader, part); err != nil {
+			t.Fatal(err)
+		}
+		return part
+	}
+	head := read(2)
+	if head[1] == 126 {
+		return 0x82, string(read(int(binary.BigEndian.Uint16(read(2)))))
+	}
+	return head[0], string(read(int(head[1])))
+}
+
 func TestPongsThatNobodyReadsAreNotKept(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t, plainWebsockets, nil)
@@ -228,26 +245,11 @@ func TestPongsThatNobodyReadsAreNotKept(t *testing.T) {
 	say(2, "PING\r\n")
 	pongs := 0
 	for {
-		head := make([]byte, 2)
-		if _, err := io.ReadFull(reader, head); err != nil {
-			t.Fatal(err)
-		}
-		size := int(head[1])
-		if size == 126 {
-			if _, err := io.ReadFull(reader, head); err != nil {
-				t.Fatal(err)
-			}
-			size = int(binary.BigEndian.Uint16(head))
-			head[0] = 0x82
-		}
-		body := make([]byte, size)
-		if _, err := io.ReadFull(reader, body); err != nil {
-			t.Fatal(err)
-		}
-		if head[0] == 0x8a {
+		kind, body := websocketFrame(t, reader)
+		if kind == 0x8a {
 			pongs++
 		}
-		if strings.HasSuffix(string(body), "PONG\r\n") {
+		if strings.HasSuffix(body, "PONG\r\n") {
 			break
 		}
 	}

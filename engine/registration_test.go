@@ -94,35 +94,38 @@ func TestFaultsInTheLibraryAreRefusals(t *testing.T) {
 		"panic with error":  {&fakeClient{panics: fmt.Errorf("SECRET")}, nil, causePanic},
 		"panic with text":   {&fakeClient{panics: "SECRET"}, nil, causePanic},
 	} {
-		t.Run(name, func(t *testing.T) {
-			g, broker := startGate(t, nil)
-			log := &logs{}
-			a := &authenticator{gate: g, memory: newMemory(g), sessions: newSessions(), secret: sha256.Sum256(nil), errorf: log.Errorf,
-				account: func(string) (*server.Account, error) { return account, nil }}
-			allowed := make(chan bool, 1)
-			go func() { allowed <- a.Check(c.client) }()
-			for f := receive(t, broker.frames); ; f = receive(t, broker.frames) {
-				if f["type"] == "refusal" {
-					if f["cause"] != string(c.why) {
-						t.Errorf("refused for %v, want %q", f["cause"], c.why)
-					}
-					break
-				}
-				if f["address"] != "::1" {
-					t.Errorf("address %v", f["address"])
-				}
-				broker.send(allowing(f, c.changes))
-				if c.why == causeNone {
-					break
-				}
+		t.Run(name, func(t *testing.T) { registers(t, account, c.client, c.changes, c.why) })
+	}
+}
+
+// registers has a client let in by a verdict that allows it, which ends for this cause.
+func registers(t *testing.T, account *server.Account, client server.ClientAuthentication, changes frame, why cause) {
+	g, broker := startGate(t, nil)
+	log := &logs{}
+	a := &authenticator{gate: g, memory: newMemory(g), sessions: newSessions(), secret: sha256.Sum256(nil), errorf: log.Errorf,
+		account: func(string) (*server.Account, error) { return account, nil }}
+	allowed := make(chan bool, 1)
+	go func() { allowed <- a.Check(client) }()
+	for f := receive(t, broker.frames); ; f = receive(t, broker.frames) {
+		if f["type"] == "refusal" {
+			if f["cause"] != string(why) {
+				t.Errorf("refused for %v, want %q", f["cause"], why)
 			}
-			if got := receive(t, allowed); got != (c.why == causeNone) {
-				t.Errorf("allowed: %t", got)
-			}
-			if strings.Contains(log.String(), "SECRET") || (c.why != causeNone && c.why != causeGone && log.String() == "") {
-				t.Errorf("log: %q", log)
-			}
-		})
+			break
+		}
+		if f["address"] != "::1" {
+			t.Errorf("address %v", f["address"])
+		}
+		broker.send(allowing(f, changes))
+		if why == causeNone {
+			break
+		}
+	}
+	if got := receive(t, allowed); got != (why == causeNone) {
+		t.Errorf("allowed: %t", got)
+	}
+	if strings.Contains(log.String(), "SECRET") || (why != causeNone && why != causeGone && log.String() == "") {
+		t.Errorf("log: %q", log)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"os"
 	"slices"
@@ -12,32 +13,33 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// TestReloadDropsNobody has 500 busy connections and every kind of link go through the changes that a reload can apply.
-func TestReloadDropsNobody(t *testing.T) {
-	t.Parallel()
-	ca, next := newAuthority(t, "authority"), newAuthority(t, "next authority")
-	server, client := ca.issue("server"), ca.issue("client")
-	var trusted []byte
-	optional := frame{"optional_client_certificates": true}
+var (
+	optionalHello = frame{"optional_client_certificates": true}
+	mappedHello   = frame{"optional_client_certificates": true, "mappings": [][2]string{{"a", "b"}}, "max_questions": 5000}
+)
+
+// linkedTwice starts a member of a cluster and a hub of leafnodes, and has a configuration with links to both.
+func linkedTwice(t *testing.T, ca *authority) (base busy, remote, route string) {
+	t.Helper()
 	files := fmt.Sprintf("cert_file: %q, key_file: %q, ca_file: %q", ca.path("server.pem"), ca.path("server.key"), ca.path("ca.pem"))
 	linked := "listen: \"127.0.0.1:-1\"\naccounts { choria {}, system {} }\nsystem_account: system\n"
 	peer := startEngine(t, linked+fmt.Sprintf("server_name: peer\ncluster { name: A, listen: \"127.0.0.1:-1\", pool_size: -1, tls { %s, verify: true } }", files), nil)
-	hub := answerAll(startEngine(t, linked+fmt.Sprintf("server_name: hub\nleafnodes { listen: \"127.0.0.1:-1\", tls { %s } }", files), optional))
-	remote := fmt.Sprintf("{ urls: [ \"tls://127.0.0.1:%d\" ], account: choria, tls { FILES } }", hub.ports["leafnode"])
-	route := fmt.Sprintf("\"nats://127.0.0.1:%d\"", peer.ports["cluster"])
-	base := busy{"MAXCONN": "5000", "MAXSUBS": "20000", "DEADLINE": `"5s"`, "DEBUG": "false", "ADVERTISE": `"one.example:4222"`, "AUTH": "5", "TLS": "FILES, timeout: 5",
+	hub := answerAll(startEngine(t, linked+fmt.Sprintf("server_name: hub\nleafnodes { listen: \"127.0.0.1:-1\", tls { %s } }", files), optionalHello))
+	remote = fmt.Sprintf("{ urls: [ \"tls://127.0.0.1:%d\" ], account: choria, tls { FILES } }", hub.ports["leafnode"])
+	route = fmt.Sprintf("\"nats://127.0.0.1:%d\"", peer.ports["cluster"])
+	base = busy{"MAXCONN": "5000", "MAXSUBS": "20000", "DEADLINE": `"5s"`, "DEBUG": "false", "ADVERTISE": `"one.example:4222"`, "AUTH": "5", "TLS": "FILES, timeout: 5",
 		"FILES": files, "MAPPINGS": "a: b", "ACCOUNTS": "", "REMOTES": remote, "ROUTES": route}
-	mapped := frame{"optional_client_certificates": true, "mappings": [][2]string{{"a", "b"}}, "max_questions": 5000}
-	e := answerAll(startEngine(t, base.String(), mapped))
-	startLeaf(t, e.testEngine, always(&client, ca))
+	return base, remote, route
+}
 
-	var conns []*nats.Conn
-	for len(conns) < 500 {
+// dialMany connects so many, on two listeners, half of them with a certificate.
+func dialMany(e *testEngine, ca *authority, client *tls.Certificate, count int) (conns []*nats.Conn) {
+	for len(conns) < count {
 		var dialed []*connecting
 		for range 20 {
 			i := len(conns) + len(dialed)
 			address := strings.Replace(e.url([]string{"client", "websocket"}[i/100%2]), "ws:", "wss:", 1)
-			options := []nats.Option{nats.Secure(always(&client, ca))}
+			options := []nats.Option{nats.Secure(always(client, ca))}
 			if i%2 == 1 {
 				options = []nats.Option{nats.Secure(always(nil, ca)), nats.Token(fmt.Sprintf("token %d", i))}
 			}
@@ -47,6 +49,50 @@ func TestReloadDropsNobody(t *testing.T) {
 			conns = append(conns, each.in())
 		}
 	}
+	return conns
+}
+
+// reloadStep is a change that a reload can apply: what is done to files before, the configuration, and what it cannot say.
+type reloadStep struct {
+	name   string
+	before func()
+	config busy
+	hello  frame
+}
+
+func reloadSteps(base busy, remote, route string, newCertificate, furtherCA func()) []reloadStep {
+	reordered := frame{"optional_client_certificates": true, "mappings": [][2]string{{"c.*", "d"}, {"a", "b"}}, "max_unauthenticated": 50}
+	return []reloadStep{
+		{"nothing", nil, base, mappedHello},
+		{"a new certificate", newCertificate, base, mappedHello},
+		{"a further CA", furtherCA, base, mappedHello},
+		{"a mapping", nil, base.with("MAPPINGS", `a: b, "c.*": d`), reordered},
+		{"no mapping", nil, base.with("MAPPINGS", ""), optionalHello},
+		{"deadlines", nil, base.with("DEADLINE", `"9s"`, "AUTH", "6", "TLS", "FILES, timeout: 6"), mappedHello},
+		{"a peer", nil, base.with("ROUTES", route+`, "nats://127.0.0.1:1"`), mappedHello},
+		{"no such peer", nil, base, mappedHello},
+		{"a leafnode remote", nil, base.with("REMOTES", remote+`, { urls: [ "nats://127.0.0.1:1" ], account: choria }`), mappedHello},
+		{"no such remote", nil, base, mappedHello},
+		{"fewer connections", nil, base.with("MAXCONN", "10"), mappedHello},
+		{"subscriptions", nil, base.with("MAXSUBS", "100"), mappedHello},
+		{"an account", nil, base.with("ACCOUNTS", "further {}"), mappedHello},
+		{"no such account", nil, base, mappedHello},
+		{"another address", nil, base.with("ADVERTISE", `"two.example:4222"`), mappedHello},
+		{"debug", nil, base.with("DEBUG", "true"), mappedHello},
+	}
+}
+
+// TestReloadDropsNobody has 500 busy connections and every kind of link go through the changes that a reload can apply.
+func TestReloadDropsNobody(t *testing.T) {
+	t.Parallel()
+	ca, next := newAuthority(t, "authority"), newAuthority(t, "next authority")
+	server, client := ca.issue("server"), ca.issue("client")
+	var trusted []byte
+	base, remote, route := linkedTwice(t, ca)
+	e := answerAll(startEngine(t, base.String(), mappedHello))
+	startLeaf(t, e.testEngine, always(&client, ca))
+
+	conns := dialMany(e.testEngine, ca, &client, 500)
 	eventually(t, "the links are there", func() bool { return len(links(t, e.srv)) == 3 })
 	linked3 := links(t, e.srv)
 
@@ -58,30 +104,7 @@ func TestReloadDropsNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	reordered := frame{"optional_client_certificates": true, "mappings": [][2]string{{"c.*", "d"}, {"a", "b"}}, "max_unauthenticated": 50}
-	steps := []struct {
-		name   string
-		before func()
-		config busy
-		hello  frame
-	}{
-		{"nothing", nil, base, mapped},
-		{"a new certificate", func() { server = ca.issue("server") }, base, mapped},
-		{"a further CA", further, base, mapped},
-		{"a mapping", nil, base.with("MAPPINGS", `a: b, "c.*": d`), reordered},
-		{"no mapping", nil, base.with("MAPPINGS", ""), optional},
-		{"deadlines", nil, base.with("DEADLINE", `"9s"`, "AUTH", "6", "TLS", "FILES, timeout: 6"), mapped},
-		{"a peer", nil, base.with("ROUTES", route+`, "nats://127.0.0.1:1"`), mapped},
-		{"no such peer", nil, base, mapped},
-		{"a leafnode remote", nil, base.with("REMOTES", remote+`, { urls: [ "nats://127.0.0.1:1" ], account: choria }`), mapped},
-		{"no such remote", nil, base, mapped},
-		{"fewer connections", nil, base.with("MAXCONN", "10"), mapped},
-		{"subscriptions", nil, base.with("MAXSUBS", "100"), mapped},
-		{"an account", nil, base.with("ACCOUNTS", "further {}"), mapped},
-		{"no such account", nil, base, mapped},
-		{"another address", nil, base.with("ADVERTISE", `"two.example:4222"`), mapped},
-		{"debug", nil, base.with("DEBUG", "true"), mapped},
-	}
+	steps := reloadSteps(base, remote, route, func() { server = ca.issue("server") }, further)
 	running := startTraffic(t, conns)
 	for _, step := range steps {
 		t.Log(step.name)

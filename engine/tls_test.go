@@ -80,51 +80,57 @@ func TestOptionalCertificates(t *testing.T) {
 		for peer, certificate := range certificates(t, ca) {
 			for _, listener := range []string{"client", "websocket"} {
 				t.Run(strings.Join([]string{mode, listener, peer}, " "), func(t *testing.T) {
-					address := e.url(listener)
-					if listener == "websocket" {
-						address = strings.Replace(address, "ws:", "wss:", 1)
-					}
-					client := e.connect(address, nats.Secure(always(certificate, ca)))
-					if peer == "foreign" {
-						client.wait()
-						if client.err == nil {
-							t.Error("a certificate of a foreign authority was taken")
-						}
-						e.expectNothing()
-						return
-					}
-					q := e.expect("question")
-					if q["kind"] != "client" || q["nonce"] == "" {
-						t.Errorf("got question %v", q)
-					}
-					checkTLS(t, q, certificate)
-					e.send(allowing(q))
-					client.in().Close()
+					checkClient(t, e, listener, ca, certificate, peer == "foreign")
 				})
 			}
-			t.Run(mode+" leafnode "+peer, func(t *testing.T) {
-				leaf := startLeaf(t, e, always(certificate, ca))
-				if peer == "foreign" {
-					leaf.expectLog("Leafnode connection closed")
-					if n := e.srv.NumLeafNodes(); n != 0 {
-						t.Errorf("%d leafnodes are connected", n)
-					}
-					e.expectNothing()
-					leaf.stop()
-					return
-				}
-				q := e.expect("question")
-				if q["kind"] != "leafnode" || q["nonce"] == "" {
-					t.Errorf("got question %v", q)
-				}
-				checkTLS(t, q, certificate)
-				e.send(allowing(q))
-				eventually(t, "the leafnode is connected", func() bool { return e.srv.NumLeafNodes() == 1 })
-				leaf.stop()
-				eventually(t, "the leafnode is gone", func() bool { return e.srv.NumLeafNodes() == 0 })
-			})
+			t.Run(mode+" leafnode "+peer, func(t *testing.T) { checkLeafnode(t, e, ca, certificate, peer == "foreign") })
 		}
 	}
+}
+
+func checkClient(t *testing.T, e *testEngine, listener string, ca *authority, certificate *tls.Certificate, foreign bool) {
+	address := e.url(listener)
+	if listener == "websocket" {
+		address = strings.Replace(address, "ws:", "wss:", 1)
+	}
+	client := e.connect(address, nats.Secure(always(certificate, ca)))
+	if foreign {
+		client.wait()
+		if client.err == nil {
+			t.Error("a certificate of a foreign authority was taken")
+		}
+		e.expectNothing()
+		return
+	}
+	q := e.expect("question")
+	if q["kind"] != "client" || q["nonce"] == "" {
+		t.Errorf("got question %v", q)
+	}
+	checkTLS(t, q, certificate)
+	e.send(allowing(q))
+	client.in().Close()
+}
+
+func checkLeafnode(t *testing.T, e *testEngine, ca *authority, certificate *tls.Certificate, foreign bool) {
+	leaf := startLeaf(t, e, always(certificate, ca))
+	if foreign {
+		leaf.expectLog("Leafnode connection closed")
+		if n := e.srv.NumLeafNodes(); n != 0 {
+			t.Errorf("%d leafnodes are connected", n)
+		}
+		e.expectNothing()
+		leaf.stop()
+		return
+	}
+	q := e.expect("question")
+	if q["kind"] != "leafnode" || q["nonce"] == "" {
+		t.Errorf("got question %v", q)
+	}
+	checkTLS(t, q, certificate)
+	e.send(allowing(q))
+	eventually(t, "the leafnode is connected", func() bool { return e.srv.NumLeafNodes() == 1 })
+	leaf.stop()
+	eventually(t, "the leafnode is gone", func() bool { return e.srv.NumLeafNodes() == 0 })
 }
 
 // leaf is a server that connects to the engine as a leafnode.

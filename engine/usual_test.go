@@ -61,22 +61,27 @@ func sameAsJSON(t *testing.T, body []byte) (usual []string) {
 	also, ok := usualReach(want.Reach)
 	compare("reach", ok, also, r, err)
 	for _, field := range []json.RawMessage{want.ID, want.Generation, want.Account, want.Username, want.Subscriptions, want.Proof} {
-		var text string
-		err = json.Unmarshal(field, &text)
-		read, ok := usualText(field)
-		compare("text", ok, read, text, err)
-		var number uint64
-		err = json.Unmarshal(field, &number)
-		counted, ok := usualNumber(field)
-		compare("number", ok, counted, number, err)
-		if _, ok := usualText(field); ok {
-			var raw []byte
-			err = json.Unmarshal(field, &raw)
-			bytes, ok := usualBytes(field)
-			compare("bytes", ok, bytes, raw, err)
-		}
+		compareField(field, compare)
 	}
 	return usual
+}
+
+// compareField has one field read as everything that it may be.
+func compareField(field json.RawMessage, compare func(what string, ok bool, got, want any, err error)) {
+	var text string
+	err := json.Unmarshal(field, &text)
+	read, isText := usualText(field)
+	compare("text", isText, read, text, err)
+	var number uint64
+	err = json.Unmarshal(field, &number)
+	counted, ok := usualNumber(field)
+	compare("number", ok, counted, number, err)
+	if isText {
+		var raw []byte
+		err = json.Unmarshal(field, &raw)
+		bytes, ok := usualBytes(field)
+		compare("bytes", ok, bytes, raw, err)
+	}
 }
 
 func TestUsualVerdictsAreThoseOfJSON(t *testing.T) {

@@ -138,9 +138,15 @@ func written(t *testing.T, got incoming) frame {
 	if deadline, ok := positive(got.Deadline); ok {
 		f["deadline"] = deadline
 	}
-	if got.Type != "verdict" {
-		return f
+	if got.Type == "verdict" {
+		writeVerdict(t, got, f)
 	}
+	return f
+}
+
+// writeVerdict adds what a verdict says to what every frame has.
+func writeVerdict(t *testing.T, got incoming, f frame) {
+	t.Helper()
 	v, err := parseVerdict(got)
 	if err != nil {
 		t.Fatal(err)
@@ -161,5 +167,4 @@ func written(t *testing.T, got incoming) frame {
 		}
 		f["permissions"] = limits
 	}
-	return f
 }
