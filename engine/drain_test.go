@@ -67,6 +67,20 @@ func dialError(e *testEngine, listener string) error {
 	return err
 }
 
+func refusesAllButBrokers(t *testing.T, e *testEngine) {
+	t.Helper()
+	for _, listener := range []string{"client", "websocket", "leafnode"} {
+		if err := dialError(e, listener); !errors.Is(err, unix.ECONNREFUSED) {
+			t.Errorf("%s: %v", listener, err)
+		}
+	}
+	for _, listener := range []string{"cluster", "gateway"} {
+		if err := dialError(e, listener); err != nil {
+			t.Errorf("%s: %v", listener, err)
+		}
+	}
+}
+
 func TestADrainRefusesWhoComesAndMovesWhoIsThere(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t, plainConfig+everyListener(""), nil)
@@ -88,16 +102,7 @@ func TestADrainRefusesWhoComesAndMovesWhoIsThere(t *testing.T) {
 	if problem := e.order(frame{"over_ms": 100}); problem != "" {
 		t.Fatal(problem)
 	}
-	for _, listener := range []string{"client", "websocket", "leafnode"} {
-		if err := dialError(e, listener); !errors.Is(err, unix.ECONNREFUSED) {
-			t.Errorf("%s: %v", listener, err)
-		}
-	}
-	for _, listener := range []string{"cluster", "gateway"} {
-		if err := dialError(e, listener); err != nil {
-			t.Errorf("%s: %v", listener, err)
-		}
-	}
+	refusesAllButBrokers(t, e)
 	eventually(t, "who has said nothing is closed", func() bool { return ended(waiting) == 1 })
 	<-lame
 	if told := e.moved(frame{"left": 0.0, "draining": true}); told["ended"] != 3.0 {

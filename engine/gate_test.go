@@ -302,9 +302,12 @@ func TestBrokerThatDoesNotReadIsOnlySlow(t *testing.T) {
 		t.Error("no question was taken back though nobody waits for any of them")
 	}
 
-	// What comes after the stall is whole frames, and a question that is answered.
-	broker := newFakeBroker(t, conn)
 	g.answerWithin = patience
+	goesOn(t, g, newFakeBroker(t, conn))
+}
+
+// goesOn looks at what comes after a stall: whole frames, and a question that is answered.
+func goesOn(t *testing.T, g *gate, broker *fakeBroker) {
 	fresh := ask(g, question{request: request{Name: "fresh"}})
 	stale, told := 0, false
 	for answered := false; !answered || !told; {

@@ -275,38 +275,42 @@ func TestWhoComesAgainIsLetInWithoutAQuestion(t *testing.T) {
 	after.refused()
 }
 
+// changing is a broker whose policy changes: every other one lets nobody in.
+type changing struct {
+	e              *testEngine
+	current, asked atomic.Uint64
+}
+
+func bans(generation uint64) bool { return generation > 1 && generation%2 == 0 }
+
+// answer answers questions by the policy that there was when they came, some of them late.
+func (c *changing) answer() {
+	random := rand.New(rand.NewSource(1))
+	for f := range c.e.frames {
+		if f["type"] != "question" {
+			continue
+		}
+		c.asked.Add(1)
+		generation := c.current.Load()
+		if random.Intn(4) == 0 {
+			time.Sleep(time.Duration(random.Intn(3)) * time.Millisecond)
+		}
+		v := frame{"type": "verdict", "id": f["id"], "generation": generation, "allow": false}
+		if !bans(generation) {
+			v = allowing(f, frame{"generation": generation, "reach": lasting(true), "username": ""})
+		}
+		body, _ := json.Marshal(v)
+		c.e.fakeBroker.conn.Write(wire(string(body)))
+	}
+}
+
 // TestAnOlderVerdictNeverLetsInLater has clients come while policies change, some of them answered from memory: whoever
 // gets in does so by a policy that was the newest at some moment since he asked.
 func TestAnOlderVerdictNeverLetsInLater(t *testing.T) {
 	e := startEngine(t, plainConfig, frame{"generation": 1})
-	var current, asked atomic.Uint64
-	current.Store(1)
-	var mu sync.Mutex
-	bans := map[uint64]bool{}
-	ended := make(chan struct{})
-	go func() {
-		random := rand.New(rand.NewSource(1))
-		defer close(ended)
-		for f := range e.frames {
-			if f["type"] != "question" {
-				continue
-			}
-			asked.Add(1)
-			generation := current.Load()
-			if random.Intn(4) == 0 {
-				time.Sleep(time.Duration(random.Intn(3)) * time.Millisecond)
-			}
-			v := frame{"type": "verdict", "id": f["id"], "generation": generation, "allow": false}
-			mu.Lock()
-			banned := bans[generation]
-			mu.Unlock()
-			if !banned {
-				v = allowing(f, frame{"generation": generation, "reach": lasting(true), "username": ""})
-			}
-			body, _ := json.Marshal(v)
-			e.fakeBroker.conn.Write(wire(string(body)))
-		}
-	}()
+	policies := &changing{e: e}
+	policies.current.Store(1)
+	go policies.answer()
 	for generation := uint64(2); generation < 40; generation++ {
 		// Some come under the old policy, and are let in or not.
 		var running sync.WaitGroup
@@ -317,11 +321,8 @@ func TestAnOlderVerdictNeverLetsInLater(t *testing.T) {
 				}
 			})
 		}
-		banned := generation%2 == 0
-		mu.Lock()
-		bans[generation] = banned
-		mu.Unlock()
-		current.Store(generation)
+		banned := bans(generation)
+		policies.current.Store(generation)
 		body, _ := json.Marshal(frame{"type": "generation", "generation": generation})
 		e.fakeBroker.conn.Write(wire(string(body)))
 		eventually(t, "the generation is known", func() bool { return e.gate.generation.Load() == generation })
@@ -337,8 +338,8 @@ func TestAnOlderVerdictNeverLetsInLater(t *testing.T) {
 		}
 		running.Wait()
 	}
-	if e.auth.memory.used.Load() == 0 || asked.Load() == 0 {
-		t.Errorf("%d answered from memory, %d by the broker: nothing was tried", e.auth.memory.used.Load(), asked.Load())
+	if asked := policies.asked.Load(); e.auth.memory.used.Load() == 0 || asked == 0 {
+		t.Errorf("%d answered from memory, %d by the broker: nothing was tried", e.auth.memory.used.Load(), asked)
 	}
 }
 

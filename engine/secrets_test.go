@@ -80,34 +80,40 @@ func TestSecretsAreNotLogged(t *testing.T) {
 	}
 }
 
+const (
+	secretToken = "eyJhbGciOiJFZERTQSJ9.eyJjYWxsZXJpZCI6IlNFQ1JFVCJ9.c2lnbmF0dXJl"
+	secretSeed  = "SUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4"
+)
+
+// showsNoSecret looks into the log and the library's page of connections.
+func showsNoSecret(t *testing.T, e *testEngine, log *logs, when string) {
+	t.Helper()
+	connz, err := e.srv.Connz(&server.ConnzOptions{Username: true, Subscriptions: true, State: server.ConnAll})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := json.Marshal(connz)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for where, text := range map[string]string{"log": log.String(), "connz": string(pages)} {
+		for _, secret := range []string{"SECRET", secretToken[:20], secretToken[len(secretToken)-10:], secretSeed[:20]} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s: the %s shows %s", when, where, secret)
+			}
+		}
+	}
+}
+
 func TestWhatAPeerCallsItselfIsShownByTheVerdictOnly(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t, plainConfig+"debug: true\n", nil)
 	log := &logs{}
 	e.srv.SetLoggerV2(log, true, false, false)
-	token := "eyJhbGciOiJFZERTQSJ9.eyJjYWxsZXJpZCI6IlNFQ1JFVCJ9.c2lnbmF0dXJl"
-	seed := "SUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4"
-	check := func(when string) {
-		t.Helper()
-		connz, err := e.srv.Connz(&server.ConnzOptions{Username: true, Subscriptions: true, State: server.ConnAll})
-		if err != nil {
-			t.Fatal(err)
-		}
-		pages, err := json.Marshal(connz)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for where, text := range map[string]string{"log": log.String(), "connz": string(pages)} {
-			for _, secret := range []string{"SECRET", token[:20], token[len(token)-10:], seed[:20]} {
-				if strings.Contains(text, secret) {
-					t.Errorf("%s: the %s shows %s", when, where, secret)
-				}
-			}
-		}
-	}
+	check := func(when string) { t.Helper(); showsNoSecret(t, e, log, when) }
 	for _, fields := range []string{
-		`"user":"SECRET"`, `"user":"` + token + `"`, `"user":"` + token + `","pass":"SECRET"`, `"user":"SECRET","jwt":"SECRET"`,
-		`"name":"` + token + `"`, `"lang":"` + token + `","version":"x ` + seed + `"`, `"name":"nats://` + token + `@host"`,
+		`"user":"SECRET"`, `"user":"` + secretToken + `"`, `"user":"` + secretToken + `","pass":"SECRET"`, `"user":"SECRET","jwt":"SECRET"`,
+		`"name":"` + secretToken + `"`, `"lang":"` + secretToken + `","version":"x ` + secretSeed + `"`, `"name":"nats://` + secretToken + `@host"`,
 	} {
 		for _, allow := range []bool{false, true} {
 			raw := dialRaw(t, e.ports["client"])
@@ -117,7 +123,7 @@ func TestWhatAPeerCallsItselfIsShownByTheVerdictOnly(t *testing.T) {
 			e.send(allowing(question, frame{"allow": allow, "username": "alice", "account": "choria"}))
 			io.Copy(io.Discard, io.LimitReader(raw.reader, 3)) // Until the engine has acted.
 			if allow {
-				raw.say(`CONNECT {"verbose":true,"user":"SECRET","name":"` + token + `"}`)
+				raw.say(`CONNECT {"verbose":true,"user":"SECRET","name":"` + secretToken + `"}`)
 				e.expectRefusal(causeRegistration, 0.0)
 			}
 			raw.Close()

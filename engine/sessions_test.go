@@ -127,6 +127,20 @@ func TestVerdictsWithoutAHolderAreMalformed(t *testing.T) {
 	}
 }
 
+// allowAll lets in whoever comes, until it is stopped.
+func (e *testEngine) allowAll(stop <-chan struct{}) {
+	for {
+		select {
+		case f := <-e.frames:
+			if f["type"] == "question" {
+				e.send(allowing(f))
+			}
+		case <-stop:
+			return
+		}
+	}
+}
+
 // TestNothingIsLeftOfSessions comes and goes 2,000 times, some before, some during and some after their login.
 func TestNothingIsLeftOfSessions(t *testing.T) {
 	t.Parallel()
@@ -134,20 +148,7 @@ func TestNothingIsLeftOfSessions(t *testing.T) {
 	e := startEngine(t, plainConfig, frame{"max_questions": 1000})
 	stop := make(chan struct{})
 	var answering sync.WaitGroup
-	answering.Add(1)
-	go func() {
-		defer answering.Done()
-		for {
-			select {
-			case f := <-e.frames:
-				if f["type"] == "question" {
-					e.send(allowing(f))
-				}
-			case <-stop:
-				return
-			}
-		}
-	}()
+	answering.Go(func() { e.allowAll(stop) })
 	var group sync.WaitGroup
 	for range workers {
 		group.Add(1)
@@ -253,6 +254,18 @@ func TestLargeHoldersAreForgottenSooner(t *testing.T) {
 	}
 }
 
+// flood publishes so many megabytes over the bridge, and returns the connection.
+func (e *testEngine) flood(subject string, megabytes int) *nats.Conn {
+	own := e.connect(e.url("bridge"), nats.Token(testSecret))
+	e.answerNext()
+	publisher := own.in()
+	for range megabytes {
+		publisher.Publish(subject, make([]byte, 1<<20-1))
+	}
+	publisher.Flush()
+	return publisher
+}
+
 // TestASessionEndsAtOnce ends a connection whose peer reads nothing while megabytes wait for it.
 func TestASessionEndsAtOnce(t *testing.T) {
 	t.Parallel()
@@ -275,14 +288,7 @@ func TestASessionEndsAtOnce(t *testing.T) {
 			if _, err := io.ReadFull(conn, pong); err != nil || string(pong) != "PONG\r\n" {
 				t.Fatal(string(pong), err)
 			}
-			own := e.connect(e.url("bridge"), nats.Token(testSecret))
-			e.answerNext()
-			publisher := own.in()
-			defer publisher.Close()
-			for range 30 {
-				publisher.Publish("a", make([]byte, 1<<20-1))
-			}
-			publisher.Flush()
+			defer e.flood("a", 30).Close()
 			id := e.listSessions(false)[0]["connection"]
 			begun := time.Now()
 			e.send(frame{"type": "end", "id": 9, "connections": []any{id, 4711}, "reason": "kicked by root"})

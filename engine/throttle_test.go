@@ -80,6 +80,24 @@ func (e *testEngine) guess(password string) (answered, good bool) {
 	return len(answer) > 0, strings.HasPrefix(string(answer), "+OK")
 }
 
+// guessOn tries a password until it is stopped, and counts how often, and how often there was an answer.
+func (e *testEngine) guessOn(stop <-chan struct{}, password string, attempts, answers *atomic.Int64) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		attempts.Add(1)
+		if answered, good := e.guess(password); answered {
+			answers.Add(1)
+			if good != (password == "right") {
+				e.t.Errorf("%s: %v", password, good)
+			}
+		}
+	}
+}
+
 func TestGuessingIsSlowAndOthersAreNot(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t, plainConfig, nil)
@@ -100,26 +118,11 @@ func TestGuessingIsSlowAndOthersAreNot(t *testing.T) {
 	var answers, attempts atomic.Int64
 	begun := time.Now()
 	for i := range 32 {
-		guesses.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				password := "wrong"
-				if i == 0 {
-					password = "right"
-				}
-				attempts.Add(1)
-				if answered, good := e.guess(password); answered {
-					answers.Add(1)
-					if good != (password == "right") {
-						t.Errorf("%s: %v", password, good)
-					}
-				}
-			}
-		})
+		password := "wrong"
+		if i == 0 {
+			password = "right"
+		}
+		guesses.Go(func() { e.guessOn(stop, password, &attempts, &answers) })
 	}
 	time.Sleep(longestAnswer + longestAnswer/2)
 	before := time.Now()

@@ -46,6 +46,54 @@ func TestAuthoritiesOfOldFilesAreLetGo(t *testing.T) {
 	})
 }
 
+// remembersOneChainEach looks into what the listeners for clients and leafnodes remember.
+func (e *testEngine) remembersOneChainEach() {
+	e.t.Helper()
+	for _, name := range []string{"client", "websocket", "leafnode"} {
+		v := (*e.doors.verified.Load())[name]
+		v.mu.Lock()
+		if n := len(v.chains.younger); n != 1 {
+			e.t.Errorf("%s: %d chains are remembered", name, n)
+		}
+		v.mu.Unlock()
+	}
+}
+
+// comers come to an engine that has certificates of a CA.
+type comers struct {
+	*testEngine
+	ca *authority
+}
+
+func (c comers) login(listener string, certificate *tls.Certificate) *connecting {
+	return c.connect(strings.Replace(c.url(listener), "ws:", "wss:", 1), nats.Secure(always(certificate, c.ca)))
+}
+
+// takes answers the question about a client, and returns it.
+func (c comers) takes(client *connecting) frame {
+	q := c.expect("question")
+	c.send(allowing(q))
+	client.in()
+	return q
+}
+
+// areOfTheNextCA has somebody come whose CA is gone from the file, and somebody of the one that is there in its place.
+func (c comers) areOfTheNextCA(known, foreign *tls.Certificate) {
+	t := c.t
+	for _, listener := range []string{"client", "websocket"} {
+		former := c.login(listener, known)
+		if former.wait(); former.err == nil {
+			t.Error("the CA is gone, and its certificate is taken")
+		}
+		for range 2 {
+			q := c.takes(c.login(listener, foreign))
+			if q["tls"] != verifiedTLS || q["certificate"].(frame)["authority"].(frame)["subject"] != "CN=next authority" {
+				t.Errorf("question %v", q)
+			}
+		}
+	}
+}
+
 // TestCertificatesThatComeAgain goes through the listeners of an engine: what the broker is asked stays the same, and a
 // reload that takes the CA away is the end of what is remembered.
 func TestCertificatesThatComeAgain(t *testing.T) {
@@ -56,26 +104,17 @@ func TestCertificatesThatComeAgain(t *testing.T) {
 	config := tlsConfig(ca.tlsBlock(ca.caFile()))
 	optional := frame{"optional_client_certificates": true}
 	e := startEngine(t, config, optional)
-	login := func(listener string, certificate *tls.Certificate) *connecting {
-		return e.connect(strings.Replace(e.url(listener), "ws:", "wss:", 1), nats.Secure(always(certificate, ca)))
-	}
+	peers := comers{e, ca}
 	for _, listener := range []string{"client", "websocket"} {
 		for range 3 {
-			client := login(listener, &known)
-			q := e.expect("question")
+			q := peers.takes(peers.login(listener, &known))
 			checkTLS(t, q, &known)
 			if authority := q["certificate"].(frame)["authority"].(frame); authority["subject"] != "CN=authority" {
 				t.Errorf("authority %v", authority)
 			}
-			e.send(allowing(q))
-			client.in()
 		}
-		anonymous := login(listener, nil)
-		q := e.expect("question")
-		checkTLS(t, q, nil)
-		e.send(allowing(q))
-		anonymous.in()
-		if stranger := login(listener, &foreign); true {
+		checkTLS(t, peers.takes(peers.login(listener, nil)), nil)
+		if stranger := peers.login(listener, &foreign); true {
 			if stranger.wait(); stranger.err == nil {
 				t.Error("one of another CA is in")
 			}
@@ -90,14 +129,7 @@ func TestCertificatesThatComeAgain(t *testing.T) {
 		leaf.stop()
 		eventually(t, "the leafnode is gone", func() bool { return e.srv.NumLeafNodes() == 0 })
 	}
-	for _, name := range []string{"client", "websocket", "leafnode"} {
-		v := (*e.doors.verified.Load())[name]
-		v.mu.Lock()
-		if n := len(v.chains.younger); n != 1 {
-			t.Errorf("%s: %d chains are remembered", name, n)
-		}
-		v.mu.Unlock()
-	}
+	e.remembersOneChainEach()
 	if err := os.WriteFile(ca.path("ca.pem"), made(os.ReadFile(next.path("ca.pem"))), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -107,20 +139,6 @@ func TestCertificatesThatComeAgain(t *testing.T) {
 	if answer := e.expect("reloaded"); answer["problem"] != "" {
 		t.Fatal(answer)
 	}
-	for _, listener := range []string{"client", "websocket"} {
-		former := login(listener, &known)
-		if former.wait(); former.err == nil {
-			t.Error("the CA is gone, and its certificate is taken")
-		}
-		for range 2 {
-			client := login(listener, &foreign)
-			q := e.expect("question")
-			if q["tls"] != verifiedTLS || q["certificate"].(frame)["authority"].(frame)["subject"] != "CN=next authority" {
-				t.Errorf("question %v", q)
-			}
-			e.send(allowing(q))
-			client.in()
-		}
-	}
+	peers.areOfTheNextCA(&known, &foreign)
 	e.expectNothing()
 }
