@@ -45,6 +45,7 @@ from choria_broker.sessions.neighbours import Neighbours
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.findings import Finding
+from choria_broker.settings.network import Network
 from choria_broker.stats.families import Values
 from choria_broker.stats.parts import Counting, Parts
 from choria_broker.stats.poller import INTERVAL
@@ -135,16 +136,12 @@ class BrokerParts:
         self.neighbours = Neighbours(self.desk.look, self.connect, self._settings, self._about)
         self.census = Census(self.engine.sessions, self.neighbours.find, self._settings, pace.poll_interval)
         self.departures = Departures(self.engine.departed)
-        self.companions = Companions(
-            self._way_in, lambda: self._settings().network.soft_shutdown_timeout, alone=not settings.network_enabled
-        )
+        self.companions = Companions(self._way_in, self._network, alone=not settings.network_enabled)
         self.statistics = self._measuring(settings, loaded.srv_lookups if loaded else 0, pace.poll_interval)
         self.reporter = self._reporting(settings)
         self.turns = Turns(self.reporter.status, self.events)
         self._hear_events()
-        self.publisher = EventPublisher(
-            self.events, self.connect, lambda: self._settings().network.publish_events, settings.identity
-        )
+        self.publisher = EventPublisher(self.events, self.connect, self._network, settings.identity)
         self.in_force.enter(self.in_force.state)
         self.hand_over = HandOver(self.engine, self.in_force, self._lasting(), succession)
 
@@ -273,6 +270,10 @@ class BrokerParts:
         """Return what is in force by now."""
         return self.in_force.state.settings
 
+    def _network(self) -> Network:
+        """Return what is in force of the network broker."""
+        return self._settings().network
+
     def engine_handlers(self) -> EngineHandlers:
         """Make what is told what the engine has to say."""
         return handlers(self.in_force, self.audit, self.streams, self.enforcement, self.statistics)
@@ -321,7 +322,7 @@ class BrokerParts:
         """Tell the parts of a state that comes into force."""
         self.streams.apply(state.standard_streams)
         self.companions.apply(specs(state.settings))
-        self.followup.apply(state.policy, state.generation, state.settings.network.reload_sessions)
+        self.followup.apply(state.policy, state.generation, state.settings.network)
         waiting = (*pending_restarts(pending(state)), *self._engine_waits)
         self.statistics.apply(state.settings, state.findings, tuple(each.key for each in waiting), state.files)
         self.reporter.apply(state.settings, state.findings, waiting)

@@ -22,6 +22,7 @@ from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.patterns import expression
 from choria_broker.settings.accounts import CHORIA_ACCOUNT
+from choria_broker.settings.network import Network
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -78,7 +79,7 @@ class EventPublisher:
     Args:
         book: remembers them.
         connect: connects to an account.
-        on: tells whether they are to be published.
+        network: tells the settings in force, which say whether they are to be published.
         broker: identity of the broker.
         pace: seconds between two looks.
         pause: seconds to wait after a failed attempt to connect.
@@ -88,7 +89,7 @@ class EventPublisher:
         self,
         book: EventBook,
         connect: Connect,
-        on: Callable[[], bool],
+        network: Callable[[], Network],
         broker: str,
         *,
         pace: float = PACE,
@@ -97,7 +98,7 @@ class EventPublisher:
         """Nothing was published yet."""
         self._book = book
         self._connect = connect
-        self._on = on
+        self._network = network
         self._broker = broker
         self._pace = pace
         self._pause = pause
@@ -126,7 +127,7 @@ class EventPublisher:
     async def _serve(self) -> None:
         while True:
             self._changed.clear()
-            if not self._on():
+            if not self._network().publish_events:
                 await self._changed.wait()
                 self._after = self._book.page(Wanted(), self._broker).after
                 continue
@@ -144,7 +145,7 @@ class EventPublisher:
         """Publish over one connection, as long as it lasts and the setting says so."""
         client = await self._connect(CHORIA_ACCOUNT, allow_reconnect=False, error_cb=_ignore)
         try:
-            while self._on():
+            while self._network().publish_events:
                 page = self._book.page(Wanted(after=self._after, since=0.0), self._broker, MOST)
                 for place, payload in messages(page):
                     await client.publish(place, payload)

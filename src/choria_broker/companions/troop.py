@@ -24,6 +24,7 @@ from choria_broker.engine.bridge import WayIn
 from choria_broker.errors import CompanionsGivenUpError
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
+from choria_broker.settings.network import Network
 
 DRAIN = 5.0
 """Seconds that a companion has for what it has in hand when it stops."""
@@ -57,14 +58,14 @@ class Companions:
 
     Args:
         way_in: tells the way into the engine; it raises ``NotReadyError`` while there is none.
-        grace: tells how many seconds an orderly stop may take.
+        network: tells the settings in force, which say how many seconds an orderly stop may take.
         alone: there is nothing else that the process is for; it ends when all of them were given up.
     """
 
-    def __init__(self, way_in: Callable[[], WayIn | None], grace: Callable[[], float], *, alone: bool) -> None:
+    def __init__(self, way_in: Callable[[], WayIn | None], network: Callable[[], Network], *, alone: bool) -> None:
         """There are none yet."""
         self._way_in = way_in
-        self._grace = grace
+        self._network = network
         self._alone = alone
         self._wanted: tuple[Spec, ...] = ()
         self._afresh = False
@@ -160,7 +161,7 @@ class Companions:
 
     async def _stopped(self, leaving: tuple[tuple[Companion, asyncio.Task[None]], ...]) -> None:
         """Stop some in order, together, within the grace; what they cannot finish by then is lost."""
-        grace = self._grace()
+        grace = self._network().soft_shutdown_timeout
         for companion, _ in leaving:
             companion.stop(min(DRAIN, max(0.5, grace - _BEYOND_DRAIN)))
         if leaving:

@@ -14,7 +14,7 @@ from choria_broker.errors import BrokerError
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.sessions.desk import Engine
-from choria_broker.settings.network import ReloadSessions
+from choria_broker.settings.network import Network, ReloadSessions
 
 SPREAD = 10.0
 """Seconds over which sessions are ended."""
@@ -38,7 +38,7 @@ class Followup:
         self._engine = engine
         self._spread = spread
         self._policy: Policy | None = None
-        self._what = ReloadSessions.KEEP
+        self._network = Network()
         self._logins: list[Logins] = []
         self._changed = asyncio.Event()
         self._log = component("network")
@@ -51,19 +51,19 @@ class Followup:
         """Know the logins of the policies of the program before."""
         self._logins = [*(succession.told(_LEFT, list[Logins]) or ()), *self._logins][-_MOST_LOGINS:]
 
-    def apply(self, policy: Policy, generation: int, what: ReloadSessions) -> None:
+    def apply(self, policy: Policy, generation: int, network: Network) -> None:
         """Hear of a policy that comes into force.
 
         Args:
             policy: the policy.
             generation: its number.
-            what: becomes of sessions that it would decide otherwise.
+            network: settings, which say what becomes of sessions that it would decide otherwise.
         """
         logins = Logins.of(policy, generation)
         known = self._logins[-1] if self._logins else None
         if known is None or (known.system, known.provisioner) != (logins.system, logins.provisioner):
             self._logins = [*self._logins[-_MOST_LOGINS:], logins]
-        self._policy, self._what = policy, what
+        self._policy, self._network = policy, network
 
     def reloaded(self) -> None:
         """Look at the sessions: a reload is through, or an upgrade, in the engine too."""
@@ -84,7 +84,7 @@ class Followup:
 
     async def _follow(self) -> None:
         """End who would get something else, in portions; a newer reload begins anew."""
-        if self._what is not ReloadSessions.END:
+        if self._network.reload_sessions is not ReloadSessions.END:
             return
         sessions = await self._engine.sessions()
         numbers = [each.connection for each in sessions if self._differs(each)]

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from choria_broker.audit.events import Event, EventBook, EventPage, Kind
 from choria_broker.audit.publishing import MOST, EventPublisher, messages, subject
 from choria_broker.errors import NotReadyError
+from choria_broker.settings.network import Network
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ async def test_nothing_is_left_out_over_failures_and_lost_connections(caplog: py
         connections.append(Connection())
         return cast("Client", connections[-1])
 
-    publisher = EventPublisher(book, connect, lambda: True, "b1", pace=0.01, pause=0.01)
+    publisher = EventPublisher(book, connect, lambda: Network(publish_events=True), "b1", pace=0.01, pause=0.01)
     async with asyncio.timeout(30), publisher.publishing():
         while not connections or len(connections[0].taken) < MOST + 5:
             await asyncio.sleep(0.01)
@@ -97,7 +98,7 @@ async def test_what_happens_while_it_is_off_is_not_published() -> None:
         assert account == "choria"
         return cast("Client", connection)
 
-    publisher = EventPublisher(book, connect, lambda: on, "b1", pace=0.01)
+    publisher = EventPublisher(book, connect, lambda: Network(publish_events=on), "b1", pace=0.01)
     async with asyncio.timeout(30), publisher.publishing():
         await asyncio.sleep(0)
         book.tell(Kind.ACT, "reload", "before")

@@ -13,6 +13,7 @@ from choria_broker.companions.spec import ADAPTER, Key, Spec
 from choria_broker.companions.troop import Companions
 from choria_broker.errors import CompanionsGivenUpError
 from choria_broker.host.succession import Succession
+from choria_broker.settings.network import Network
 
 KEY = Key(ADAPTER, "reg")
 BROKEN = Spec(KEY, "b", b"\xc1")
@@ -20,12 +21,12 @@ BROKEN = Spec(KEY, "b", b"\xc1")
 
 
 def test_the_next_program_goes_on_counting() -> None:
-    one = Companions(lambda: None, lambda: 60.0, alone=False)
+    one = Companions(lambda: None, Network, alone=False)
     one._records[KEY] = Record(restarts=2, lost=3)
     one._records[KEY].totals.tell(0, {"choria_adapter_errors": [(("reg.0", "input"), 5.0)]})
     succession = Succession()
     one.remember(succession)
-    other = Companions(lambda: None, lambda: 60.0, alone=False)
+    other = Companions(lambda: None, Network, alone=False)
     other.recall(Succession.unpacked(succession.packed()))
     assert other.counts() == {"choria_adapter_errors": {("reg.0", "input"): 5.0}}
     assert {key: (each.restarts, each.lost) for key, each in other._records.items()} == {KEY: (2, 3)}
@@ -35,7 +36,7 @@ def test_the_next_program_goes_on_counting() -> None:
 async def test_what_ends_again_and_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(companion, "MOST_ENDS", 2)
     monkeypatch.setattr(companion, "pause", lambda *_: 0.0)
-    one = Companions(lambda: None, lambda: 60.0, alone=True)
+    one = Companions(lambda: None, Network, alone=True)
     one.apply((BROKEN,))
     with pytest.raises(BaseExceptionGroup) as caught:
         async with asyncio.timeout(100), one.kept():
@@ -45,7 +46,7 @@ async def test_what_ends_again_and_again_is_given_up(monkeypatch: pytest.MonkeyP
 
 async def test_beside_a_network_broker_that_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(companion, "MOST_ENDS", 1)
-    one = Companions(lambda: None, lambda: 60.0, alone=False)
+    one = Companions(lambda: None, Network, alone=False)
     one.apply((BROKEN,))
     async with asyncio.timeout(100), one.kept():
         while not one.reports or one.reports[0].state != State.GIVEN_UP:
@@ -63,7 +64,7 @@ async def test_beside_a_network_broker_that_ends_nothing(monkeypatch: pytest.Mon
 
 async def test_what_a_changed_companion_has_counted_is_its_successors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(companion, "MOST_ENDS", 1)
-    one = Companions(lambda: None, lambda: 60.0, alone=False)
+    one = Companions(lambda: None, Network, alone=False)
     one.apply((BROKEN,))
     async with asyncio.timeout(100), one.kept():
         while not one.reports or one.reports[0].state != State.GIVEN_UP:

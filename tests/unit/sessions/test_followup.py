@@ -14,7 +14,7 @@ from choria_broker.access.session import Departed, Holder, Session
 from choria_broker.errors import NotReadyError
 from choria_broker.host.succession import Succession
 from choria_broker.sessions.followup import REASON, Followup
-from choria_broker.settings.network import ReloadSessions, SystemUser
+from choria_broker.settings.network import Network, ReloadSessions, SystemUser
 from choria_broker.settings.secret import Secret
 from choria_broker.values import replace
 from support.sessions import session
@@ -22,7 +22,7 @@ from support.sessions import session
 DEADLINE = 5.0
 POLICY = Policy(is_tls=True, accounts=frozenset({"choria"}))
 TOKENS_ONLY = replace(POLICY, client_tokens_only=True)
-KEEP, END = ReloadSessions.KEEP, ReloadSessions.END
+KEEP, END = (Network(reload_sessions=each) for each in (ReloadSessions.KEEP, ReloadSessions.END))
 
 
 class Engine:
@@ -79,7 +79,7 @@ async def test_they_end_in_portions_until_all_are_gone() -> None:
 
 
 @pytest.mark.parametrize(("policy", "what"), [(TOKENS_ONLY, KEEP), (POLICY, END)])
-async def test_nobody_ends_who_is_to_stay(policy: Policy, what: ReloadSessions) -> None:
+async def test_nobody_ends_who_is_to_stay(policy: Policy, what: Network) -> None:
     engine = Engine(3)
     async with following(engine, 0.0) as followup:
         followup.apply(policy, 2, what)
