@@ -129,13 +129,11 @@ async def test_a_member_of_a_cluster_keeps_everybody_and_a_drain(tmp_path: Path,
     place, package = Place(config, log, one.client, one.statistics), Package.copied(tmp_path / "site-packages")
     bob = authority.context(authority.issue("bob.mcollective"))
     environment = {"PYTHONPATH": str(package.path)} | OFTEN
-    other = broker(tmp_path, authority, two, **every)
-    below = spoke(tmp_path, authority, site, **remote("HQ", one.leafnode))
     async with (
-        other,
+        broker(tmp_path, authority, two, **every) as other,
         running(place, Path("choria_broker"), (sys.executable, "-m"), **environment) as program,
         program.heard() as heard,
-        below,
+        spoke(tmp_path, authority, site, **remote("HQ", one.leafnode)) as below,
         websocket_client(websocket, bob, **STAYS) as web,
         client_of(one, bob, **STAYS) as here,
         client(other, bob, **PATIENT) as there,
