@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from choria_broker.capacity.estimate import Sample
 from choria_broker.control.client import ControlError, ask_status
+from choria_broker.host.environment import for_children
 from choria_broker.security import issuing, signing
 from choria_broker.security.token_permissions import ClientPermission
 from choria_broker.security.tokens_encoding import encode_base64url
@@ -34,7 +35,6 @@ MOST = 500
 
 _READY, _STOP, _ANSWER = 60.0, 15.0, 20.0
 _CLIENTS, _FAILURES = 4, 20
-_OF_THE_SERVICE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 _KEPT = ("plugin.security.cipher_suites", "plugin.security.ecc_curves", "plugin.choria.network.tls_key_processes")
 """Settings of the real broker that a handshake depends on."""
 
@@ -113,7 +113,7 @@ def configuration(settings: Settings, signer: str, folder: Path) -> str:
 def _running(program: Program, config: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a broker that is ready."""
     address = f"\0choria-broker-capacity-{os.getpid()}-{secrets.token_hex(8)}"
-    environment = {name: text for name, text in os.environ.items() if name not in _OF_THE_SERVICE}
+    environment = for_children(os.environ)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, tempfile.TemporaryFile() as words:
         told.bind(address)
         told.settimeout(1.0)

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +15,8 @@ from choria_broker import __version__
 from choria_broker.companions.channel import Begin, Channel, ChannelError, Line, Report, Stop, pair
 from choria_broker.companions.spec import Share, Spec
 from choria_broker.engine.bridge import WayIn
-from choria_broker.host.children import Child
+from choria_broker.host.children import Child, started
+from choria_broker.host.environment import for_children
 from choria_broker.host.succession import read_unnamed, unnamed
 from choria_broker.log.outlet import Outlet
 from choria_broker.log.structured import ROOT
@@ -33,15 +33,12 @@ _FLUSH = 5.0
 _KEPT_BACK = ("MCOLLECTIVE_", "CHORIA_")
 """How names of variables begin that may hold secrets, or would change what it does."""
 
-_OF_THE_SERVICE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 _LONGEST_OUTPUT = 4000
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that a companion process gets, of those of the broker."""
-    return {
-        name: text for name, text in environ.items() if not name.startswith(_KEPT_BACK) and name not in _OF_THE_SERVICE
-    }
+    return {name: text for name, text in for_children(environ).items() if not name.startswith(_KEPT_BACK)}
 
 
 class CompanionProcess:
@@ -53,18 +50,18 @@ class CompanionProcess:
         last_words: what it wrote to its error output, once it has ended.
     """
 
-    def __init__(self, pid: int, channel: Channel, output: int) -> None:
+    def __init__(self, child: Child, channel: Channel, output: int) -> None:
         """Take over a process that was just started; use ``start``.
 
         Args:
-            pid: its process id.
+            child: the process.
             channel: this end of the channel to it.
             output: the file that its error output goes to.
         """
-        self._child = Child(pid)
+        self._child = child
         self._channel = channel
         self._output = output
-        self.pid = pid
+        self.pid = child.pid
         self.report: Report | None = None
         self.last_words = ""
         self._heard = time.monotonic()
@@ -80,20 +77,12 @@ class CompanionProcess:
         ours, theirs = pair()
         try:
             with theirs:
-                process = subprocess.Popen(  # noqa: S603 - this program
-                    [sys.executable, "-m", "choria_broker", COMMAND, "--channel", str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=output,
-                    pass_fds=(theirs.fileno(),),
-                    env=environment(os.environ),
-                    start_new_session=True,
-                )
+                command = [sys.executable, "-m", "choria_broker", COMMAND, "--channel", str(theirs.fileno())]
+                child = started(command, (theirs.fileno(),), output, environment(os.environ))
         except BaseException:
             ours.close()
             os.close(output)
             raise
-        process.returncode = 0  # It is waited for by its id.
         channel = Channel(ours)
         channel.send(
             Begin(
@@ -108,7 +97,7 @@ class CompanionProcess:
                 way_in=way_in,
             )
         )
-        return cls(process.pid, channel, output)
+        return cls(child, channel, output)
 
     @property
     def lost(self) -> int:

@@ -6,9 +6,36 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
+from collections.abc import Mapping, Sequence
 
 _LOOK_EVERY = 0.1
 """Seconds between two looks where the kernel cannot tell of the end by itself, as before Linux 5.3."""
+
+
+def started(command: Sequence[str], descriptors: Sequence[int], output: int, environ: Mapping[str, str]) -> Child:
+    """Start a child in a session of its own, with neither input nor output.
+
+    Args:
+        command: the program and its arguments.
+        descriptors: those that it gets, under the same numbers.
+        output: of the file for what it says of errors.
+        environ: its variables.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    process = subprocess.Popen(  # noqa: S603 - callers run programs of ours
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=output,
+        pass_fds=descriptors,
+        env=environ,
+        start_new_session=True,
+    )
+    process.returncode = 0  # It is waited for by its id, perhaps by the next program.
+    return Child(process.pid)
 
 
 class Child:

@@ -7,13 +7,13 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Mapping
 from typing import TypeVar
 
 from choria_broker.engine.held import HeldGate
 from choria_broker.errors import UpgradeError
-from choria_broker.host.children import Child
+from choria_broker.host.children import Child, started
+from choria_broker.host.environment import for_children
 from choria_broker.host.succession import Succession, read_unnamed, unnamed
 from choria_broker.upgrade.channel import ChannelError, Serve, Serving, Trial, Tried, channel, receive, send
 from choria_broker.upgrade.program import Program
@@ -27,9 +27,6 @@ HELD = "held"
 _TRIAL = 30.0
 _SERVE = 5.0
 _FAREWELL = 5.0
-_OF_THE_SERVICE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
-"""What the service manager means for the broker's own process."""
-
 _LAST_LINES = 20
 _UNKNOWN = "No such command"
 _T = TypeVar("_T")
@@ -57,22 +54,13 @@ class StandIn:
         self.channel, theirs = channel()
         try:
             with theirs:
-                environ = os.environ if environ is None else environ
-                process = subprocess.Popen(  # noqa: S603 - the program that this process runs too
-                    program.command(COMMAND, "--channel", str(theirs.fileno())),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=self._output,
-                    pass_fds=(theirs.fileno(),),
-                    env={name: text for name, text in environ.items() if name not in _OF_THE_SERVICE},
-                    start_new_session=True,
-                )
+                command = program.command(COMMAND, "--channel", str(theirs.fileno()))
+                variables = for_children(os.environ if environ is None else environ)
+                self._child = started(command, (theirs.fileno(),), self._output, variables)
         except BaseException:
             self.close()
             raise
-        process.returncode = 0  # It is waited for by its id, by the next program perhaps.
-        self.pid = process.pid
-        self._child = Child(self.pid)
+        self.pid = self._child.pid
 
     async def tried(self, copy: bytes) -> str:
         """Wait until the program has tried itself, and return its version.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 from choria_broker.companions.channel import Channel, Report, pair
 from choria_broker.companions.process import CompanionProcess, environment
 from choria_broker.companions.spec import ADAPTER, Key, Share, Spec
+from choria_broker.host.children import Child, started
 from choria_broker.host.succession import unnamed
 from choria_broker.log.outlet import Outlet
 
@@ -24,16 +24,15 @@ async def test_a_process_that_is_not_listened_to_is_gone_all_the_same() -> None:
     assert not process._child.alive
 
 
-def short_lived() -> int:
-    """Start a process that ends at once, and return its id."""
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.returncode = 0  # It is waited for by its id.
-    return child.pid
+def short_lived(output: int) -> Child:
+    """Start a process that ends at once."""
+    return started([sys.executable, "-c", ""], (), output, {})
 
 
 async def test_lines_for_which_it_had_no_room_count_as_dropped() -> None:
     ours, theirs = pair()
-    process = CompanionProcess(short_lived(), Channel(ours), unnamed(b""))
+    output = unnamed(b"")
+    process = CompanionProcess(short_lived(output), Channel(ours), output)
     before = Outlet.dropped_by_all
     with theirs:
         for lines in (2, 2, 5):

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import cryptography
 
 import choria_broker
 from choria_broker.engine.outside import program
-from choria_broker.host.children import Child
+from choria_broker.host.children import started
 from choria_broker.host.succession import unnamed
 
 ANSWERS = 20.0
@@ -58,23 +57,15 @@ class KeyProcess:
         try:
             with theirs:
                 descriptors = (requests.fileno(), theirs.fileno())
-                process = subprocess.Popen(  # noqa: S603 - this interpreter with a program of ours
-                    [sys.executable, "-I", "-S", "-c", _CODE, program.VERSION, *map(str, descriptors), *_places()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=self._output,
-                    pass_fds=descriptors,
-                    env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-                    start_new_session=True,
-                )
+                words = (_CODE, program.VERSION, *map(str, descriptors), *_places())
+                variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+                self._child = started((sys.executable, "-I", "-S", "-c", *words), descriptors, self._output, variables)
         except BaseException:
             self.broker.close()
             os.close(self._output)
             raise
         self.broker.setblocking(False)  # noqa: FBT003 - the socket's own interface
-        process.returncode = 0  # It is waited for by its id, perhaps by the next program.
-        self.pid = process.pid
-        self._child = Child(process.pid)
+        self.pid = self._child.pid
 
     async def hold(self, number: int, file: int) -> str:
         """Have it hold a key, and return the name of that: SHA-256 of the public key, in hex.
