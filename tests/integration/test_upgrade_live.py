@@ -80,7 +80,7 @@ async def upgraded_while_asked(place: Place, heard: list[str], version: str) -> 
 async def upgraded(place: Place, version: str) -> None:
     """Upgrade to what is installed by now."""
     code, out, error = await place.command("upgrade")
-    assert (code, error, out.split(" goes on")[0]) == (0, "", f"Version {version}")
+    assert (code, error, out.split(" has replaced")[0]) == (0, "", f"Version {version}")
 
 
 async def upgraded_in_a_drain(place: Place, config: Path, version: str) -> int:
@@ -196,7 +196,7 @@ async def test_a_killed_stand_in_drops_nobody_and_a_stop_on_the_way_is_heeded(
         async with connected(place, authority) as stays:
             install(program, "2.0.0", DIES)
             code, out, error = await place.command("upgrade")
-            assert (code, error, out.split(" goes on")[0]) == (0, "", "Version 2.0.0")
+            assert (code, error, out.split(" has replaced")[0]) == (0, "", "Version 2.0.0")
             await broker.logs("its decisions are not counted")
             await stays.flush()
             async with connected(place, authority) as late:
