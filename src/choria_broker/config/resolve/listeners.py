@@ -12,6 +12,7 @@ from choria_broker.config.text.values import BadValueError
 from choria_broker.settings.broker import Settings, Statistics
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.listeners import Listener
+from choria_broker.settings.network import Network
 from choria_broker.settings.served import Served
 
 NETWORK_ADDRESS = network_key("listen_address")
@@ -19,7 +20,8 @@ STATISTICS_ADDRESS = "plugin.choria.stats_address"
 STATISTICS_PORT = "plugin.choria.stats_port"
 _EVERY_IPV4 = "0.0.0.0"  # noqa: S104 - compared, not bound
 _EVERY_ADDRESS = "::"
-_USUAL = {NETWORK_ADDRESS: _EVERY_ADDRESS, STATISTICS_ADDRESS: "127.0.0.1"}
+_USUAL = {NETWORK_ADDRESS: Network().listen_address, STATISTICS_ADDRESS: Statistics().address}
+"""What counts where an address is set to nothing."""
 
 
 def listen_addresses(values: Values) -> tuple[str, ...]:
