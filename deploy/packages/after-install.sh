@@ -31,7 +31,7 @@ if [ -d /run/systemd/system ]; then
   if [ -n "$before" ] && systemctl --quiet is-active choria-network-broker.service; then
     # Connections stay. Where it cannot, or the engine is to be another one, it says so, and nothing has changed for them.
     choria-broker upgrade --config /etc/choria/broker.conf \
-      || echo "choria-broker: restart choria-network-broker when it suits, see above and choria-broker status"
+      || echo "choria-broker: restart choria-network-broker when you have time; see above and choria-broker status"
   fi
 fi
 

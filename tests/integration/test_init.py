@@ -67,7 +67,7 @@ async def test_what_it_prints_proves_that_it_works(
         )
         told = (await login.communicate())[0].decode()
     assert login.returncode == 0, told
-    assert told == f"let in {'as up=bob' if issuer else 'by certificate'}, into account choria\n"
+    assert told == f"accepted {'as up=bob' if issuer else 'by certificate'}, account choria\n"
 
 
 @pytest.mark.parametrize("issuer", ["", "choria"])
@@ -199,5 +199,5 @@ def test_the_login_program_says_why_it_was_not_let_in(tmp_path: Path) -> None:
     begin = time.monotonic()
     told = asyncio.run(call())[1]
     assert time.monotonic() - begin < 30
-    assert told.startswith("not let in: ")
+    assert told.startswith("refused: ")
     assert "Traceback" not in told

@@ -29,5 +29,5 @@ def checked_subject(subject: str) -> str:
         click.UsageError: it cannot be one.
     """
     if not _SUBJECT.fullmatch(subject) or len(subject) > _LONGEST_SUBJECT:
-        raise click.UsageError(f"{subject!r} is no subject")
+        raise click.UsageError(f"{subject!r} is not a subject")
     return subject

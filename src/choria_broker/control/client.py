@@ -274,7 +274,7 @@ def _report_of(begun: UpgradeBegun, configuration: Path, environ: Mapping[str, s
                 raise EndedError(f"{_ended(begun)}. A broker of version {status.version} was started in its place")
         time.sleep(_ASK_AGAIN)
     raise ControlError(
-        f"the broker did not tell within {UPGRADE_PATIENCE:.0f} s that version {begun.after} has taken over; "
+        f"the broker did not report within {UPGRADE_PATIENCE:.0f} s that version {begun.after} has taken over; "
         "see its log and the service manager"
     )
 

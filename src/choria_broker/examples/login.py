@@ -82,9 +82,9 @@ def main() -> None:
     try:
         told = asyncio.run(log_in(options))
     except (OSError, nats.errors.Error, TimeoutError) as error:
-        parser.exit(1, f"not let in: {str(error) or type(error).__name__}\n")
+        parser.exit(1, f"refused: {str(error) or type(error).__name__}\n")
     # Who comes with a certificate has no user name in the engine.
-    print(f"let in {'as ' + told['user'] if told['user'] else 'by certificate'}, into account {told['account']}")
+    print(f"accepted {'as ' + told['user'] if told['user'] else 'by certificate'}, account {told['account']}")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def check_length(context: Context, tls: Tls) -> None:
         return
     times = round((bits / _ENOUGH) ** 3)
     renew = (
-        "set key_type = ec in puppet.conf of this machine and have Puppet make key and certificate anew"
+        "set key_type = ec in puppet.conf of this machine and have Puppet create a new key and certificate"
         if chosen_provider(context.values) is Provider.PUPPET
         else "request a certificate with an ECDSA key on P-256"
     )

@@ -30,7 +30,7 @@ BY_ENGINE: Mapping[str, str] = {
     "guessing": "An address sent too many passwords, and has to wait. If it is your program, correct its password.",
     "timeout": "The broker did not answer its engine in time: check the load of this machine.",
     "overflow": "More clients connected at once than this machine can log in. They reconnect by themselves; "
-    "choria-broker capacity tells how many it takes.",
+    "choria-broker capacity measures how many it can handle.",
     "too_large": "Its CONNECT is larger than the broker accepts: for example a token with very many permissions.",
     "gone": "It disconnected before the decision: check the load of this machine and of the other one.",
 } | dict.fromkeys(
