@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tools.pure_coverage import edges, is_edge, pure_modules
+from tools.pure_coverage import module_of as module_of_source
 
 TESTS = Path(__file__).parents[1]
 UNIT = TESTS / "unit"
@@ -212,6 +214,48 @@ def test_the_contract_names_the_edges() -> None:
     assert edges(pyproject) == ["a.b", "a.c.**"]
     assert "choria_broker.access.decision" in pure_modules()
     assert not {"choria_broker.broker", "choria_broker.web.app", "choria_broker.cli"} & set(pure_modules())
+
+
+WITHOUT_LIBRARY = {
+    # Wiring.
+    "broker",
+    "service.again",
+    "service.companion",
+    # They ask the file system by way of paths.
+    "host.preparation",
+    "streams.safekeeping",
+    # Parts of commands and of the port, with their tests beside those of the whole.
+    "cli.bundle_masks",
+    "cli.habits",
+    "cli.jwt.assessment",
+    "cli.jwt.layout",
+    "cli.jwt.query",
+    "service.profiling",
+    "web.places",
+}
+"""Edges that import none of the libraries that pure modules must not have."""
+
+
+def test_an_edge_is_one() -> None:
+    pyproject = tomllib.loads((TESTS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    (pure,) = (each for each in pyproject["tool"]["importlinter"]["contracts"] if each["name"].startswith("pure:"))
+    libraries, found = set(pure["forbidden_modules"]), set()
+    for path in SOURCE.rglob("*.py"):
+        name = module_of_source(path.relative_to(SOURCE.parent)).removeprefix("choria_broker.")
+        if is_edge(f"choria_broker.{name}", edges(pyproject)) and libraries.isdisjoint(imported(path)):
+            found.add(name)
+    assert found - {name for name in found if name.startswith("examples")} == WITHOUT_LIBRARY
+
+
+def imported(path: Path) -> set[str]:
+    """Return the packages that a module imports, wherever it does."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {each.name.partition(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 OWN_FILES = {"choria_broker.build_info", "choria_broker.ui.render"}
