@@ -28,7 +28,7 @@ _MARK = b"\nMSG "
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Kind:
+class MessageKind:
     """What is sent.
 
     Attributes:
@@ -79,12 +79,12 @@ class Ends:
         self._federation.close()
         self._collective.close()
 
-    def sent(self, kind: Kind, messages: int) -> Sent:
+    def sent(self, kind: MessageKind, messages: int) -> Sent:
         """Send messages and wait until they have arrived at all their targets, or are lost."""
         with self._listening(kind) as (source, sink):
             return _pumped(source, sink, _command(kind), kind, messages)
 
-    def round_trips(self, kind: Kind, messages: int, *, direct: bool) -> list[float]:
+    def round_trips(self, kind: MessageKind, messages: int, *, direct: bool) -> list[float]:
         """Send messages one after the other, and return the seconds that each took.
 
         Args:
@@ -101,7 +101,7 @@ class Ends:
             return [_round_trip(way, sink, command) for _ in range(messages)]
 
     @contextlib.contextmanager
-    def _listening(self, kind: Kind) -> Iterator[tuple[socket.socket, socket.socket]]:
+    def _listening(self, kind: MessageKind) -> Iterator[tuple[socket.socket, socket.socket]]:
         ends = (self._federation, self._collective)
         source, sink = ends if kind.request else ends[::-1]
         subject = b"mcollective.node.>" if kind.request else b"mcollective.reply.>"
@@ -122,7 +122,7 @@ class Ends:
         """
         until = time.monotonic() + _DEADLINE
         for request in (True, False):
-            kind = Kind("", request, 1, 10, 1)
+            kind = MessageKind("", request, 1, 10, 1)
             with self._listening(kind) as (source, sink):
                 sink.settimeout(0.2)
                 while time.monotonic() < until:
@@ -137,7 +137,7 @@ class Ends:
                         pass
 
 
-def _pumped(source: socket.socket, sink: socket.socket, command: bytes, kind: Kind, messages: int) -> Sent:
+def _pumped(source: socket.socket, sink: socket.socket, command: bytes, kind: MessageKind, messages: int) -> Sent:
     source.setblocking(False)  # noqa: FBT003 - the socket's own interface
     sink.setblocking(False)  # noqa: FBT003 - the same
     sent = arrived = lost = 0
@@ -178,7 +178,7 @@ def _target(number: int) -> str:
     return f"mcollective.node.web{number}.example.net"
 
 
-def _message(kind: Kind) -> bytes:
+def _message(kind: MessageKind) -> bytes:
     hop = ["nats://choria1.example.net:4222", "client.example.net", "nats://choria1.example.net:4222"]
     federation: dict[str, object] = {"req": "a" * 32}
     headers: dict[str, object] = {"mc_sender": "client.example.net", "federation": federation}
@@ -193,7 +193,7 @@ def _message(kind: Kind) -> bytes:
     return json.dumps({"protocol": "choria:transport:1", "data": data, "headers": headers}).encode()
 
 
-def _command(kind: Kind) -> bytes:
+def _command(kind: MessageKind) -> bytes:
     side = "federation" if kind.request else "collective"
     return _published(f"choria.federation.{CLUSTER}.{side}", _message(kind))
 

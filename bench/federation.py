@@ -12,18 +12,18 @@ from pathlib import Path
 
 import psutil
 
-from bench.federated_load import CLUSTER, Ends, Kind
+from bench.federated_load import CLUSTER, Ends, MessageKind
 from bench.results import LeftOut, Line, Pairs, in_turns
 from bench.servers import GO_CHORIA, Command, Server, Site, broker_command, running, until_open
 from bench.workbench import Workbench
 from support.testbed import Identity, free_port
 
 _KINDS = (
-    Kind("requests with 10 targets", request=True, targets=10, payload=1200, in_flight=100),
-    Kind("requests with 200 targets", request=True, targets=200, payload=1200, in_flight=10),
-    Kind("replies", request=False, targets=1, payload=400, in_flight=100),
+    MessageKind("requests with 10 targets", request=True, targets=10, payload=1200, in_flight=100),
+    MessageKind("requests with 200 targets", request=True, targets=200, payload=1200, in_flight=10),
+    MessageKind("replies", request=False, targets=1, payload=400, in_flight=100),
 )
-_ONE = Kind("requests with one target", request=True, targets=1, payload=1200, in_flight=1)
+_ONE = MessageKind("requests with one target", request=True, targets=1, payload=1200, in_flight=1)
 _NETWORK = """host: 127.0.0.1
 port: {port}
 allow_non_tls: true
@@ -112,7 +112,7 @@ def _sample(bench: Workbench, ends: Ends, command: Command) -> _Sample:
     return _Sample(tuple(loads), slow - fast)
 
 
-def _load(process: psutil.Process, ends: Ends, kind: Kind, messages: int) -> _Load:
+def _load(process: psutil.Process, ends: Ends, kind: MessageKind, messages: int) -> _Load:
     party = Server("", 0, 0, (process, *process.children(recursive=True)))
     before = sum(party.cpu())
     sent = ends.sent(kind, messages)

@@ -17,7 +17,7 @@ from choria_broker.reload.reloads import Reloads
 from choria_broker.security.revocation_file import EntryError, entry_of
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.network import Network
-from choria_broker.settings.revocation import Entry, Revocation, Subject
+from choria_broker.settings.revocation import Entry, EntryKind, Revocation
 from choria_broker.status.document import UpgradeBegun
 from choria_broker.status.drains import DrainReport
 from choria_broker.status.reloads import ReloadReport, Trigger
@@ -79,7 +79,7 @@ async def _revoke(request: RevokeRequest, who: Who, operated: Operated) -> Revok
     if revocation.file is None:
         raise ActError(NOT_SET)
     try:
-        subject = Subject(request.subject)
+        subject = EntryKind(request.subject)
         entry = entry_of(subject, request.value, Origin("command"), until=request.until, issuer=request.issuer)
     except (EntryError, ValueError) as error:
         raise ActError(str(error)) from error

@@ -7,7 +7,7 @@ import enum
 from choria_broker.build_info import build
 
 
-class Kind(enum.StrEnum):
+class HelpKind(enum.StrEnum):
     """What has a place of its own on the page about trouble."""
 
     FINDING = "finding"
@@ -20,7 +20,7 @@ class Kind(enum.StrEnum):
     """A line of the log."""
 
 
-def help_for(kind: Kind, name: str, *, base: str | None = None) -> str:
+def help_for(kind: HelpKind, name: str, *, base: str | None = None) -> str:
     """Return where something is explained.
 
     Args:

@@ -12,7 +12,7 @@ import msgspec
 from choria_broker import __version__
 from choria_broker.acts import Operated, broker_acts
 from choria_broker.audit.acts import ActBook
-from choria_broker.audit.events import EventBook, Kind
+from choria_broker.audit.events import EventBook, EventKind
 from choria_broker.audit.publishing import EventPublisher
 from choria_broker.audit.trail import Audit
 from choria_broker.companions.spec import specs
@@ -151,7 +151,7 @@ class BrokerParts:
         self.audit.heard, self.audit.denied.heard = events.decided, events.denied
         self.departures.heard, self.acts.heard = events.departed, events.acted
         watch.heard = lambda change: events.tell(
-            Kind.HEALTH,
+            EventKind.HEALTH,
             change.new,
             text=change.sentence,
             facts={"old": change.old, "reasons": "; ".join(change.reasons)},

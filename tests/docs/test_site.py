@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from choria_broker.documentation import Kind, help_for
+from choria_broker.documentation import HelpKind, help_for
 from support.pages import ROOT
 
 MKDOCS = ROOT / ".tools/site/bin/mkdocs"
@@ -64,7 +64,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 
 
 def test_what_commands_name_is_there(site: Path) -> None:
-    address, _, anchor = help_for(Kind.RULE, "certificate-required", base=site.as_uri()).partition("#")
+    address, _, anchor = help_for(HelpKind.RULE, "certificate-required", base=site.as_uri()).partition("#")
     page = Path(address.removeprefix("file://"))
     assert f'id="{anchor}"' in page.read_text(encoding="utf-8")
 

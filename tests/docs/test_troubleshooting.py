@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from choria_broker.access.rules import RULES
-from choria_broker.documentation import Kind, help_for
+from choria_broker.documentation import HelpKind, help_for
 from choria_broker.settings.finding_codes import Code
 from choria_broker.status.reasons import Reason
 from support import log_lines
@@ -17,13 +17,13 @@ PAGE = ROOT / "docs/reference/troubleshooting.md"
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (Kind.FINDING, tuple(map(str, Code))),
-        (Kind.RULE, tuple(RULES)),
-        (Kind.HEALTH, tuple(map(str, Reason))),
-        (Kind.LOG, tuple(map(log_lines.anchor, log_lines.LINES))),
+        (HelpKind.FINDING, tuple(map(str, Code))),
+        (HelpKind.RULE, tuple(RULES)),
+        (HelpKind.HEALTH, tuple(map(str, Reason))),
+        (HelpKind.LOG, tuple(map(log_lines.anchor, log_lines.LINES))),
     ],
 )
-def test_every_one_has_its_place(kind: Kind, names: tuple[str, ...]) -> None:
+def test_every_one_has_its_place(kind: HelpKind, names: tuple[str, ...]) -> None:
     wanted = {help_for(kind, name).partition("#")[2] for name in names}
     assert len(wanted) == len(names)
     assert wanted <= anchors(PAGE)

@@ -15,7 +15,7 @@ from choria_broker.access.trust import Organization, Signer, Unusable
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.network import SystemUser
 from choria_broker.settings.revocation import Authority as RevokedAuthority
-from choria_broker.settings.revocation import Crl, CrlExpired, Entry, Revocation, Subject
+from choria_broker.settings.revocation import Crl, CrlExpired, Entry, EntryKind, Revocation
 from choria_broker.settings.secret import Secret
 from choria_broker.values import replace
 from support.minting import (
@@ -337,7 +337,7 @@ _VERIFIED = replace(CERTIFIED, certificate=REVOKED_CERTIFICATE)
 _ISSUED = chained(client())
 
 
-def revoking(base: Policy, subject: Subject, value: str) -> Policy:
+def revoking(base: Policy, subject: EntryKind, value: str) -> Policy:
     """Let a policy revoke somebody."""
     entries = (Entry(subject, value, PLACE),)
     return policy(base, revocations=Revocations(Revocation(entries=entries)))
@@ -351,27 +351,27 @@ def listing(base: Policy, *serials: str, **changes: Any) -> Policy:
 
 
 REVOKED: list[Any] = [
-    (revoking(PLAIN, Subject.IDENTITY, "node"), CERTIFIED, "revoked-identity"),
-    (revoking(PLAIN, Subject.IDENTITY, "node"), LEAF, "revoked-identity"),
-    (revoking(SIGNED, Subject.IDENTITY, "node1.example.net"), presenting(ANON, server()), "revoked-identity"),
-    (revoking(SIGNED, Subject.IDENTITY, "node"), presenting(CERTIFIED, client()), "revoked-identity"),
-    (revoking(SIGNED, Subject.CALLER, "up=alice"), presenting(ANON, client()), "revoked-caller"),
-    (revoking(ISSUERS, Subject.CALLER, "up=alice"), of_acme(ANON, client()), "revoked-caller"),
-    (revoking(SIGNED, Subject.TOKEN, client()["jti"]), presenting(ANON, client()), "revoked-token"),
-    (revoking(SIGNED, Subject.KEY, hex_of(HOLDER)), presenting(ANON, server()), "revoked-key"),
+    (revoking(PLAIN, EntryKind.IDENTITY, "node"), CERTIFIED, "revoked-identity"),
+    (revoking(PLAIN, EntryKind.IDENTITY, "node"), LEAF, "revoked-identity"),
+    (revoking(SIGNED, EntryKind.IDENTITY, "node1.example.net"), presenting(ANON, server()), "revoked-identity"),
+    (revoking(SIGNED, EntryKind.IDENTITY, "node"), presenting(CERTIFIED, client()), "revoked-identity"),
+    (revoking(SIGNED, EntryKind.CALLER, "up=alice"), presenting(ANON, client()), "revoked-caller"),
+    (revoking(ISSUERS, EntryKind.CALLER, "up=alice"), of_acme(ANON, client()), "revoked-caller"),
+    (revoking(SIGNED, EntryKind.TOKEN, client()["jti"]), presenting(ANON, client()), "revoked-token"),
+    (revoking(SIGNED, EntryKind.KEY, hex_of(HOLDER)), presenting(ANON, server()), "revoked-key"),
     (
-        revoking(ISSUERS, Subject.KEY, hex_of(CHAIN_ISSUER)),
+        revoking(ISSUERS, EntryKind.KEY, hex_of(CHAIN_ISSUER)),
         presenting(ANON, {**_ISSUED, "ou": "choria"}, CHAIN_ISSUER),
         "revoked-key",
     ),
     (
-        revoking(ISSUERS, Subject.TOKEN, ksuid(NOW - 600, random=9)),
+        revoking(ISSUERS, EntryKind.TOKEN, ksuid(NOW - 600, random=9)),
         presenting(ANON, {**_ISSUED, "ou": "choria"}, CHAIN_ISSUER),
         "revoked-token",
     ),
-    (revoking(provisioned(PLAIN), Subject.IDENTITY, "node"), ask(CERTIFIED, **PASSWORD), "revoked-identity"),
-    (revoking(with_system(PLAIN), Subject.IDENTITY, "node"), ask(CERTIFIED, **SYSTEM), "revoked-identity"),
-    (revoking(PLAIN, Subject.CERTIFICATE, "4f"), _VERIFIED, "revoked-certificate"),
+    (revoking(provisioned(PLAIN), EntryKind.IDENTITY, "node"), ask(CERTIFIED, **PASSWORD), "revoked-identity"),
+    (revoking(with_system(PLAIN), EntryKind.IDENTITY, "node"), ask(CERTIFIED, **SYSTEM), "revoked-identity"),
+    (revoking(PLAIN, EntryKind.CERTIFICATE, "4f"), _VERIFIED, "revoked-certificate"),
     (listing(PLAIN, "4f"), _VERIFIED, "revoked-certificate"),
     (listing(PLAIN, "4f"), ask(_VERIFIED, kind=ConnectionKind.LEAFNODE), "revoked-certificate"),
     (listing(PLAIN, expired=CrlExpired.REFUSE), _VERIFIED, "crl-expired"),

@@ -10,7 +10,7 @@ from choria_broker.access.request import Authority as Anchor
 from choria_broker.access.request import Certificate, Intermediate
 from choria_broker.access.session import Holder
 from choria_broker.settings.findings import Origin
-from choria_broker.settings.revocation import Authority, Crl, Entry, Revocation, Subject
+from choria_broker.settings.revocation import Authority, Crl, Entry, EntryKind, Revocation
 
 ROOT = Authority("f-root", "k-root", ("cn=root",), ("cn=root",), "1")
 CHILD = Authority("f-child", "k-child", ("cn=child", "o=example"), ("cn=root",), "2", "k-root")
@@ -57,15 +57,15 @@ PEOPLE = tuple(_people())
 def _entries() -> Iterable[Entry]:
     for until in (None, UNTIL):
         for subject, values in (
-            (Subject.IDENTITY, ("a", "b")),
-            (Subject.CALLER, ("up=bob", "up=eve")),
-            (Subject.TOKEN, ("T1", "T2")),
-            (Subject.KEY, _KEYS),
-            (Subject.CERTIFICATE, ("1", "2")),
+            (EntryKind.IDENTITY, ("a", "b")),
+            (EntryKind.CALLER, ("up=bob", "up=eve")),
+            (EntryKind.TOKEN, ("T1", "T2")),
+            (EntryKind.KEY, _KEYS),
+            (EntryKind.CERTIFICATE, ("1", "2")),
         ):
             yield from (Entry(subject, value, _PLACE, until) for value in values)
         for issuer in (("cn=root",), ("cn=child", "o=example")):
-            yield from (Entry(Subject.CERTIFICATE, value, _PLACE, until, issuer, "x") for value in ("1", "2"))
+            yield from (Entry(EntryKind.CERTIFICATE, value, _PLACE, until, issuer, "x") for value in ("1", "2"))
 
 
 ENTRIES = tuple(_entries())
@@ -84,9 +84,9 @@ def is_revoked(holder: Holder, made: Revocation, now: float) -> bool:
     for entry in made.entries:
         if entry.until is not None and now >= entry.until:
             continue
-        if entry.subject is not Subject.CERTIFICATE and entry.value in _names(holder)[entry.subject]:
+        if entry.subject is not EntryKind.CERTIFICATE and entry.value in _names(holder)[entry.subject]:
             return True
-        if entry.subject is Subject.CERTIFICATE and any(
+        if entry.subject is EntryKind.CERTIFICATE and any(
             entry.value == serial and (entry.issuer == issuer if entry.issuer else leaf)
             for serial, issuer, _, leaf in _path(holder.certificate)
         ):
@@ -94,13 +94,13 @@ def is_revoked(holder: Holder, made: Revocation, now: float) -> bool:
     return any(serial in serials.get(key, ()) for serial, _, key, _ in _path(holder.certificate))
 
 
-def _names(holder: Holder) -> Mapping[Subject, set[str]]:
+def _names(holder: Holder) -> Mapping[EntryKind, set[str]]:
     name = holder.certificate.common_name.lower() if holder.certificate else ""
     return {
-        Subject.IDENTITY: {holder.identity.lower(), name} - {""},
-        Subject.CALLER: {holder.caller} - {""},
-        Subject.TOKEN: {holder.token_id, *(token for _, token in holder.chain)} - {""},
-        Subject.KEY: {holder.key, *(key for key, _ in holder.chain)} - {""},
+        EntryKind.IDENTITY: {holder.identity.lower(), name} - {""},
+        EntryKind.CALLER: {holder.caller} - {""},
+        EntryKind.TOKEN: {holder.token_id, *(token for _, token in holder.chain)} - {""},
+        EntryKind.KEY: {holder.key, *(key for key, _ in holder.chain)} - {""},
     }
 
 

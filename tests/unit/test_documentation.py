@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from choria_broker.documentation import Kind, help_for
+from choria_broker.documentation import HelpKind, help_for
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ from choria_broker.documentation import Kind, help_for
     ],
 )
 def test_a_directory_has_files_and_a_site_has_pages(base: str, address: str) -> None:
-    assert help_for(Kind.RULE, "mtls", base=base) == address
+    assert help_for(HelpKind.RULE, "mtls", base=base) == address
 
 
 def test_a_checkout_has_its_own_pages() -> None:
-    assert help_for(Kind.HEALTH, "draining").endswith("reference/troubleshooting.md#health-draining")
+    assert help_for(HelpKind.HEALTH, "draining").endswith("reference/troubleshooting.md#health-draining")

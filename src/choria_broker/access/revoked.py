@@ -12,17 +12,17 @@ from choria_broker.access.request import Certificate
 from choria_broker.access.rules import Rule
 from choria_broker.access.session import Holder, Session
 from choria_broker.security.distinguished_names import parts_of
-from choria_broker.settings.revocation import Authority, Crl, CrlExpired, Entry, Revocation, Subject
+from choria_broker.settings.revocation import Authority, Crl, CrlExpired, Entry, EntryKind, Revocation
 
 _CLIPPED = 256
 """Bytes of a certificate's names that the engine tells."""
 
 _RULES = {
-    Subject.IDENTITY: rules.REVOKED_IDENTITY,
-    Subject.CALLER: rules.REVOKED_CALLER,
-    Subject.TOKEN: rules.REVOKED_TOKEN,
-    Subject.KEY: rules.REVOKED_KEY,
-    Subject.CERTIFICATE: rules.REVOKED_CERTIFICATE,
+    EntryKind.IDENTITY: rules.REVOKED_IDENTITY,
+    EntryKind.CALLER: rules.REVOKED_CALLER,
+    EntryKind.TOKEN: rules.REVOKED_TOKEN,
+    EntryKind.KEY: rules.REVOKED_KEY,
+    EntryKind.CERTIFICATE: rules.REVOKED_CERTIFICATE,
 }
 
 
@@ -66,7 +66,7 @@ class Revocations:
     def __init__(self, revocation: Revocation | None = None) -> None:
         """Arrange it."""
         self.revocation = revocation or Revocation()
-        self._entries: dict[tuple[Subject, str], list[Entry]] = {}
+        self._entries: dict[tuple[EntryKind, str], list[Entry]] = {}
         for entry in self.revocation.entries:
             self._entries.setdefault((entry.subject, entry.value), []).append(entry)
         self._lists: Mapping[str, Crl] = {each.key: each for each in self.revocation.crls}
@@ -113,18 +113,18 @@ class Revocations:
         certificate = holder.certificate
         names = {holder.identity.casefold()} | ({certificate.common_name.casefold()} if certificate else set())
         for name in names - {""}:
-            yield from self._entry(Subject.IDENTITY, name, f"identity {quoted(name)}", now)
-        yield from self._entry(Subject.CALLER, holder.caller, f"caller {quoted(holder.caller)}", now)
+            yield from self._entry(EntryKind.IDENTITY, name, f"identity {quoted(name)}", now)
+        yield from self._entry(EntryKind.CALLER, holder.caller, f"caller {quoted(holder.caller)}", now)
         told = f"token {quoted(holder.token_id)}"
-        yield from self._entry(Subject.TOKEN, holder.token_id, told, now)
-        yield from self._entry(Subject.KEY, holder.key.lower(), f"key {holder.key.lower()}", now)
+        yield from self._entry(EntryKind.TOKEN, holder.token_id, told, now)
+        yield from self._entry(EntryKind.KEY, holder.key.lower(), f"key {holder.key.lower()}", now)
         for key, token_id in holder.chain:
             told = f"token {quoted(token_id)} of the chain issuer that made the token"
-            yield from self._entry(Subject.TOKEN, token_id, told, now)
+            yield from self._entry(EntryKind.TOKEN, token_id, told, now)
             told = f"key {key.lower()} of the chain issuer that made the token"
-            yield from self._entry(Subject.KEY, key.lower(), told, now)
+            yield from self._entry(EntryKind.KEY, key.lower(), told, now)
 
-    def _entry(self, subject: Subject, value: str, told: str, now: float) -> Iterator[Found]:
+    def _entry(self, subject: EntryKind, value: str, told: str, now: float) -> Iterator[Found]:
         for entry in self._entries.get((subject, value), ()) if value else ():
             if entry.counts(now):
                 yield _by_entry(entry, told)
@@ -134,7 +134,7 @@ class Revocations:
             return
         for link in self._chain(certificate):
             told = f"{link.what} {link.serial} of {quoted(link.issuer_told)}"
-            for entry in self._entries.get((Subject.CERTIFICATE, link.serial), ()):
+            for entry in self._entries.get((EntryKind.CERTIFICATE, link.serial), ()):
                 if entry.counts(now) and _fits(entry.issuer, link):
                     yield _by_entry(entry, told)
             crl = self._lists.get(link.issuer_key)

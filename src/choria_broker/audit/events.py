@@ -31,7 +31,7 @@ _LEFT = "events"
 _NO_FACTS: Mapping[str, object] = {}
 
 
-class Kind(enum.StrEnum):
+class EventKind(enum.StrEnum):
     """What an event is about."""
 
     DECISION = "decision"
@@ -52,7 +52,7 @@ class Kind(enum.StrEnum):
     """An operator did something."""
 
 
-_REMEMBERED = {Kind.DECISION: 2048, Kind.SESSION: 1024, Kind.DENIED: 512}
+_REMEMBERED = {EventKind.DECISION: 2048, EventKind.SESSION: 1024, EventKind.DENIED: 512}
 _OTHERS_REMEMBERED = 256
 """Events that are remembered of each kind: many connections leave what operators did where it is."""
 
@@ -63,7 +63,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     Attributes:
         number: counts the events of its kind since the broker's start.
         time: when, Unix seconds.
-        kind: what it is about; one of ``Kind``.
+        kind: what it is about; one of ``EventKind``.
         what: in a word what happened, such as ``refused``.
         identity: whose connection it is, which link or stream, or who acted; empty when unknown.
         address: of the peer, without port; empty when there is none.
@@ -74,7 +74,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     number: int
     time: float
-    kind: Kind
+    kind: EventKind
     what: str
     identity: str = ""
     address: str = ""
@@ -93,7 +93,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         after: up to where was read, by kind; empty for who has read nothing yet.
     """
 
-    kinds: tuple[Kind, ...] = ()
+    kinds: tuple[EventKind, ...] = ()
     identity: str = ""
     since: float | None = None
     after: Mapping[str, int] = {}
@@ -136,14 +136,14 @@ class EventBook:
     def __init__(self, clock: Callable[[], float]) -> None:
         """Nothing has happened yet."""
         self._clock = clock
-        self._latest: dict[Kind, collections.deque[Event]] = {
-            kind: collections.deque(maxlen=_REMEMBERED.get(kind, _OTHERS_REMEMBERED)) for kind in Kind
+        self._latest: dict[EventKind, collections.deque[Event]] = {
+            kind: collections.deque(maxlen=_REMEMBERED.get(kind, _OTHERS_REMEMBERED)) for kind in EventKind
         }
-        self._counts = dict.fromkeys(Kind, 0)
+        self._counts = dict.fromkeys(EventKind, 0)
 
     def tell(  # noqa: PLR0913 - the fields of an event
         self,
-        kind: Kind,
+        kind: EventKind,
         what: str,
         identity: str = "",
         *,
@@ -181,7 +181,7 @@ class EventBook:
 
     def decided(self, decision: Decision) -> None:
         """Take in a decision about a connection; there are very many, so this is done without detours."""
-        kind = Kind.DECISION
+        kind = EventKind.DECISION
         number = self._counts[kind] = self._counts[kind] + 1
         facts = {"rule": decision.rule, "connection_kind": decision.kind, "tls": decision.tls}
         for name, fact in (
@@ -213,7 +213,7 @@ class EventBook:
             name: whose it was.
         """
         self.tell(
-            Kind.SESSION,
+            EventKind.SESSION,
             "ended",
             name,
             text=gone.reason,
@@ -226,11 +226,11 @@ class EventBook:
     def denied(self, noted: Noted) -> None:
         """Take in that somebody may not use a subject, or was too slow."""
         facts = {"subject": noted.subject, "times": noted.times}
-        self.tell(Kind.DENIED, noted.kind, noted.who, text=noted.words, connection=noted.connection, facts=facts)
+        self.tell(EventKind.DENIED, noted.kind, noted.who, text=noted.words, connection=noted.connection, facts=facts)
 
     def acted(self, act: ActReport) -> None:
         """Take in what an operator did."""
-        self.tell(Kind.ACT, act.act, act.by, text=act.outcome, facts=act.facts)
+        self.tell(EventKind.ACT, act.act, act.by, text=act.outcome, facts=act.facts)
 
     def page(self, wanted: Wanted, broker: str, most: int = PAGE) -> EventPage:
         """Tell events, as many as are told at once.
@@ -240,7 +240,7 @@ class EventBook:
             broker: identity of this broker.
             most: events that are told at once.
         """
-        kinds = wanted.kinds or tuple(Kind)
+        kinds = wanted.kinds or tuple(EventKind)
         after = {kind: self._read_up_to(kind, wanted) for kind in kinds}
         lost = {}
         for kind, read in after.items():
@@ -261,7 +261,7 @@ class EventBook:
         told = {kind.value: number for kind, number in after.items()}
         return EventPage(time=self._clock(), broker=broker, events=tuple(events), after=told, lost=lost, more=more)
 
-    def _read_up_to(self, kind: Kind, wanted: Wanted) -> int:
+    def _read_up_to(self, kind: EventKind, wanted: Wanted) -> int:
         """Tell up to where events of a kind were read, or need not be told."""
         count = self._counts[kind]
         if wanted.after:
@@ -272,7 +272,7 @@ class EventBook:
         since = wanted.since
         return next((each.number - 1 for each in self._latest[kind] if each.time >= since), count)
 
-    def _since(self, kind: Kind, read: int) -> Iterator[Event]:
+    def _since(self, kind: EventKind, read: int) -> Iterator[Event]:
         latest = self._latest[kind]
         first = max(read - (self._counts[kind] - len(latest)), 0)
         return itertools.islice(latest, first, None)
@@ -289,7 +289,7 @@ class EventBook:
             return
         for event in left.events:
             self._latest[event.kind].append(event)
-        self._counts |= {kind: left.counts[kind.value] for kind in Kind if kind.value in left.counts}
+        self._counts |= {kind: left.counts[kind.value] for kind in EventKind if kind.value in left.counts}
 
 
 def _time(event: Event) -> float:

@@ -15,7 +15,7 @@ from choria_broker.cli.options import as_json, configuration
 from choria_broker.config.load import load
 from choria_broker.config.resolve.host_limits import judge_limits
 from choria_broker.config.surroundings.facts import Overrides
-from choria_broker.documentation import Kind, help_for
+from choria_broker.documentation import HelpKind, help_for
 from choria_broker.engine import binary
 from choria_broker.engine.conf.objections import blamed
 from choria_broker.engine.conf.render import Rendered, render
@@ -110,7 +110,7 @@ def report(config: Path, overrides: Overrides, *, as_json: bool = False, pid: Pa
         if outcome.rendered:
             click.echo(outcome.rendered.shown, nl=False)
         if told := most_severe(outcome.findings):
-            click.echo(f"More: {help_for(Kind.FINDING, told.code)}", err=True)
+            click.echo(f"More: {help_for(HelpKind.FINDING, told.code)}", err=True)
         if outcome.seen:
             click.echo(f"Checked: {'; '.join(outcome.seen)}.", err=True)
         if outcome.unseen:
@@ -211,7 +211,7 @@ def _document(config: Path, outcome: Outcome) -> dict[str, object]:
                 "problem": finding.problem,
                 "effect": finding.effect,
                 "remedy": finding.remedy,
-                "docs": help_for(Kind.FINDING, finding.code),
+                "docs": help_for(HelpKind.FINDING, finding.code),
             }
             for finding in outcome.findings
         ],

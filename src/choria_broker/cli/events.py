@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from choria_broker.audit.events import EventPage, Kind, Wanted, in_words
+from choria_broker.audit.events import EventKind, EventPage, Wanted, in_words
 from choria_broker.cli.answers import asking
 from choria_broker.cli.options import Duration, as_json_lines, running_broker
 from choria_broker.control.client import ask_events
@@ -25,7 +25,7 @@ _LOSS = "loss"
 @click.option(
     "--kind",
     "kinds",
-    type=click.Choice([each.value for each in Kind]),
+    type=click.Choice([each.value for each in EventKind]),
     multiple=True,
     help="Only events of this kind; can be repeated.",
 )
@@ -58,7 +58,7 @@ def events(
     start = None if since is None else time.time() - since
     if no_follow and start is None:
         start = 0.0
-    wanted = Wanted(kinds=tuple(map(Kind, kinds)), identity=identity, since=start)
+    wanted = Wanted(kinds=tuple(map(EventKind, kinds)), identity=identity, since=start)
     try:
         with asking():
             _followed(config, wanted, follow=not no_follow, as_json=as_json)

@@ -10,7 +10,7 @@ from choria_broker.access.explain import Direction
 from choria_broker.access.quoted import quoted
 from choria_broker.access.rules import RULES
 from choria_broker.access.verdict import Permissions, SubjectRules
-from choria_broker.documentation import Kind, help_for
+from choria_broker.documentation import HelpKind, help_for
 from choria_broker.explaining.explanation import SENTENCES, Explanation
 from choria_broker.wording import plain
 
@@ -33,7 +33,7 @@ def text(explanation: Explanation) -> Iterator[str]:
     if verdict.remedy:
         yield f"Remedy: {plain(verdict.remedy)}"
     if not verdict.allowed and verdict.rule in RULES:
-        yield f"More: {help_for(Kind.RULE, verdict.rule)}"
+        yield f"More: {help_for(HelpKind.RULE, verdict.rule)}"
     if verdict.allowed:
         yield f"Account: {plain(verdict.account)}"
         yield f"Username: {quoted(verdict.username)}" if verdict.username else "Username: none"

@@ -17,7 +17,7 @@ from choria_broker.control.protocol import RevokeRequest
 from choria_broker.host.appending import append_line
 from choria_broker.security.revocation_file import EntryError, entry_of, read_entries, write_entry
 from choria_broker.settings.findings import Origin
-from choria_broker.settings.revocation import Entry, Subject
+from choria_broker.settings.revocation import Entry, EntryKind
 from choria_broker.status.revocation import NOT_ASKED, NOT_SET, RevokeReport
 from choria_broker.wording import plain
 
@@ -57,7 +57,7 @@ def revoke(
     sessions it means end at once, and none of them comes back. Exit status 1: nothing has changed, or the entry does
     not count yet.
     """
-    given = {Subject(name): value for name, value in named.items() if value is not None}
+    given = {EntryKind(name): value for name, value in named.items() if value is not None}
     if len(given) != 1:
         raise click.UsageError("give one of --identity, --caller, --token, --key and --certificate")
     ((subject, value),) = given.items()
@@ -107,7 +107,7 @@ def _revoked(config: Path, entry: Entry, request: RevokeRequest, comment: str) -
     return _Result(ask_revoke(config, request) if running else report, known, running)
 
 
-def _file_of(config: Path, subject: Subject) -> Path:
+def _file_of(config: Path, subject: EntryKind) -> Path:
     """Find the revocation file of a broker that does not run, for an entry that would count there."""
     loaded = load(config)
     file = loaded.settings.network.revocation.file if loaded.settings else None

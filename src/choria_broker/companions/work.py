@@ -10,7 +10,7 @@ from choria_broker.companions.links import Links
 class Work(Protocol):
     """The work of one companion in one of its processes.
 
-    It is made with the companion's specification, its share, and the tally that counts for it; see ``worker.Kind``.
+    It is made with the specification of the companion, its share and its tally; see ``worker.CompanionKind``.
     """
 
     async def open(self, links: Links) -> None:

@@ -24,7 +24,7 @@ from choria_broker.log.libraries import adopt
 from choria_broker.log.structured import ROOT, own_fields
 from choria_broker.settings.companions import Side
 
-Kind = tuple[Callable[[Spec, Share, Tally], Work], Callable[[Spec], tuple[Side, ...]]]
+CompanionKind = tuple[Callable[[Spec, Share, Tally], Work], Callable[[Spec], tuple[Side, ...]]]
 """What makes the work of a kind of companions, and tells which networks it connects to."""
 
 REPORT_EVERY = 1.0
@@ -37,7 +37,7 @@ _BEGIN = 30.0
 _FIELDS_LONGEST = 2000
 
 
-def serve(descriptor: int, kinds: Mapping[str, Kind], look_up: LookUp) -> int:
+def serve(descriptor: int, kinds: Mapping[str, CompanionKind], look_up: LookUp) -> int:
     """Be the process of a companion.
 
     Args:
@@ -57,7 +57,7 @@ def serve(descriptor: int, kinds: Mapping[str, Kind], look_up: LookUp) -> int:
         return uvloop.run(_serve(channel, kinds, look_up))
 
 
-async def _serve(channel: Channel, kinds: Mapping[str, Kind], look_up: LookUp) -> int:
+async def _serve(channel: Channel, kinds: Mapping[str, CompanionKind], look_up: LookUp) -> int:
     async with asyncio.timeout(_BEGIN):
         begin = await channel.receive()
     if not isinstance(begin, Begin):

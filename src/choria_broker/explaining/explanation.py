@@ -13,7 +13,7 @@ from choria_broker.access.rules import RULES
 from choria_broker.access.verdict import Verdict
 from choria_broker.audit.decided import Decision
 from choria_broker.audit.denials import Noted
-from choria_broker.documentation import Kind, help_for
+from choria_broker.documentation import HelpKind, help_for
 from choria_broker.values import replace
 
 SENTENCES: Mapping[str, str] = {HANDSHAKE.name: HANDSHAKE.sentence} | {
@@ -87,7 +87,7 @@ def document(explanation: Explanation) -> dict[str, object]:
             "rule": verdict.rule,
             "reason": verdict.reason,
             "remedy": verdict.remedy,
-            "docs": help_for(Kind.RULE, verdict.rule) if verdict.rule in RULES else "",
+            "docs": help_for(HelpKind.RULE, verdict.rule) if verdict.rule in RULES else "",
             "method": verdict.method,
             "account": verdict.account,
             "username": verdict.username,

@@ -10,7 +10,7 @@ from choria_broker.patterns import expression
 from choria_broker.security.distinguished_names import parts_of
 from choria_broker.security.keys import is_hex_key
 from choria_broker.settings.findings import Origin
-from choria_broker.settings.revocation import Entry, Subject
+from choria_broker.settings.revocation import Entry, EntryKind
 
 _WORD = expression(r'(?:"(?:\\.|[^"\\])*"|[^\s"#])(?:"(?:\\.|[^"\\])*"|[^\s"])*')
 _QUOTED = expression(r'"((?:\\.|[^"\\])*)"')
@@ -73,9 +73,9 @@ def read_entry(line: str, origin: Origin) -> Entry | None:
     if not words:
         return None
     try:
-        subject = Subject(words[0])
+        subject = EntryKind(words[0])
     except ValueError:
-        raise EntryError(f"a line begins with one of {', '.join(Subject)}") from None
+        raise EntryError(f"a line begins with one of {', '.join(EntryKind)}") from None
     if len(words) == 1 or not words[1]:
         raise EntryError(f"the value after {subject} is missing")
     options = _options(words[2:])
@@ -85,13 +85,13 @@ def read_entry(line: str, origin: Origin) -> Entry | None:
     return entry
 
 
-def entry_of(subject: Subject, value: str, origin: Origin, *, until: str = "", issuer: str = "") -> Entry:
+def entry_of(subject: EntryKind, value: str, origin: Origin, *, until: str = "", issuer: str = "") -> Entry:
     """Make an entry of its parts as people write them.
 
     Raises:
         EntryError: one of them cannot be read.
     """
-    if issuer and subject is not Subject.CERTIFICATE:
+    if issuer and subject is not EntryKind.CERTIFICATE:
         raise EntryError("only a certificate has an issuer")
     parts = parts_of(issuer)
     if issuer and not parts:
@@ -100,7 +100,7 @@ def entry_of(subject: Subject, value: str, origin: Origin, *, until: str = "", i
     return Entry(subject, compared(subject, value), origin, moment, parts, issuer)
 
 
-def compared(subject: Subject, value: str) -> str:
+def compared(subject: EntryKind, value: str) -> str:
     """Return a value in the spelling in which it is compared.
 
     Raises:
@@ -108,17 +108,17 @@ def compared(subject: Subject, value: str) -> str:
     """
     if not value.isprintable() or not value.strip() or len(value) > _LONGEST_VALUE:
         raise EntryError(f"the value after {subject} is empty, too long, or has characters that do not print")
-    if subject is Subject.KEY:
+    if subject is EntryKind.KEY:
         if not is_hex_key(value):
             raise EntryError("a key is 64 hexadecimal digits")
         return value.lower()
-    if subject is Subject.CERTIFICATE:
+    if subject is EntryKind.CERTIFICATE:
         digits = value.replace(":", "")
         if not _HEX.fullmatch(digits):
             raise EntryError("a certificate is named by its serial number in hexadecimal digits")
         return f"{int(digits, 16):x}"
     # Names of hosts differ in no other way.
-    return value.casefold() if subject is Subject.IDENTITY else value
+    return value.casefold() if subject is EntryKind.IDENTITY else value
 
 
 def write_entry(entry: Entry, value: str, comment: str = "") -> str:

@@ -26,7 +26,7 @@ def _sides_of_federation(spec: Spec) -> tuple[Side, ...]:
     return federation.federation, federation.collective
 
 
-KINDS: dict[str, worker.Kind] = {
+KINDS: dict[str, worker.CompanionKind] = {
     ADAPTER: (AdapterWork, _sides_of_adapter),
     FEDERATION: (FederationWork, _sides_of_federation),
 }

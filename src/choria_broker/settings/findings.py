@@ -80,8 +80,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         """Write the one-line text form: ``FILE:LINE: KEY = VALUE: problem; effect. Remedy: ...``."""
         value = f'"{self.value}"' if self.value.endswith(":") else self.value
-        subject = f"{self.key} = {value}: " if self.key and value else f"{self.key}: " if self.key else ""
-        return f"{self.origin}: {subject}{self.problem}; {self.effect}. Remedy: {self.remedy}"
+        setting = f"{self.key} = {value}: " if self.key and value else f"{self.key}: " if self.key else ""
+        return f"{self.origin}: {setting}{self.problem}; {self.effect}. Remedy: {self.remedy}"
 
 
 def known(findings: tuple[Finding, ...]) -> frozenset[Known]:

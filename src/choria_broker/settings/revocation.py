@@ -12,7 +12,7 @@ from choria_broker.settings.findings import Origin
 from choria_broker.values import Discreet
 
 
-class Subject(enum.StrEnum):
+class EntryKind(enum.StrEnum):
     """What an entry of the revocation file names."""
 
     IDENTITY = "identity"
@@ -29,7 +29,7 @@ class Subject(enum.StrEnum):
     @property
     def is_seen_by_engine(self) -> bool:
         """It can be of a certificate, at which the engine looks where the broker is not asked."""
-        return self in {Subject.IDENTITY, Subject.CERTIFICATE}
+        return self in {EntryKind.IDENTITY, EntryKind.CERTIFICATE}
 
 
 class CrlExpired(enum.StrEnum):
@@ -53,7 +53,7 @@ class Entry(msgspec.Struct, frozen=True):
         issuer_told: the same as it was written.
     """
 
-    subject: Subject
+    subject: EntryKind
     value: str
     origin: Origin
     until: float | None = None

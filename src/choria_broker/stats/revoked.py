@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from choria_broker.settings.revocation import NOTHING_REVOKED, Crl, Revocation, Subject
+from choria_broker.settings.revocation import NOTHING_REVOKED, Crl, EntryKind, Revocation
 from choria_broker.stats.families import Values
 
 LISTED = "listed_certificate"
@@ -32,7 +32,7 @@ class Revoked(msgspec.Struct, frozen=True):
         """How much is revoked, by kind."""
         counted = collections.Counter(each.subject for each in self.revocation.entries if each.counts(self.now))
         listed = sum(len(each.serials) for each in self.revocation.crls)
-        return {subject.value: counted[subject] for subject in Subject} | {LISTED: listed}
+        return {subject.value: counted[subject] for subject in EntryKind} | {LISTED: listed}
 
     @property
     def updates(self) -> Values:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from choria_broker.companions.reports import CompanionReport
-from choria_broker.documentation import Kind, help_for
+from choria_broker.documentation import HelpKind, help_for
 from choria_broker.settings import durations
 from choria_broker.stats.links import Link
 from choria_broker.status.changes import HealthChange
@@ -26,7 +26,7 @@ def _health(told: HealthReport) -> Iterator[str]:
     if len(told.reasons) > 1:
         yield from (f"  {reason}" for reason in told.reasons)
     if told.kinds:
-        yield f"More: {help_for(Kind.HEALTH, told.kinds[0])}"
+        yield f"More: {help_for(HelpKind.HEALTH, told.kinds[0])}"
 
 
 def lines(found: Status) -> Iterator[str]:

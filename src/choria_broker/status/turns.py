@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from choria_broker.audit.events import EventBook, Kind
+from choria_broker.audit.events import EventBook, EventKind
 from choria_broker.host.succession import Succession
 from choria_broker.status.document import Status
 from choria_broker.wording import sentence
@@ -30,7 +30,7 @@ class Turns:
     def look(self) -> None:
         """Tell what is in another state than at the look before; at the first one everything is."""
         status = self._status()
-        for kind, found in ((Kind.LINK, _links), (Kind.STREAM, _streams), (Kind.COMPANION, _companions)):
+        for kind, found in ((EventKind.LINK, _links), (EventKind.STREAM, _streams), (EventKind.COMPANION, _companions)):
             now = dict(found(status))
             before = self._before.get(kind.value, {})
             for name, what, text in _changes(before, now):

@@ -15,7 +15,7 @@ from choria_broker.access.request import Certificate, Intermediate
 from choria_broker.access.revoked import NOBODY, Revocations
 from choria_broker.access.session import Holder
 from choria_broker.settings.findings import Origin
-from choria_broker.settings.revocation import Authority, Crl, CrlExpired, Entry, Revocation, Subject
+from choria_broker.settings.revocation import Authority, Crl, CrlExpired, Entry, EntryKind, Revocation
 from choria_broker.values import replace
 from support.revoked_people import CAS, CHILD, ENTRIES, PEOPLE, ROOT, crl_of, is_revoked, revocation
 from support.sessions import session
@@ -47,7 +47,7 @@ HOLDER = Holder(
 ISSUER = ("cn=child", "o=example")
 
 
-def entry(subject: Subject, value: str, **more: object) -> Entry:
+def entry(subject: EntryKind, value: str, **more: object) -> Entry:
     return Entry(subject, value, PLACE, **more)  # type: ignore[arg-type] # fields by name
 
 
@@ -58,14 +58,14 @@ def look(*entries: Entry, crls: tuple[Crl, ...] = (), expired: CrlExpired = CrlE
 @pytest.mark.parametrize(
     ("made", "rule", "words"),
     [
-        (entry(Subject.IDENTITY, "web1.example.net"), rules.REVOKED_IDENTITY, "identity 'web1.example.net'"),
-        (entry(Subject.CALLER, "up=bob"), rules.REVOKED_CALLER, "caller 'up=bob'"),
-        (entry(Subject.TOKEN, "T1"), rules.REVOKED_TOKEN, "token 'T1' is revoked"),
-        (entry(Subject.TOKEN, "LOGIN"), rules.REVOKED_TOKEN, "token 'LOGIN' of the chain issuer"),
-        (entry(Subject.KEY, "aa" * 32), rules.REVOKED_KEY, "key aaaa"),
-        (entry(Subject.KEY, "bb" * 32), rules.REVOKED_KEY, "of the chain issuer"),
-        (entry(Subject.CERTIFICATE, "4f"), rules.REVOKED_CERTIFICATE, "certificate 4f of"),
-        (entry(Subject.CERTIFICATE, "4f", issuer=ISSUER), rules.REVOKED_CERTIFICATE, "certificate 4f of"),
+        (entry(EntryKind.IDENTITY, "web1.example.net"), rules.REVOKED_IDENTITY, "identity 'web1.example.net'"),
+        (entry(EntryKind.CALLER, "up=bob"), rules.REVOKED_CALLER, "caller 'up=bob'"),
+        (entry(EntryKind.TOKEN, "T1"), rules.REVOKED_TOKEN, "token 'T1' is revoked"),
+        (entry(EntryKind.TOKEN, "LOGIN"), rules.REVOKED_TOKEN, "token 'LOGIN' of the chain issuer"),
+        (entry(EntryKind.KEY, "aa" * 32), rules.REVOKED_KEY, "key aaaa"),
+        (entry(EntryKind.KEY, "bb" * 32), rules.REVOKED_KEY, "of the chain issuer"),
+        (entry(EntryKind.CERTIFICATE, "4f"), rules.REVOKED_CERTIFICATE, "certificate 4f of"),
+        (entry(EntryKind.CERTIFICATE, "4f", issuer=ISSUER), rules.REVOKED_CERTIFICATE, "certificate 4f of"),
     ],
 )
 def test_each_kind_of_entry_revokes(made: Entry, rule: rules.Rule, words: str) -> None:
@@ -80,15 +80,15 @@ def test_each_kind_of_entry_revokes(made: Entry, rule: rules.Rule, words: str) -
 @pytest.mark.parametrize(
     "made",
     [
-        entry(Subject.IDENTITY, "web1"),
-        entry(Subject.IDENTITY, "up=bob"),
-        entry(Subject.CALLER, "up=Bob"),
-        entry(Subject.CALLER, "web1.example.net"),
-        entry(Subject.TOKEN, "t1"),
-        entry(Subject.KEY, "cc" * 32),
-        entry(Subject.CERTIFICATE, "4f0"),
-        entry(Subject.CERTIFICATE, "4f", issuer=("cn=other",)),
-        entry(Subject.CALLER, "up=bob", until=NOW),
+        entry(EntryKind.IDENTITY, "web1"),
+        entry(EntryKind.IDENTITY, "up=bob"),
+        entry(EntryKind.CALLER, "up=Bob"),
+        entry(EntryKind.CALLER, "web1.example.net"),
+        entry(EntryKind.TOKEN, "t1"),
+        entry(EntryKind.KEY, "cc" * 32),
+        entry(EntryKind.CERTIFICATE, "4f0"),
+        entry(EntryKind.CERTIFICATE, "4f", issuer=("cn=other",)),
+        entry(EntryKind.CALLER, "up=bob", until=NOW),
     ],
 )
 def test_others_are_left_alone(made: Entry) -> None:
@@ -96,14 +96,14 @@ def test_others_are_left_alone(made: Entry) -> None:
 
 
 def test_an_entry_counts_until_its_end() -> None:
-    made = look(entry(Subject.CALLER, "up=bob", until=NOW))
+    made = look(entry(EntryKind.CALLER, "up=bob", until=NOW))
     assert made.of(HOLDER, NOW - 0.1)
     assert made.active(NOW - 0.1)
     assert not made.active(NOW)
 
 
 def test_the_common_name_is_the_identity_whatever_else_is_presented() -> None:
-    made = look(entry(Subject.IDENTITY, "web1.example.net"))
+    made = look(entry(EntryKind.IDENTITY, "web1.example.net"))
     assert made.of(Holder(caller="up=bob", certificate=CERTIFICATE), NOW)
     assert made.of(Holder(caller="up=bob"), NOW) is None
     assert made.of(Holder(), NOW) is None
@@ -112,10 +112,10 @@ def test_the_common_name_is_the_identity_whatever_else_is_presented() -> None:
 def test_small_numbers_of_cas_are_meant_only_with_their_issuer() -> None:
     for certificate in (CERTIFICATE, LONGER):
         holder = Holder(certificate=certificate)
-        assert look(entry(Subject.CERTIFICATE, "2")).of(holder, NOW) is None
-        assert look(entry(Subject.CERTIFICATE, "1")).of(holder, NOW) is None
-        assert look(entry(Subject.CERTIFICATE, "1", issuer=("cn=root",))).of(holder, NOW)
-        found = look(entry(Subject.CERTIFICATE, "2", issuer=("cn=root",))).of(holder, NOW)
+        assert look(entry(EntryKind.CERTIFICATE, "2")).of(holder, NOW) is None
+        assert look(entry(EntryKind.CERTIFICATE, "1")).of(holder, NOW) is None
+        assert look(entry(EntryKind.CERTIFICATE, "1", issuer=("cn=root",))).of(holder, NOW)
+        found = look(entry(EntryKind.CERTIFICATE, "2", issuer=("cn=root",))).of(holder, NOW)
         assert found
         assert found.rule is rules.REVOKED_CERTIFICATE
 
@@ -155,7 +155,7 @@ def test_lists_that_are_out_of_date() -> None:
     assert found.rule is rules.CRL_EXPIRED
     assert refusing.of(HOLDER, NOW) is None, "who is in stays"
     assert refusing.refusal(Holder(caller="up=bob"), NOW) is None
-    both = look(entry(Subject.CALLER, "up=bob"), crls=over, expired=CrlExpired.REFUSE).refusal(HOLDER, NOW)
+    both = look(entry(EntryKind.CALLER, "up=bob"), crls=over, expired=CrlExpired.REFUSE).refusal(HOLDER, NOW)
     assert both
     assert both.rule is rules.REVOKED_CALLER
 
@@ -163,7 +163,7 @@ def test_lists_that_are_out_of_date() -> None:
 def test_very_long_names_of_issuers_are_cut() -> None:
     whole = f"CN={'x' * 300},O=Example"
     cut = replace(CERTIFICATE, issuer=whole.encode()[:256].decode())
-    made = look(entry(Subject.CERTIFICATE, "4f", issuer=(f"cn={'x' * 300}", "o=example")))
+    made = look(entry(EntryKind.CERTIFICATE, "4f", issuer=(f"cn={'x' * 300}", "o=example")))
     assert made.of(Holder(certificate=cut), NOW)
 
 
@@ -186,7 +186,7 @@ def test_exactly_those_are_chosen_that_the_model_says(
 
 
 def test_ten_thousand_sessions_are_gone_through_quickly() -> None:
-    entries = tuple(entry(Subject.CALLER, f"up={number}") for number in range(2_000))
+    entries = tuple(entry(EntryKind.CALLER, f"up={number}") for number in range(2_000))
     made = look(*entries, crls=(crl_of(CHILD, *(f"{number:x}" for number in range(1_000, 20_000))),))
     sessions = [
         session(number, holder=msgspec.structs.replace(HOLDER, caller=f"up={2 * number}", certificate=LONGER))

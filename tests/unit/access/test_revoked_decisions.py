@@ -13,7 +13,7 @@ from choria_broker.access.request import ConnectRequest
 from choria_broker.access.revoked import Revocations
 from choria_broker.access.rules import RULES
 from choria_broker.settings.findings import Origin
-from choria_broker.settings.revocation import Entry, Revocation, Subject
+from choria_broker.settings.revocation import Entry, EntryKind, Revocation
 from choria_broker.values import replace
 from support.minting import NOW, client
 from support.policy_cases import (
@@ -44,24 +44,24 @@ def test_the_revoked_are_refused(rules: Policy, request_: ConnectRequest, rule: 
 
 
 def test_explain_knows_them() -> None:
-    rules = revoking(SIGNED, Subject.CALLER, "up=alice")
+    rules = revoking(SIGNED, EntryKind.CALLER, "up=alice")
     unsigned = ask(presenting(ANON, client()), signature="")
     assert decide_for_holder(unsigned, rules, NOW).rule == "revoked-caller"
 
 
 def test_who_is_refused_anyway_is_told_why() -> None:
-    rules = revoking(SIGNED, Subject.CALLER, "up=alice")
+    rules = revoking(SIGNED, EntryKind.CALLER, "up=alice")
     assert decide(presenting(ANON, client(exp=NOW - 1)), rules, NOW).rule == "token-expired"
 
 
 def test_the_broker_itself_is_never_revoked() -> None:
-    everything = tuple(Entry(each, "", Origin("/r", 1)) for each in Subject)
+    everything = tuple(Entry(each, "", Origin("/r", 1)) for each in EntryKind)
     rules = replace(PLAIN, revocations=Revocations(Revocation(entries=everything)))
     assert decide(SELF, rules, NOW).allowed
 
 
 @pytest.mark.parametrize(("rules", "request_", "expected"), UNVERIFIED)
 def test_who_presents_nothing_has_nothing_to_be_revoked(rules: Policy, request_: ConnectRequest, expected: Any) -> None:
-    revoked = revoking(rules, Subject.IDENTITY, "node")
+    revoked = revoking(rules, EntryKind.IDENTITY, "node")
     if expected[0].startswith("unverified"):
         assert decide(request_, revoked, NOW).rule == expected[0]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from choria_broker.audit.acts import ActBook
 from choria_broker.audit.decided import Decision
 from choria_broker.audit.denials import Noted
-from choria_broker.audit.events import PAGE, EventBook, EventPage, Kind, Wanted, in_words
+from choria_broker.audit.events import PAGE, EventBook, EventKind, EventPage, Wanted, in_words
 from choria_broker.host.succession import Succession
 from support.sessions import departed
 
@@ -57,11 +57,11 @@ def read_on(book: EventBook, page: EventPage, **wanted: object) -> EventPage:
 
 def test_events_are_told_in_their_order_and_once() -> None:
     book = EventBook(Clock())
-    book.tell(Kind.LINK, "up", "b2")
+    book.tell(EventKind.LINK, "up", "b2")
     begun = book.page(Wanted(), "b1")
     assert (begun.events, begun.broker) == ((), "b1")  # What was before nobody asked for.
-    book.tell(Kind.ACT, "reload", "root")
-    book.tell(Kind.LINK, "down", "b2")
+    book.tell(EventKind.ACT, "reload", "root")
+    book.tell(EventKind.LINK, "down", "b2")
     page = read_on(book, begun)
     assert told(page) == [("act", "root"), ("link", "b2")]
     assert read_on(book, page).events == ()
@@ -70,7 +70,7 @@ def test_events_are_told_in_their_order_and_once() -> None:
 def test_what_is_remembered_is_told_since_a_time() -> None:
     book = EventBook(Clock())
     for number in range(5):
-        book.tell(Kind.HEALTH, "ok", str(number))
+        book.tell(EventKind.HEALTH, "ok", str(number))
     assert [who for _, who in told(book.page(Wanted(since=104.0), "b1"))] == ["3", "4"]
     assert len(book.page(Wanted(since=0.0), "b1").events) == 5
 
@@ -78,9 +78,9 @@ def test_what_is_remembered_is_told_since_a_time() -> None:
 def test_only_what_is_wanted_is_told() -> None:
     book = EventBook(Clock())
     begun = book.page(Wanted(), "b1")
-    book.tell(Kind.DECISION, "accepted", "Web1.example.net", address="192.0.2.1")
-    book.tell(Kind.DECISION, "refused", "", address="192.0.2.7")
-    book.tell(Kind.DENIED, "publish", "web1.example.net")
+    book.tell(EventKind.DECISION, "accepted", "Web1.example.net", address="192.0.2.1")
+    book.tell(EventKind.DECISION, "refused", "", address="192.0.2.7")
+    book.tell(EventKind.DENIED, "publish", "web1.example.net")
     assert told(read_on(book, begun, identity="web?.*")) == [
         ("decision", "Web1.example.net"),
         ("denied", "web1.example.net"),
@@ -89,8 +89,8 @@ def test_only_what_is_wanted_is_told() -> None:
     assert told(read_on(book, begun, kinds=["denied"])) == [("denied", "web1.example.net")]
 
 
-@given(st.lists(st.sampled_from([Kind.DECISION, Kind.ACT]), max_size=60), st.integers(1, 400))
-def test_nothing_is_lost_without_being_counted(kinds: list[Kind], each_time: int) -> None:
+@given(st.lists(st.sampled_from([EventKind.DECISION, EventKind.ACT]), max_size=60), st.integers(1, 400))
+def test_nothing_is_lost_without_being_counted(kinds: list[EventKind], each_time: int) -> None:
     book = EventBook(Clock())
     page = book.page(Wanted(), "b1")
     seen: dict[str, int] = {}
@@ -112,7 +112,7 @@ def test_nothing_is_lost_without_being_counted(kinds: list[Kind], each_time: int
 
 def test_who_has_read_from_another_start_begins_anew() -> None:
     book = EventBook(Clock())
-    book.tell(Kind.ACT, "reload", "root")
+    book.tell(EventKind.ACT, "reload", "root")
     page = book.page(Wanted(after={"act": 7, "link": 2}), "b1")
     assert (told(page), page.lost) == ([("act", "root")], {})
 
@@ -121,10 +121,10 @@ def test_an_upgrade_loses_nothing() -> None:
     book, before, next_one = EventBook(Clock()), Succession(), EventBook(Clock())
     begun = book.page(Wanted(), "b1")
     for number in range(3):
-        book.tell(Kind.ACT, "kick", str(number))
+        book.tell(EventKind.ACT, "kick", str(number))
     book.remember(before)
     next_one.recall(Succession.unpacked(before.packed(), descriptors=False))
-    next_one.tell(Kind.ACT, "upgrade", "root")
+    next_one.tell(EventKind.ACT, "upgrade", "root")
     assert [who for _, who in told(read_on(next_one, begun))] == ["0", "1", "2", "root"]
     next_one.recall(Succession())
 
@@ -134,7 +134,7 @@ def test_an_upgrade_loses_nothing() -> None:
     [
         (
             {
-                "kind": Kind.DECISION,
+                "kind": EventKind.DECISION,
                 "what": "refused",
                 "address": "192.0.2.1",
                 "connection": 7,
@@ -143,8 +143,8 @@ def test_an_upgrade_loses_nothing() -> None:
             },
             "t decision refused from 192.0.2.1, cid 7, r: why",
         ),
-        ({"kind": Kind.ACT, "what": "reload", "identity": "root\n\x1b[31m"}, "t act reload root\\n\\x1b[31m"),
-        ({"kind": Kind.HEALTH, "what": "ok"}, "t health ok"),
+        ({"kind": EventKind.ACT, "what": "reload", "identity": "root\n\x1b[31m"}, "t act reload root\\n\\x1b[31m"),
+        ({"kind": EventKind.HEALTH, "what": "ok"}, "t health ok"),
     ],
 )
 def test_an_event_is_one_line_for_people(fields: dict[str, Any], line: str) -> None:
@@ -156,7 +156,7 @@ def test_an_event_is_one_line_for_people(fields: dict[str, Any], line: str) -> N
 
 def test_long_texts_are_cut() -> None:
     book = EventBook(Clock())
-    book.tell(Kind.DENIED, "publish", "x" * 10_000, text="y" * 10_000, facts={"subject": "z" * 10_000})
+    book.tell(EventKind.DENIED, "publish", "x" * 10_000, text="y" * 10_000, facts={"subject": "z" * 10_000})
     (event,) = book.page(Wanted(since=0.0), "b1").events
     assert all(len(each) < 300 for each in (event.identity, event.text, event.facts["subject"]))
 
@@ -195,7 +195,7 @@ def test_what_does_not_fit_comes_next() -> None:
     book = EventBook(Clock())
     begun = book.page(Wanted(), "b1")
     for number in range(3):
-        book.tell(Kind.LINK, "up", str(number))
+        book.tell(EventKind.LINK, "up", str(number))
     page = book.page(Wanted(after=begun.after), "b1", most=2)
     assert ([who for _, who in told(page)], page.more) == (["0", "1"], True)
     assert [who for _, who in told(read_on(book, page))] == ["2"]

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from nats.aio.client import Client
 
-from choria_broker.audit.events import Event, EventBook, EventPage, Kind
+from choria_broker.audit.events import Event, EventBook, EventKind, EventPage
 from choria_broker.audit.publishing import MOST, EventPublisher, messages, subject
 from choria_broker.errors import NotReadyError
 from choria_broker.settings.network import Network
@@ -28,7 +28,7 @@ def test_subjects_are_subjects(broker: str, wanted: str) -> None:
 
 
 def test_losses_are_told_before_what_is_left() -> None:
-    event = Event(number=9, time=1.0, kind=Kind.ACT, what="reload", identity="root", facts={"why": "x"})
+    event = Event(number=9, time=1.0, kind=EventKind.ACT, what="reload", identity="root", facts={"why": "x"})
     page = EventPage(time=2.0, broker="b1", events=(event,), after={"act": 9}, lost={"act": 7})
     told = [(place, json.loads(payload)) for place, payload in messages(page)]
     common = {"protocol": "io.choria.broker.v1.event", "broker": "b1"}
@@ -66,7 +66,7 @@ class Connection:
 async def test_nothing_is_left_out_over_failures_and_lost_connections(caplog: pytest.LogCaptureFixture) -> None:
     book, connections, failures = EventBook(lambda: 1.0), list[Connection](), 3
     for number in range(MOST + 5):
-        book.tell(Kind.ACT, "reload", str(number))
+        book.tell(EventKind.ACT, "reload", str(number))
 
     async def connect(account: str, **_: Any) -> Client:
         nonlocal failures
@@ -82,7 +82,7 @@ async def test_nothing_is_left_out_over_failures_and_lost_connections(caplog: py
         while not connections or len(connections[0].taken) < MOST + 5:
             await asyncio.sleep(0.01)
         connections[0].is_connected = False
-        book.tell(Kind.ACT, "reload", "last")
+        book.tell(EventKind.ACT, "reload", "last")
         while len(connections) < 2 or not connections[1].taken:
             await asyncio.sleep(0.01)
     taken = [each for connection in connections for each in connection.taken]
@@ -101,11 +101,11 @@ async def test_what_happens_while_it_is_off_is_not_published() -> None:
     publisher = EventPublisher(book, connect, lambda: Network(publish_events=on), "b1", pace=0.01)
     async with asyncio.timeout(30), publisher.publishing():
         await asyncio.sleep(0)
-        book.tell(Kind.ACT, "reload", "before")
+        book.tell(EventKind.ACT, "reload", "before")
         on = True
         publisher.apply()
         while not publisher._after:
             await asyncio.sleep(0)
-        book.tell(Kind.ACT, "reload", "after")
+        book.tell(EventKind.ACT, "reload", "after")
         await connection.flushed.wait()
     assert connection.taken == ["act-2"]

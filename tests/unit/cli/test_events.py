@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from choria_broker.audit.events import Event, EventPage, Kind, Wanted
+from choria_broker.audit.events import Event, EventKind, EventPage, Wanted
 from choria_broker.cli import events as command
 
-EVENT = Event(number=8, time=60.0, kind=Kind.ACT, what="reload", identity="root")
+EVENT = Event(number=8, time=60.0, kind=EventKind.ACT, what="reload", identity="root")
 PAGES = (
     EventPage(time=61.0, broker="b1", events=(EVENT,), after={"act": 8}, lost={"act": 7}, more=True),
     EventPage(time=62.0, broker="b1", events=(), after={"act": 9}),
@@ -47,4 +47,4 @@ def test_lines_of_json(monkeypatch: pytest.MonkeyPatch) -> None:
         {"time": 61.0, "broker": "b1", "kind": "loss", "of": "act", "lost": 7},
         {"broker": "b1", "number": 8, "time": 60.0, "kind": "act", "what": "reload", "identity": "root"},
     ]
-    assert (asked[0].since, asked[0].kinds, asked[0].identity) == (940.0, (Kind.ACT,), "ro*")
+    assert (asked[0].since, asked[0].kinds, asked[0].identity) == (940.0, (EventKind.ACT,), "ro*")

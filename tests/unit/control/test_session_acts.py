@@ -8,7 +8,7 @@ import pytest
 from choria_broker.access.selection import Selection, SelectionError
 from choria_broker.access.session import Busy, BusySession, Departed, Session
 from choria_broker.audit.denials import Noted
-from choria_broker.audit.events import EventBook, EventPage, Kind, Wanted
+from choria_broker.audit.events import EventBook, EventKind, EventPage, Wanted
 from choria_broker.control.event_acts import event_acts
 from choria_broker.control.protocol import ConnectionsRequest, EventsRequest, FindRequest, KickRequest, TopRequest
 from choria_broker.control.session_acts import session_acts
@@ -147,7 +147,7 @@ async def test_without_an_engine_nobody_is_known() -> None:
 
 async def test_events_are_told_of_this_broker() -> None:
     book = EventBook(lambda: 5.0)
-    book.tell(Kind.ACT, "reload", "root")
+    book.tell(EventKind.ACT, "reload", "root")
     page = await event_acts(book, "b1")[EventsRequest](EventsRequest(Wanted(since=0.0)), who)
     assert isinstance(page, EventPage)
     assert (page.broker, [each.what for each in page.events]) == ("b1", ["reload"])

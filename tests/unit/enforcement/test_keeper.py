@@ -16,7 +16,7 @@ from choria_broker.enforcement.wheel import HORIZON, Wheel
 from choria_broker.errors import NotReadyError
 from choria_broker.host.succession import Succession
 from choria_broker.settings.findings import Origin
-from choria_broker.settings.revocation import NOTHING_REVOKED, Entry, Revocation, Subject
+from choria_broker.settings.revocation import NOTHING_REVOKED, Entry, EntryKind, Revocation
 from choria_broker.values import replace
 from support.fuzzing import examples
 from support.revoked_people import CAS, ENTRIES, PEOPLE, is_revoked, revocation
@@ -24,7 +24,7 @@ from support.sessions import session
 
 BOB = Holder(caller="up=bob", expires=100)
 EVE = Holder(caller="up=eve")
-REVOKED_BOB = Revocation(entries=(Entry(Subject.CALLER, "up=bob", Origin("/r", 1)),))
+REVOKED_BOB = Revocation(entries=(Entry(EntryKind.CALLER, "up=bob", Origin("/r", 1)),))
 
 
 class World:
@@ -224,7 +224,7 @@ def test_the_watch_goes_on_after_a_failure() -> None:
 
 def test_many_reasons_are_told_as_one() -> None:
     async def scenario(world: World) -> None:
-        entries = [Entry(Subject.CALLER, f"up={number}", Origin("/r", number)) for number in range(60)]
+        entries = [Entry(EntryKind.CALLER, f"up={number}", Origin("/r", number)) for number in range(60)]
         for number in range(60):
             world.connect(Holder(caller=f"up={number}"))
         world.made = Revocation(entries=tuple(entries))

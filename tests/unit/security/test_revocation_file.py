@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from choria_broker.security.revocation_file import EntryError, entry_of, read_entries, read_entry, write_entry
 from choria_broker.settings.findings import Origin
-from choria_broker.settings.revocation import Entry, Subject
+from choria_broker.settings.revocation import Entry, EntryKind
 
 HERE = Origin("/etc/choria/revoked", 1)
 KEY = "ca053de1983992e117c6d0f34400e4f024eccd228797eb02c5cb5a8c112b2b17"
@@ -24,11 +24,11 @@ def test_the_example_of_the_manual() -> None:
     assert not unreadable
     issuer = "CN=Puppet CA: puppet.example.net"
     assert entries == (
-        Entry(Subject.IDENTITY, "web1.example.net", Origin("/r", 2)),
-        Entry(Subject.CALLER, "choria=bob", Origin("/r", 3), until=1798070400.0),
-        Entry(Subject.TOKEN, "2YBXZK4xX1kVAqTObeO4mgmC3bq", Origin("/r", 4)),
-        Entry(Subject.KEY, KEY, Origin("/r", 5)),
-        Entry(Subject.CERTIFICATE, "4f3a09", Origin("/r", 6), None, (issuer.lower(),), issuer),
+        Entry(EntryKind.IDENTITY, "web1.example.net", Origin("/r", 2)),
+        Entry(EntryKind.CALLER, "choria=bob", Origin("/r", 3), until=1798070400.0),
+        Entry(EntryKind.TOKEN, "2YBXZK4xX1kVAqTObeO4mgmC3bq", Origin("/r", 4)),
+        Entry(EntryKind.KEY, KEY, Origin("/r", 5)),
+        Entry(EntryKind.CERTIFICATE, "4f3a09", Origin("/r", 6), None, (issuer.lower(),), issuer),
     )
     assert [str(each) for each in entries][-1] == f'certificate 4f3a09 issuer="{issuer}"'
     assert not entries[1].counts(1798070400.0)
@@ -107,12 +107,12 @@ TEXTS = st.text(min_size=1, max_size=30).filter(lambda text: text.isprintable() 
 
 
 @given(
-    subject=st.sampled_from([Subject.CALLER, Subject.TOKEN, Subject.IDENTITY]),
+    subject=st.sampled_from([EntryKind.CALLER, EntryKind.TOKEN, EntryKind.IDENTITY]),
     value=TEXTS,
     until=st.sampled_from(["", "2026-12-24T00:00:00Z"]),
     comment=st.text(max_size=20),
 )
-def test_what_is_written_is_read_again(subject: Subject, value: str, until: str, comment: str) -> None:
+def test_what_is_written_is_read_again(subject: EntryKind, value: str, until: str, comment: str) -> None:
     entry = entry_of(subject, value, HERE, until=until)
     line = write_entry(entry, value, comment)
     assert "\n" not in line
@@ -121,7 +121,7 @@ def test_what_is_written_is_read_again(subject: Subject, value: str, until: str,
 
 @given(serial=st.integers(0, 2**160), issuer=st.sampled_from(["", "CN=a", 'O=Example\\, Inc,CN="x"']))
 def test_certificates_are_written_and_read_again(serial: int, issuer: str) -> None:
-    entry = entry_of(Subject.CERTIFICATE, f"{serial:X}", HERE, issuer=issuer)
+    entry = entry_of(EntryKind.CERTIFICATE, f"{serial:X}", HERE, issuer=issuer)
     assert read_entry(write_entry(entry, f"{serial:X}"), HERE) == entry
 
 
@@ -153,6 +153,6 @@ def test_entries_are_written(line: str, comment: str, written: str | None) -> No
         return
     entry = read_entry(line, HERE)
     assert entry
-    value = "4F" if entry.subject is Subject.CERTIFICATE else entry.value
+    value = "4F" if entry.subject is EntryKind.CERTIFICATE else entry.value
     assert write_entry(entry, value, comment) == written
     assert read_entry(written, HERE) == entry

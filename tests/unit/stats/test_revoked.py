@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from choria_broker.settings.findings import Origin
-from choria_broker.settings.revocation import Entry, Revocation, Subject
+from choria_broker.settings.revocation import Entry, EntryKind, Revocation
 from choria_broker.stats.revoked import LISTED, Revoked
 from support.revoked_people import CHILD, ROOT, crl_of
 
@@ -11,9 +11,9 @@ NOW = 50.0
 def test_what_is_counted() -> None:
     place = Origin("/r", 1)
     entries = (
-        Entry(Subject.CALLER, "a", place),
-        Entry(Subject.CALLER, "b", place, NOW),
-        Entry(Subject.KEY, "c", place),
+        Entry(EntryKind.CALLER, "a", place),
+        Entry(EntryKind.CALLER, "b", place, NOW),
+        Entry(EntryKind.KEY, "c", place),
     )
     lists = (crl_of(ROOT, "1", "2", next_update=NOW, number=3), crl_of(CHILD, "3"))
     made = Revoked(Revocation(entries=entries, crls=lists), NOW)

@@ -5,14 +5,14 @@ from pathlib import Path
 from choria_broker.access.revoked import Revocations
 from choria_broker.access.session import Holder
 from choria_broker.settings.findings import Origin
-from choria_broker.settings.revocation import NOTHING_REVOKED, Entry, Revocation, Subject
+from choria_broker.settings.revocation import NOTHING_REVOKED, Entry, EntryKind, Revocation
 from choria_broker.status.revocation import MOST_SHOWN, CrlReport, RevocationReport, hits, revocation_report
 from choria_broker.values import replace
 from support.revoked_people import CHILD, ROOT, crl_of
 from support.sessions import session
 
 NOW = 50.0
-BOB = Entry(Subject.CALLER, "up=bob", Origin("/r", 1))
+BOB = Entry(EntryKind.CALLER, "up=bob", Origin("/r", 1))
 
 
 def test_what_is_in_force() -> None:

@@ -14,7 +14,7 @@ from choria_broker.settings.broker import Statistics
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.network import Network
 from choria_broker.settings.operator import Operator, OperatorAccount
-from choria_broker.settings.revocation import Authority, Crl, Entry, Revocation, Subject
+from choria_broker.settings.revocation import Authority, Crl, Entry, EntryKind, Revocation
 from choria_broker.settings.served import Served
 from choria_broker.upgrade.served import Before, recall, remember
 from choria_broker.values import replace
@@ -62,7 +62,7 @@ def test_everything_stays_known_that_a_reload_knows() -> None:
         "peer_password = hush",
     ).ok
     listed = Crl("CN=ca", "aa", Path("/crl.pem"), 1.0, 2, serials=frozenset({"b", "c"}))
-    entries = (Entry(Subject.CERTIFICATE, "0a", Origin("/revoked", 3), issuer=("cn", "ca")),)
+    entries = (Entry(EntryKind.CERTIFICATE, "0a", Origin("/revoked", 3), issuer=("cn", "ca")),)
     authorities = (Authority("ff", "aa", ("CN=ca",)),)
     revocation = Revocation(crls=(listed,), file=Path("/revoked"), entries=entries, authorities=authorities)
     found = replace(found, network=replace(found.network, revocation=revocation))

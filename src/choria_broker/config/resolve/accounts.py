@@ -26,7 +26,7 @@ def resolve_accounts(context: Context) -> tuple[str, ...]:
     """Return the further local accounts."""
     names = context.distinct(_ACCOUNTS)
     for name in names:
-        _check_name(context, name, context.values.subject(_ACCOUNTS, name))
+        _check_name(context, name, context.values.ref(_ACCOUNTS, name))
     return names
 
 
@@ -35,7 +35,7 @@ def organization_account(context: Context, issuer: str) -> str:
     key = f"plugin.security.issuer.{issuer}.account"
     account = context.values.text(key)
     if account != CHORIA_ACCOUNT:
-        _check_name(context, account, context.values.subject(key))
+        _check_name(context, account, context.values.ref(key))
     return account
 
 
@@ -69,7 +69,7 @@ def check_organizations(
             Code.ORGANIZATIONS_MEET,
             problem="there are organizations with their own accounts",
             effect="any of them that knows the provisioning password can act as the provisioner of all nodes",
-            at=context.values.subject(network_key("provisioning.provisioner_without_token")),
+            at=context.values.ref(network_key("provisioning.provisioner_without_token")),
         )
     if len(apart) < len(issuers):
         return
@@ -78,7 +78,7 @@ def check_organizations(
         refused = [] if provisioning.provisioner_without_token else ["the provisioner"]
         refused += ["nodes with EdDSA tokens" if provisioning.signer else "all nodes waiting for provisioning"]
         effect = f"refused: {' and '.join(refused)}"
-        at = context.values.subject(network_key("provisioning.client_password"))
+        at = context.values.ref(network_key("provisioning.client_password"))
         context.collector.warn(Code.ORGANIZATIONS_APART, problem=problem, effect=effect, at=at)
     if system_user:
         effect = (
@@ -86,7 +86,7 @@ def check_organizations(
             if tls.verify_clients
             else "every login to the system account fails: certificates are not accepted here either"
         )
-        at = context.values.subject(network_key("system.user"))
+        at = context.values.ref(network_key("system.user"))
         context.collector.warn(Code.ORGANIZATIONS_APART, problem=problem, effect=effect, at=at)
 
 
@@ -100,7 +100,7 @@ def _check_keys(context: Context, issuers: tuple[Issuer, ...]) -> None:
                 Code.SHARED_ISSUER_KEY,
                 problem=f"the same key as issuer {shown_name(other.name)}, which has another account",
                 effect="whoever has this key can use both accounts",
-                at=context.values.subject(f"plugin.security.issuer.{issuer.name}.public"),
+                at=context.values.ref(f"plugin.security.issuer.{issuer.name}.public"),
             )
 
 
@@ -121,7 +121,7 @@ def resolve_unverified_account(
         remotes: leafnode remotes that can be used.
     """
     values, collector = context.values, context.collector
-    account, at = values.text(_UNVERIFIED), values.subject(_UNVERIFIED)
+    account, at = values.text(_UNVERIFIED), values.ref(_UNVERIFIED)
     if not account:
         return ""
     if account != CHORIA_ACCOUNT and account not in accounts:

@@ -83,7 +83,7 @@ class _Reading:
 
     def _check_name(self) -> None:
         if not is_literal(self._name) or not fits(self._name):
-            at = self._context.values.subject(_LIST, self._name)
+            at = self._context.values.ref(_LIST, self._name)
             problem = f"the name {shown_name(self._name)} cannot be part of a subject"
             self._refuse(Code.ADAPTER_SUBJECT, problem, "use only letters, digits, - and _", at)
 
@@ -95,7 +95,7 @@ class _Reading:
             self._refuse(Code.ADAPTER_WITHOUT_TOPIC, "not set", f"set {key} to the subject to read", at)
         elif not is_subject(topic) or not fits(topic):
             remedy = "write one subject, such as mcollective.broadcast.agent.registration"
-            self._refuse(Code.ADAPTER_SUBJECT, "not a subject", remedy, values.subject(key))
+            self._refuse(Code.ADAPTER_SUBJECT, "not a subject", remedy, values.ref(key))
         return topic
 
     def _target(self) -> str:
@@ -103,7 +103,7 @@ class _Reading:
         target = values.text(key) or self._name
         if values.text(key) and not (is_literal(target.replace("%s", "sender")) and fits(target)):
             remedy = "write one subject without wildcards, with %s in place of the sender's name"
-            self._refuse(Code.ADAPTER_SUBJECT, "not a subject to publish to", remedy, values.subject(key))
+            self._refuse(Code.ADAPTER_SUBJECT, "not a subject to publish to", remedy, values.ref(key))
         return target
 
     def _number(self, name: str) -> int:
@@ -115,7 +115,7 @@ class _Reading:
             problem, remedy = (
                 ("not above zero", "write 1 or more") if number <= 0 else (f"above {most}", f"write {most} or less")
             )
-            self._refuse(Code.BAD_VALUE, problem, remedy, values.subject(key))
+            self._refuse(Code.BAD_VALUE, problem, remedy, values.ref(key))
         return number
 
     def _check_type(self) -> None:
@@ -127,10 +127,10 @@ class _Reading:
                 problem=f"an older name of {key}",
                 effect="it is used, although go-choria does not read it",
                 remedy=f"write {key}",
-                at=values.subject(older),
+                at=values.ref(older),
             )
             key = older
-        kind, at, remedy = values.text(key), values.subject(key), f"write {_TYPES[0]}"
+        kind, at, remedy = values.text(key), values.ref(key), f"write {_TYPES[0]}"
         if not kind:
             absent = values.absent(key, _LIST)
             self._refuse(Code.ADAPTER_WITHOUT_TYPE, "not set", f"set {key} = {_TYPES[0]}", absent)

@@ -44,16 +44,16 @@ def check_certificate(context: Context, tls: Tls, network: Network) -> None:
 
 def _links(context: Context, tls: Tls, network: Network) -> Iterator[tuple[str, SettingRef]]:
     """Name the links on which the broker shows its own certificate as a client does."""
-    subject = context.values.subject
+    ref = context.values.ref
     if not tls.everywhere:
         return
     if network.cluster.tls and network.cluster.routes:
-        yield "members of the cluster", subject(PEERS)
+        yield "members of the cluster", ref(PEERS)
     gateway = network.gateway
     if gateway.enabled and gateway.tls and _inheriting(remote.tls for remote in gateway.others):
-        yield "brokers behind gateways", subject(_GATEWAYS)
+        yield "brokers behind gateways", ref(_GATEWAYS)
     if _inheriting(remote.tls for remote in network.leafnodes.remotes):
-        yield "brokers that it joins as a leafnode", subject(_LEAFNODES)
+        yield "brokers that it joins as a leafnode", ref(_LEAFNODES)
 
 
 def _inheriting(remotes: Iterable[RemoteTls]) -> bool:
@@ -85,19 +85,19 @@ def _places(context: Context, tls: Tls, network: Network) -> Iterator[tuple[str,
             yield (
                 _host(told),
                 "clients that use this address refuse this broker",
-                values.subject(network_key(name)),
+                values.ref(network_key(name)),
             )
     if not tls.everywhere:
         return
     cluster, gateway = network.cluster, network.gateway
     if cluster.tls and cluster.routes:
-        at = values.subject(PEERS if cluster.source == BY_SETTING else "plugin.choria.srv_domain")
+        at = values.ref(PEERS if cluster.source == BY_SETTING else "plugin.choria.srv_domain")
         effect = "members of the cluster that know it by this name refuse its certificate, in both directions"
         others = frozenset(cluster.routes)
         for own in dict.fromkeys(peer for peer in cluster.peers if peer not in others):
             yield own.host, effect, at
     if gateway.enabled and gateway.tls:
-        at = values.subject(network_key(f"gateway_remote.{gateway.name}.urls"))
+        at = values.ref(network_key(f"gateway_remote.{gateway.name}.urls"))
         effect = "brokers of other clusters that know it by this name refuse its certificate, in both directions"
         own_addresses = context.facts.local_addresses
         for url in gateway.own_urls:

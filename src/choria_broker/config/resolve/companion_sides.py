@@ -115,7 +115,7 @@ def check_addresses(context: Context, key: str) -> bool:
         except BadValueError as error:
             good = False
             context.collector.refuse(
-                Code.BAD_ADDRESS, problem=error.problem, remedy=error.remedy, at=context.values.subject(key, text)
+                Code.BAD_ADDRESS, problem=error.problem, remedy=error.remedy, at=context.values.ref(key, text)
             )
     return good
 

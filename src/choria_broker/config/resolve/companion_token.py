@@ -100,9 +100,7 @@ def check_login(context: Context, login: Login, settings: Settings) -> None:
         if settings.network_enabled:
             _warn(context, problem, "brokers see these connections under the name in the token", remedy)
         else:
-            context.collector.refuse(
-                Code.COMPANION_TOKEN, problem=problem, remedy=remedy, at=context.values.subject(TOKEN)
-            )
+            context.collector.refuse(Code.COMPANION_TOKEN, problem=problem, remedy=remedy, at=context.values.ref(TOKEN))
     if claims.expires is not None and claims.expires <= context.facts.now.timestamp():
         _warn(context, "the token has expired", "brokers refuse it", "issue another one")
     _check_seed(context, claims.public_key)
@@ -132,7 +130,7 @@ def _check_seed(context: Context, public_key: str) -> None:
 
 
 def _warn(context: Context, problem: str, effect: str, remedy: str, key: str = TOKEN) -> None:
-    at = context.values.subject(key)
+    at = context.values.ref(key)
     context.collector.warn(Code.COMPANION_TOKEN, problem=problem, effect=effect, remedy=remedy, at=at)
 
 

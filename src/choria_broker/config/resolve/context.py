@@ -48,9 +48,7 @@ class Context(msgspec.Struct, frozen=True):
         try:
             return convert(text)
         except BadValueError as error:
-            self.collector.refuse(
-                Code.BAD_VALUE, problem=error.problem, remedy=error.remedy, at=self.values.subject(key)
-            )
+            self.collector.refuse(Code.BAD_VALUE, problem=error.problem, remedy=error.remedy, at=self.values.ref(key))
             return fallback
 
     def distinct(self, key: str) -> tuple[str, ...]:
@@ -62,7 +60,7 @@ class Context(msgspec.Struct, frozen=True):
                 Code.REPEATED_ITEM,
                 problem="a name is in the list twice",
                 effect="it is used once",
-                at=self.values.subject(key),
+                at=self.values.ref(key),
             )
         return once
 

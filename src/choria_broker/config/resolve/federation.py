@@ -41,7 +41,7 @@ def resolve_federation(context: Context, sides: Sides, *, network: bool) -> Fede
             Code.FEDERATION_CLUSTER,
             problem="it cannot be a part of a subject",
             remedy="name it with letters, digits, - and _, as clients do in plugin.choria.federation.collectives",
-            at=values.subject(CLUSTER),
+            at=values.ref(CLUSTER),
         )
         good = False
     if not good:

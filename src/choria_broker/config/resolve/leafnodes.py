@@ -73,7 +73,7 @@ def resolve_leafnodes(
             Code.LEAFNODES_WITHOUT_CERTIFICATES,
             problem=problem,
             effect=effect,
-            at=context.values.subject(port_key),
+            at=context.values.ref(port_key),
         )
     remotes: list[LeafnodeRemote] = []
     known = _accounts(accounts, operator)
@@ -98,7 +98,7 @@ def _warn_of_common_name(context: Context) -> None:
             "cluster name cannot reach each other"
         ),
         remedy=f"set {_CLUSTER} to a name that only this site uses",
-        at=context.values.subject(_NAMES),
+        at=context.values.ref(_NAMES),
     )
 
 
@@ -130,7 +130,7 @@ def _urls(remote: Remote) -> tuple[Endpoint, ...]:
     urls = remote.urls("url", "nats-leaf")
     if len({url.scheme.startswith("ws") for url in urls}) > 1:
         problem = "websocket and plain addresses in one remote"
-        remote.skip(Code.MIXED_URLS, problem=problem, at=remote.context.values.subject(remote.prefix + "url"))
+        remote.skip(Code.MIXED_URLS, problem=problem, at=remote.context.values.ref(remote.prefix + "url"))
         return ()
     return urls
 
@@ -144,7 +144,7 @@ def _account(remote: Remote, accounts: _Accounts) -> str:
     else:
         text, found = "", accounts.unset
     if not found:
-        at = values.subject(key) if text else values.absent(key, _NAMES)
+        at = values.ref(key) if text else values.absent(key, _NAMES)
         problem = f"there is no account {shown_name(text)}" if text else "no account is set"
         remote.skip(Code.UNKNOWN_ACCOUNT, problem=problem, remedy=accounts.remedy, at=at)
     return found
@@ -163,7 +163,7 @@ def _joined_already(
         remote.skip(
             Code.DUPLICATE_REMOTE,
             problem=problem,
-            at=remote.context.values.subject(remote.prefix + "url"),
+            at=remote.context.values.ref(remote.prefix + "url"),
         )
     return bool(other)
 
@@ -174,7 +174,7 @@ def _credentials_key(context: Context, prefix: str) -> str:
     if not values.given(other):
         return key
     effect = "it is ignored" if values.given(key) else "it is used, although go-choria does not read it"
-    at = values.subject(other)
+    at = values.ref(other)
     context.collector.warn(
         Code.ALIAS_KEY, problem=f"another spelling of {key}", effect=effect, remedy="write credentials", at=at
     )
@@ -183,7 +183,7 @@ def _credentials_key(context: Context, prefix: str) -> str:
 
 def _usable(remote: Remote, key: str, path: Path) -> bool:
     """Tell whether a credentials file is whole; the engine would go on trying with one that is not."""
-    facts, at = remote.context.facts, remote.context.values.subject(key)
+    facts, at = remote.context.facts, remote.context.values.ref(key)
     fact = facts.file(path)
     if fact.problem:
         remedy = "put the credentials file there; nsc writes such files"
@@ -204,7 +204,7 @@ def _usable(remote: Remote, key: str, path: Path) -> bool:
 
 
 def _warn_about_tls(remote: Remote, urls: tuple[Endpoint, ...], tls: RemoteTls, broker_tls: Tls) -> None:
-    collector, at = remote.context.collector, remote.context.values.subject(remote.prefix + "url")
+    collector, at = remote.context.collector, remote.context.values.ref(remote.prefix + "url")
     if tls.verify and not (tls.custom or tls.disabled) and without_ca(broker_tls):
         problem, effect = "there is no CA with which to verify the other side", "anybody can pretend to be that broker"
         collector.warn(

@@ -70,7 +70,7 @@ def resolve_cluster(context: Context, tls: Tls) -> Cluster:
             Code.CLEAR_TEXT_CLUSTER,
             problem="traffic between peers is not encrypted",
             effect="the cluster can include go-choria brokers",
-            at=values.subject(tls_key),
+            at=values.ref(tls_key),
         )
     if not user:
         _warn_of_open_peer_port(context, cluster)
@@ -90,7 +90,7 @@ def _warn_of_open_gateway_port(context: Context, gateway: Gateway) -> None:
     """Warn when there are no names to tell the brokers that may join from others."""
     if not gateway.tls or (gateway.urls and not gateway.known_by_name):
         problem = f"{_whoever(secured=gateway.tls)} can join as a gateway"
-        at = context.values.subject(network_key("gateway_remotes"))
+        at = context.values.ref(network_key("gateway_remotes"))
         context.collector.warn(
             Code.OPEN_GATEWAY_PORT, problem=problem, effect=_OPEN_EFFECT, remedy=_GATEWAY_REMEDY, at=at
         )
@@ -115,12 +115,12 @@ def _login(context: Context) -> tuple[str, Secret | None]:
         have, lack = (user_key, password_key) if user else (password_key, user_key)
         problem = f"{lack} is not set"
         remedy = f"set both, or neither, on every member of the cluster; add {lack}"
-        context.collector.refuse(Code.HALF_LOGIN, problem=problem, remedy=remedy, at=context.values.subject(have))
+        context.collector.refuse(Code.HALF_LOGIN, problem=problem, remedy=remedy, at=context.values.ref(have))
         return "", None
     if password.startswith(_HASHED):
         problem = "looks like a bcrypt hash; members would compare it with a password and refuse each other"
         context.collector.refuse(
-            Code.HALF_LOGIN, problem=problem, remedy="write another password", at=context.values.subject(password_key)
+            Code.HALF_LOGIN, problem=problem, remedy="write another password", at=context.values.ref(password_key)
         )
     return user, Secret(password) if password else None
 
@@ -139,21 +139,19 @@ def resolve_gateway(context: Context, tls: Tls) -> Gateway:
     fields, port, secured = plain(context, Gateway), values.number(port_key), values.flag(tls_key)
     if any(character.isspace() for character in values.text(name_key)):
         problem = "the name of a cluster cannot contain spaces"
-        collector.refuse(
-            Code.BAD_VALUE, problem=problem, remedy="write a name without spaces", at=values.subject(name_key)
-        )
+        collector.refuse(Code.BAD_VALUE, problem=problem, remedy="write a name without spaces", at=values.ref(name_key))
     names = context.distinct(list_key)
     if bool(port) != bool(names):
         have, lack = (port_key, list_key) if port else (list_key, port_key)
         problem, effect = f"{lack} is not set", "there are no gateways"
-        collector.warn(Code.HALF_GATEWAY, problem=problem, effect=effect, at=values.subject(have))
+        collector.warn(Code.HALF_GATEWAY, problem=problem, effect=effect, at=values.ref(have))
         return Gateway(**fields)
     remotes = tuple(remote for remote in (_gateway_remote(context, each) for each in names) if remote)
     if remotes and secured:
-        _refuse_without_ca(context, tls, "gateways", tls_key, values.subject(list_key))
+        _refuse_without_ca(context, tls, "gateways", tls_key, values.ref(list_key))
     elif remotes and not context.overrides.disable_tls:
         problem, effect = "gateway traffic is not encrypted", "go-choria brokers can be reached"
-        collector.warn(Code.CLEAR_TEXT_GATEWAY, problem=problem, effect=effect, at=values.subject(tls_key))
+        collector.warn(Code.CLEAR_TEXT_GATEWAY, problem=problem, effect=effect, at=values.ref(tls_key))
     gateway = Gateway(**fields, port=port, remotes=remotes)
     if remotes:
         _warn_of_open_gateway_port(context, gateway)

@@ -49,7 +49,7 @@ def resolve_listen_address(context: Context) -> str:
             problem=problem,
             effect=effect,
             remedy=remedy,
-            at=context.values.subject(NETWORK_ADDRESS),
+            at=context.values.ref(NETWORK_ADDRESS),
         )
     return address
 
@@ -71,7 +71,7 @@ def check_ports(context: Context, settings: Settings) -> None:
         # The one somebody set is easier to find than the one with a default.
         key_at = key if context.values.given(key) else other
         problem = f"{other} and {key} are both port {port}"
-        context.collector.refuse(Code.PORT_CLASH, problem=problem, at=context.values.subject(key_at))
+        context.collector.refuse(Code.PORT_CLASH, problem=problem, at=context.values.ref(key_at))
 
 
 def _reach(listener: Listener) -> str:
@@ -84,7 +84,7 @@ def _resolve(context: Context, key: str) -> tuple[str, tuple[str, ...]]:
     """Return a listen address as it was written, and what of it is bound, which is never empty."""
     written = context.parse(key, listen_address, _USUAL[key])
     found = context.facts.bindable.get(written)
-    at = context.values.subject(key)
+    at = context.values.ref(key)
     if not found:
         return written, (written,)
     opened = _opened(context.served, key, written) if context.served else ()

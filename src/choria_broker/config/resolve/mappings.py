@@ -33,12 +33,12 @@ def _mapping(context: Context, name: str) -> SubjectMapping | None:
     problem = subject_mapping.check(source, destination)
     if problem:
         remedy = "correct source or destination"
-        collector.skip(Code.BAD_MAPPING, problem=problem, effect=_left_out(name), remedy=remedy, at=values.subject(key))
+        collector.skip(Code.BAD_MAPPING, problem=problem, effect=_left_out(name), remedy=remedy, at=values.ref(key))
         return None
     doubt = subject_mapping.doubt(destination)
     if doubt:
         effect, remedy = f"mapping {shown_name(name)} is used as it is", "correct the destination"
-        collector.warn(Code.ODD_MAPPING, problem=doubt, effect=effect, remedy=remedy, at=values.subject(key))
+        collector.warn(Code.ODD_MAPPING, problem=doubt, effect=effect, remedy=remedy, at=values.ref(key))
     return SubjectMapping(name=name, source=source, destination=destination)
 
 
@@ -50,7 +50,7 @@ def _last_of_each_source(context: Context, mappings: list[SubjectMapping]) -> li
         if replaced:
             problem = f"mapping {mapping.name} has the same source, and a source can have only one destination"
             effect = f"mapping {mapping.name} replaces mapping {replaced.name}"
-            at = context.values.subject(_key(replaced.name, "source"))
+            at = context.values.ref(_key(replaced.name, "source"))
             context.collector.warn(Code.REPEATED_MAPPING, problem=problem, effect=effect, at=at)
         kept[mapping.source] = mapping
     return list(kept.values())
@@ -64,7 +64,7 @@ def _met(context: Context, mappings: list[SubjectMapping]) -> tuple[SubjectMappi
         hiding = sources.covering(mapping.source)
         if hiding:
             name, source = hiding
-            at = context.values.subject(_key(mapping.name, "source"))
+            at = context.values.ref(_key(mapping.name, "source"))
             problem = f"mapping {name} with source {source} already matches all its subjects"
             remedy = f"put {mapping.name} before {name} in {_NAMES}, or remove it"
             context.collector.warn(

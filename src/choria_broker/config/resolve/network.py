@@ -114,7 +114,7 @@ def _report_without_tls(context: Context, tls: Tls) -> None:
     for key in map(network_key, _NEED_TLS):
         if context.values.given(key):
             effect = "it is ignored"
-            at = context.values.subject(key)
+            at = context.values.ref(key)
             context.collector.warn(
                 Code.NEEDS_TLS,
                 problem="needs TLS on the client port, which is off",
@@ -128,7 +128,7 @@ def _public_url(context: Context) -> str:
     if context.values.given(alias):
         used = not context.values.given(key)
         effect = "it is used" if used else "it is ignored"
-        at = context.values.subject(alias)
+        at = context.values.ref(alias)
         context.collector.warn(
             Code.ALIAS_KEY, problem=f"an older name of {key}", effect=effect, remedy=f"write {key}", at=at
         )
@@ -142,7 +142,7 @@ def _client_hosts(context: Context) -> tuple[IPNetwork, ...]:
         try:
             found.append(network(text))
         except BadValueError as error:
-            at = context.values.subject(key, text)
+            at = context.values.ref(key, text)
             context.collector.refuse(Code.BAD_CLIENT_HOST, problem=error.problem, remedy=error.remedy, at=at)
     return tuple(found)
 
@@ -156,15 +156,13 @@ def _system_user(context: Context) -> SystemUser | None:
             Code.USER_CLASH,
             problem=problem,
             effect=effect,
-            at=values.subject(_SYSTEM_USER),
+            at=values.ref(_SYSTEM_USER),
         )
     if bool(user) != bool(password):
         have, lack = (_SYSTEM_USER, _SYSTEM_PASSWORD) if user else (_SYSTEM_PASSWORD, _SYSTEM_USER)
         problem, remedy = f"{lack} is not set", "set both, or neither"
         effect = "every login to the system account fails"
-        context.collector.refuse(
-            Code.HALF_LOGIN, problem=problem, remedy=remedy, at=values.subject(have), lenient=effect
-        )
+        context.collector.refuse(Code.HALF_LOGIN, problem=problem, remedy=remedy, at=values.ref(have), lenient=effect)
         return None
     return SystemUser(user=user, password=Secret(password)) if user else None
 
@@ -180,7 +178,7 @@ def _provisioning(context: Context, *, tls: bool, issuers: bool) -> Provisioning
             problem=problem,
             effect=effect,
             remedy=f"set {_PASSWORD}",
-            at=values.subject(_SIGNER),
+            at=values.ref(_SIGNER),
         )
     if made.enabled and not made.signer and not issuers:
         problem, effect = (
@@ -192,11 +190,11 @@ def _provisioning(context: Context, *, tls: bool, issuers: bool) -> Provisioning
             problem=problem,
             effect=effect,
             remedy=f"set {_SIGNER}",
-            at=values.subject(_PASSWORD),
+            at=values.ref(_PASSWORD),
         )
     if made.provisioner_without_token and not issuers:
         problem, effect, remedy = "only networks with issuers use it", "it has no effect", "remove it"
-        collector.info(Code.NO_EFFECT, problem=problem, effect=effect, remedy=remedy, at=values.subject(without_key))
+        collector.info(Code.NO_EFFECT, problem=problem, effect=effect, remedy=remedy, at=values.ref(without_key))
     if made.signer and tls:
         check_signer(context, _SIGNER, str(made.signer))
     return made
@@ -232,5 +230,5 @@ def _warn_of_way_around(context: Context, *, pubsub_only: bool, tokens: bool) ->
                     "a stream can read fleet requests for them and send messages that they may not publish themselves"
                 ),
                 remedy=remedy,
-                at=context.values.subject(key),
+                at=context.values.ref(key),
             )

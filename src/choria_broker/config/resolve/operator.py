@@ -90,7 +90,7 @@ def resolve_operator(context: Context) -> Operator | None:
         context: inputs.
     """
     values, collector = context.values, context.collector
-    name, at = values.text(OPERATOR), values.subject(OPERATOR)
+    name, at = values.text(OPERATOR), values.ref(OPERATOR)
     if not name:
         _report_without_operator(context)
         return None
@@ -106,8 +106,8 @@ def resolve_operator(context: Context) -> Operator | None:
         values.text(_SYSTEM) if values.given(_SYSTEM) else "",
         values.text(_CHORIA),
         at,
-        values.subject(_SYSTEM) if values.given(_SYSTEM) else at,
-        values.subject(_CHORIA),
+        values.ref(_SYSTEM) if values.given(_SYSTEM) else at,
+        values.ref(_CHORIA),
         context.facts.now,
     )
     served = context.served.operator if context.served else None
@@ -126,12 +126,12 @@ def check_reload(context: Context, settings: Settings) -> None:
         return
     if operator.token != served.operator.token:
         problem = f"{operator.directory / operator.directory.name}.jwt: the operator has changed"
-        context.collector.refuse(Code.OPERATOR_CHANGED, problem=problem, at=context.values.subject(OPERATOR))
+        context.collector.refuse(Code.OPERATOR_CHANGED, problem=problem, at=context.values.ref(OPERATOR))
 
 
 def check_operator_streams(context: Context, operator: Operator, streams: Streams) -> None:
     """Report what keeps Choria Streams from working in operator mode."""
-    collector, at = context.collector, context.values.subject(_STORE)
+    collector, at = context.collector, context.values.ref(_STORE)
     if not streams.store:
         return
     if operator.system is None:
@@ -152,7 +152,7 @@ def check_operator_streams(context: Context, operator: Operator, streams: Stream
         directory = operator.credentials_directory(name)
         problem = f"the broker has no credentials file for account {name} in {directory}"
         remedy = f"write one with nsc generate creds --account {name} --output-file {directory}/broker.creds"
-        effect, at = "the standard streams are not set up", context.values.subject(_CHORIA)
+        effect, at = "the standard streams are not set up", context.values.ref(_CHORIA)
         collector.warn(Code.NO_ACCOUNT_CREDENTIALS, problem=problem, effect=effect, remedy=remedy, at=at)
 
 
@@ -161,13 +161,11 @@ def _report_without_operator(context: Context) -> None:
     if values.given(_SYSTEM) and values.text(_SYSTEM) != _STANDING:
         problem = f"{OPERATOR} is not set, and without an operator the system account is {_STANDING}"
         remedy = f"set {OPERATOR}, or write {_STANDING}"
-        collector.refuse(
-            Code.SYSTEM_ACCOUNT_WITHOUT_OPERATOR, problem=problem, remedy=remedy, at=values.subject(_SYSTEM)
-        )
+        collector.refuse(Code.SYSTEM_ACCOUNT_WITHOUT_OPERATOR, problem=problem, remedy=remedy, at=values.ref(_SYSTEM))
     if values.given(_CHORIA):
         effect, remedy = "it has no effect", f"set {OPERATOR}, or remove it"
         collector.warn(
-            Code.NO_EFFECT, problem=f"{OPERATOR} is not set", effect=effect, remedy=remedy, at=values.subject(_CHORIA)
+            Code.NO_EFFECT, problem=f"{OPERATOR} is not set", effect=effect, remedy=remedy, at=values.ref(_CHORIA)
         )
 
 
@@ -177,14 +175,14 @@ def _refuse_excluded(context: Context) -> None:
         if values.given(key) and not values.is_default(key):
             problem = f"cannot be combined with {OPERATOR}: the operator's accounts decide who may connect"
             remedy = f"remove {key}, or {OPERATOR}"
-            context.collector.refuse(Code.OPERATOR_CONFLICT, problem=problem, remedy=remedy, at=values.subject(key))
+            context.collector.refuse(Code.OPERATOR_CONFLICT, problem=problem, remedy=remedy, at=values.ref(key))
     if values.given(_MAPPINGS):
         problem, effect = f"accounts of {OPERATOR} have their own mappings", "the mappings are ignored"
         context.collector.skip(
             Code.OPERATOR_MAPPINGS,
             problem=problem,
             effect=effect,
-            at=values.subject(_MAPPINGS),
+            at=values.ref(_MAPPINGS),
         )
 
 

@@ -116,7 +116,7 @@ class Members(msgspec.Struct, frozen=True):
 def peers_subject(context: Context, source: str) -> SettingRef:
     """Return what a finding about the list of peers is about: the record when DNS has it, else the setting."""
     if source in ("", BY_SETTING):
-        return context.values.subject(PEERS)
+        return context.values.ref(PEERS)
     return replace(_srv_subject(context), shown="", origin=Origin(f"SRV record {source}"))
 
 
@@ -169,7 +169,7 @@ def _is_this_host(context: Context, host: str) -> bool:
 
 def _report_bad(context: Context, bad: Sequence[BadPeer], effect: str) -> None:
     for each in bad:
-        at = context.values.subject(PEERS, each.text)
+        at = context.values.ref(PEERS, each.text)
         context.collector.skip(Code.BAD_PEER, problem=each.problem, effect=effect, remedy=each.remedy, at=at)
 
 
@@ -183,7 +183,7 @@ def _report_source(context: Context, found: tuple[Endpoint, ...], configured: tu
         problem, effect = f"the SRV record {record} names other peers", f"{effect}; {PEERS} is ignored"
         remedy = f"correct the record, remove {PEERS}, or set plugin.choria.use_srv = false"
         context.collector.warn(
-            Code.SRV_OVERRIDES_PEERS, problem=problem, effect=effect, remedy=remedy, at=context.values.subject(PEERS)
+            Code.SRV_OVERRIDES_PEERS, problem=problem, effect=effect, remedy=remedy, at=context.values.ref(PEERS)
         )
     else:
         problem = f"found the SRV record {record}"
@@ -295,7 +295,7 @@ def _report_bad_targets(context: Context, record: str, bad: Sequence[BadPeer], e
 def _srv_subject(context: Context) -> SettingRef:
     """Return the setting that has DNS asked: where to look when it was written, else whether to look at all."""
     values = context.values
-    return values.subject(_SRV_DOMAIN if values.given(_SRV_DOMAIN) else "plugin.choria.use_srv")
+    return values.ref(_SRV_DOMAIN if values.given(_SRV_DOMAIN) else "plugin.choria.use_srv")
 
 
 def _configured(context: Context) -> tuple[tuple[Endpoint, ...], list[BadPeer]]:
@@ -311,7 +311,7 @@ def _configured(context: Context) -> tuple[tuple[Endpoint, ...], list[BadPeer]]:
         report_dropped_parts(context, PEERS, text, parse_endpoint(text), login_kept=True)
         if (peer.host, peer.port) in peers:
             problem = f"peer {short(peer.authority)} is in the list twice"
-            at = values.subject(PEERS, text)
+            at = values.ref(PEERS, text)
             collector.warn(Code.REPEATED_ITEM, problem=problem, effect="it is used once", at=at)
         peers.setdefault((peer.host, peer.port), peer)
     return tuple(peers.values()), bad

@@ -47,4 +47,4 @@ def check_bounds(context: Context, prefix: str, name: str = "") -> None:
             remedy = f"write {row.most}{'s' * time} or less"
         else:
             continue
-        context.collector.refuse(Code.BAD_VALUE, problem=problem, remedy=remedy, at=context.values.subject(key))
+        context.collector.refuse(Code.BAD_VALUE, problem=problem, remedy=remedy, at=context.values.ref(key))

@@ -164,4 +164,4 @@ def chosen_files(values: Values, ssldir: Path | None, identity: str, certname: s
 def about_file(values: Values, part: Part) -> SettingRef:
     """Return the setting that a file of the broker's own TLS comes from."""
     provider = chosen_provider(values)
-    return values.subject(f"{_SECURITY}{provider}.{part}" if provider.named else "plugin.choria.ssldir")
+    return values.ref(f"{_SECURITY}{provider}.{part}" if provider.named else "plugin.choria.ssldir")

@@ -65,7 +65,7 @@ class Remote(msgspec.Struct, frozen=True):
         effect = "this address is ignored, the others are used" if found else f"{self.title} is not used"
         for text, wrong in bad:
             self.context.collector.skip(
-                Code.BAD_URL, problem=wrong.problem, effect=effect, remedy=wrong.remedy, at=values.subject(key, text)
+                Code.BAD_URL, problem=wrong.problem, effect=effect, remedy=wrong.remedy, at=values.ref(key, text)
             )
         return tuple(dict.fromkeys(found))
 
@@ -100,7 +100,7 @@ class Remote(msgspec.Struct, frozen=True):
         return tls
 
     def _warn(self, code: Code, problem: str, effect: str, name: str) -> None:
-        at = self.context.values.subject(self.prefix + name)
+        at = self.context.values.ref(self.prefix + name)
         self.context.collector.warn(code, problem=problem, effect=effect, remedy="remove the setting", at=at)
 
     def _usable(self, tls: RemoteTls) -> bool:
@@ -110,7 +110,7 @@ class Remote(msgspec.Struct, frozen=True):
         if (tls.certificate is None) != (tls.key is None):
             have, lack = (Part.CERTIFICATE, Part.KEY) if tls.certificate else (Part.KEY, Part.CERTIFICATE)
             problem = f"{keys[lack]} is not set"
-            self.skip(Code.REMOTE_HALF_IDENTITY, problem=problem, at=values.subject(self.prefix + keys[have]))
+            self.skip(Code.REMOTE_HALF_IDENTITY, problem=problem, at=values.ref(self.prefix + keys[have]))
             return False
         content: dict[Part, bytes] = {}
         for part, path in paths.items():
@@ -118,7 +118,7 @@ class Remote(msgspec.Struct, frozen=True):
                 continue
             fact = facts.file(path)
             if fact.problem:
-                at = values.subject(self.prefix + keys[part])
+                at = values.ref(self.prefix + keys[part])
                 self.skip(
                     Code.REMOTE_FILE_MISSING,
                     problem=f"{shown_file(path)}: {fact.problem}",
@@ -130,7 +130,7 @@ class Remote(msgspec.Struct, frozen=True):
         own = inspect(content.get(Part.CERTIFICATE), content.get(Part.KEY), None, facts.now, use=Use.CLIENT)
         found = own + inspect(None, None, content.get(Part.CA), facts.now, use=Use.CLIENT)
         for bad in found:
-            at, problem = values.subject(self.prefix + keys[bad.part]), f"{shown_file(paths[bad.part])}: {bad.problem}"
+            at, problem = values.ref(self.prefix + keys[bad.part]), f"{shown_file(paths[bad.part])}: {bad.problem}"
             if bad.fatal and not bad.overdue:
                 self.skip(bad.code, problem=problem, remedy=bad.remedy, at=at)
                 return False
@@ -144,7 +144,7 @@ def report_dropped_parts(
     context: Context, key: str, text: str, parsed: ParsedEndpoint, *, login_kept: bool = False
 ) -> None:
     """Tell of what an address holds beyond host and port, which is left out."""
-    at = context.values.subject(key, text)
+    at = context.values.ref(key, text)
     if parsed.extra:
         problem, remedy = "a path in an address", "write host and port only"
         context.collector.warn(Code.ADDRESS_PATH, problem=problem, effect="the path is ignored", remedy=remedy, at=at)

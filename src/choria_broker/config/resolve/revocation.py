@@ -67,7 +67,7 @@ def resolve_revocation(context: Context, tls: Tls) -> Revocation:
                 problem="there is no CA file, so no certificate is verified",
                 effect="the lists are not read",
                 remedy="set the CA of the security provider, or remove this setting",
-                at=context.values.subject(CRL),
+                at=context.values.ref(CRL),
             )
         return made
     trusted = load_authorities(context.facts.file(tls.files.ca).content)
@@ -143,7 +143,7 @@ def _report(context: Context, key: str, path: Path, bad: CrlProblem, *, keeps: b
 
 
 def _at(context: Context, key: str, path: Path, line: int = 0) -> SettingRef:
-    at = context.values.subject(key)
+    at = context.values.ref(key)
     if line:
         return SettingRef(at.key, at.shown, Origin(shown_file(path), line))
     return at if context.values.given(key) else context.values.absent(key, "plugin.choria.ssldir")
@@ -194,7 +194,7 @@ def _entries(context: Context, path: Path | None) -> tuple[Entry, ...]:
                 Code.REVOCATIONS_GONE,
                 problem=f"{shown_file(path)} is missing",
                 effect=f"its entries ({len(before)} until now) no longer apply",
-                at=context.values.subject(REVOCATIONS),
+                at=context.values.ref(REVOCATIONS),
             )
         return ()
     if fact.problem:

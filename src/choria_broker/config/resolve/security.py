@@ -67,7 +67,7 @@ def _issuers(context: Context) -> tuple[Issuer, ...]:
                 Code.BAD_ISSUER_KEY,
                 problem="not an ed25519 public key",
                 remedy=_KEY_REMEDY,
-                at=context.values.subject(key),
+                at=context.values.ref(key),
             )
         else:
             problem = f"issuer {shown_name(name)} has no public key"
@@ -89,14 +89,14 @@ def _refuse_signers_with_issuers(context: Context) -> None:
                 Code.ISSUER_WITH_SIGNERS,
                 problem=f"cannot set {what} using {key} when an issuer is configured",
                 remedy=f"remove {key}, or {_ISSUERS}",
-                at=context.values.subject(key),
+                at=context.values.ref(key),
             )
 
 
 def _check_choria(context: Context) -> None:
     values, collector = context.values, context.collector
     trusted = values.items(_TRUSTED)
-    at = values.subject(_PROVIDER)
+    at = values.ref(_PROVIDER)
     if not trusted and not values.items(_ISSUERS):
         problem = "the choria security provider needs issuers or trusted signers"
         collector.refuse(Code.CHORIA_WITHOUT_SIGNERS, problem=problem, remedy=f"set {_ISSUERS}, or {_TRUSTED}", at=at)
@@ -106,7 +106,7 @@ def _check_choria(context: Context) -> None:
                 Code.BAD_SIGNER_KEY,
                 problem="not an ed25519 public key",
                 remedy=_KEY_REMEDY,
-                at=values.subject(_TRUSTED, signer),
+                at=values.ref(_TRUSTED, signer),
             )
     for name in ("token_file", "seed_file"):
         key = f"{_SECURITY}choria.{name}"
@@ -120,14 +120,14 @@ def _check_choria(context: Context) -> None:
     for key in (*_NOT_WITH_CHORIA, _SECURITY + "server_anon_tls", _SECURITY + "client_anon_tls"):
         if values.given(key) and values.text(key):
             problem = "cannot be combined with the choria security provider"
-            collector.refuse(Code.CHORIA_CONFLICT, problem=problem, at=values.subject(key))
+            collector.refuse(Code.CHORIA_CONFLICT, problem=problem, at=values.ref(key))
 
 
 def resolve_signers(context: Context, *, tls: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the signers of client and of server tokens, after a look at the files among them."""
     values, collector = context.values, context.collector
     if values.given(_SIGNING_ALIAS):
-        at = values.subject(_SIGNING_ALIAS)
+        at = values.ref(_SIGNING_ALIAS)
         effect = "it is ignored" if values.given(_CLIENT_SIGNERS) else "it is used as one signer of client tokens"
         collector.warn(
             Code.ALIAS_KEY,
@@ -153,7 +153,7 @@ def check_signer(context: Context, key: str, signer: str) -> None:
     if found is None:
         return
     code, problem = found
-    at, told = context.values.subject(key, signer), f"{shown_file(signer)}: {problem}"
+    at, told = context.values.ref(key, signer), f"{shown_file(signer)}: {problem}"
     remedy = "put the PEM certificate or public key there, or write a key of 64 hexadecimal digits"
     if context.served and context.served.signer_files.get(signer) is not None:
         context.collector.skip(
@@ -201,7 +201,7 @@ def check_client_anon_tls(context: Context, *, signed: bool) -> None:
     values, collector = context.values, context.collector
     if not values.flag(_CLIENT_ANON_TLS):
         return
-    at, other = values.subject(_CLIENT_ANON_TLS), _SECURITY + "client_anon_tls"
+    at, other = values.ref(_CLIENT_ANON_TLS), _SECURITY + "client_anon_tls"
     if not signed:
         problem, remedy = (
             "nobody signs client tokens, so no client could log in",
@@ -218,7 +218,7 @@ def check_client_anon_tls(context: Context, *, signed: bool) -> None:
             problem=problem,
             effect=effect,
             remedy="remove one of the two",
-            at=values.subject(_SERVER_SIGNERS),
+            at=values.ref(_SERVER_SIGNERS),
         )
     password = network_key("provisioning.client_password")
     if values.given(password) and not values.items(_ISSUERS):
@@ -229,5 +229,5 @@ def check_client_anon_tls(context: Context, *, signed: bool) -> None:
             problem=problem,
             effect=effect,
             remedy=remedy,
-            at=values.subject(password),
+            at=values.ref(password),
         )

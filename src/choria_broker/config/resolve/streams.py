@@ -46,7 +46,7 @@ def resolve_streams(context: Context, cluster: Cluster, gateway: Gateway, leafno
     if context.facts.store_problem:
         remedy = "create the directory, and give the broker's user write access to it"
         context.collector.refuse(
-            Code.STORE_NOT_WRITABLE, problem=context.facts.store_problem, remedy=remedy, at=values.subject(_STORE)
+            Code.STORE_NOT_WRITABLE, problem=context.facts.store_problem, remedy=remedy, at=values.ref(_STORE)
         )
     streams = Streams(
         **plain(context, Streams),
@@ -64,7 +64,7 @@ def _report_without_store(context: Context) -> None:
     for key in context.values.set_keys():
         if key.startswith(_PREFIX) and context.values.given(key):
             effect, remedy = "it has no effect", f"set {_STORE} to turn Streams on, or remove it"
-            at = context.values.subject(key)
+            at = context.values.ref(key)
             context.collector.info(
                 Code.NO_EFFECT,
                 problem=f"{_STORE} is not set, so Choria Streams are off",
@@ -94,7 +94,7 @@ def _hint_at_events(context: Context, *, kept: bool) -> None:
             Code.EVENTS_NOT_KEPT,
             problem=f"this broker does not keep the stream {EVENTS}",
             effect="only programs that are subscribed at that moment receive the events",
-            at=context.values.subject(_PUBLISHED),
+            at=context.values.ref(_PUBLISHED),
         )
 
 
@@ -103,14 +103,14 @@ def _retention(context: Context, key: str) -> float:
     if 0 < seconds < _SHORTEST_AGE:
         remedy = "write 100ms or more, or 0 to turn the stream off"
         context.collector.refuse(
-            Code.BAD_VALUE, problem="shorter than 100ms", remedy=remedy, at=context.values.subject(key)
+            Code.BAD_VALUE, problem="shorter than 100ms", remedy=remedy, at=context.values.ref(key)
         )
     return seconds
 
 
 def _replicas(context: Context, key: str, cluster: Cluster) -> int:
     collector = context.collector
-    replicas, at, peers = context.values.number(key), context.values.subject(key), cluster.size
+    replicas, at, peers = context.values.number(key), context.values.ref(key), cluster.size
     if replicas == 0 or replicas < -1:
         remedy = "write 1 to 5, or -1 for one copy on each peer"
         collector.refuse(Code.BAD_VALUE, problem="not a number of copies", remedy=remedy, at=at)
@@ -137,7 +137,7 @@ def _replicas(context: Context, key: str, cluster: Cluster) -> int:
 
 def _election_ttl(context: Context, key: str) -> float:
     values, collector = context.values, context.collector
-    seconds, at = values.seconds(key), values.subject(key)
+    seconds, at = values.seconds(key), values.ref(key)
     if not _SHORTEST_TTL <= seconds <= _LONGEST_TTL:
         problem, remedy = "outside the range that election clients accept", "write a time from 1s to 1h; 1m is usual"
         collector.refuse(Code.BAD_VALUE, problem=problem, remedy=remedy, at=at)
@@ -171,7 +171,7 @@ def _sync(context: Context) -> float | None:
     if seconds is not None and seconds > _ENGINES_SYNC:
         problem, effect = "longer than the engine's own 2 minutes", "a power failure loses more messages"
         context.collector.warn(
-            Code.SLOW_SYNC, problem=problem, effect=effect, remedy=_SYNC_REMEDY, at=context.values.subject(_SYNC)
+            Code.SLOW_SYNC, problem=problem, effect=effect, remedy=_SYNC_REMEDY, at=context.values.ref(_SYNC)
         )
     return seconds
 
@@ -205,7 +205,7 @@ def _check_cluster(context: Context, cluster: Cluster, gateway: Gateway, leafnod
             Code.GATEWAY_STREAMS_WITHOUT_PEERS,
             problem="Choria Streams with gateways need a cluster of at least two members",
             remedy=f"list this broker and one more in {_PEERS}, or remove {_STORE}",
-            at=context.values.subject(_STORE),
+            at=context.values.ref(_STORE),
         )
     elif cluster.joined:
         context.collector.refuse(

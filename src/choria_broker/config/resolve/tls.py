@@ -60,7 +60,7 @@ def _verification(context: Context) -> bool:
     for key in (_SECURITY + "server_anon_tls", _SECURITY + "client_anon_tls"):
         if values.flag(key):
             collector.warn(
-                Code.VERIFICATION_DISABLED, problem=problem, effect=effect, remedy=remedy, at=values.subject(key)
+                Code.VERIFICATION_DISABLED, problem=problem, effect=effect, remedy=remedy, at=values.ref(key)
             )
             on = False
     if context.overrides.disable_ssl_verification:
@@ -79,7 +79,7 @@ def _verification(context: Context) -> bool:
             Code.ANON_TLS_WITHOUT_SIGNER,
             problem="anonymous TLS needs a request signer",
             remedy=f"set {signer}url or {signer}service, or remove this setting",
-            at=values.subject(_SECURITY + "client_anon_tls"),
+            at=values.ref(_SECURITY + "client_anon_tls"),
         )
     return on
 
@@ -90,7 +90,7 @@ def _files(context: Context, *, required: bool) -> TlsFiles | None:
         return None
     found = chosen_files(values, facts.ssldir, context.identity, facts.certname)
     for trouble in found.problems:
-        at = values.subject(trouble.key) if values.given(trouble.key) else values.absent(trouble.key, _PROVIDER)
+        at = values.ref(trouble.key) if values.given(trouble.key) else values.absent(trouble.key, _PROVIDER)
         _report(context, trouble.code, problem=trouble.problem, remedy=trouble.remedy, at=at, required=required)
     files = found.files
     if files is None:
@@ -153,6 +153,6 @@ def _names(context: Context, key: str, known: tuple[str, ...]) -> tuple[str, ...
                 Code.UNKNOWN_TLS_NAME,
                 problem="not known to the engine, or considered insecure by it",
                 remedy=f"use one of {', '.join(known)}",
-                at=context.values.subject(key, name),
+                at=context.values.ref(key, name),
             )
     return names

@@ -184,7 +184,7 @@ def _is_of_network(key: str) -> bool:
 
 
 def _tell(context: Context, key: str, rule: _Void) -> None:
-    at = context.values.subject(key)
+    at = context.values.ref(key)
     context.collector.info(Code.NO_EFFECT, problem=rule.because, effect=rule.effect, remedy=rule.remedy, at=at)
 
 
@@ -217,7 +217,7 @@ def _report_signer(context: Context, settings: Settings) -> None:
     values, signer = context.values, settings.network.provisioning.signer
     if signer is None or not values.items(_ISSUERS):
         return
-    problem, at = f"with {_ISSUERS} the issuers sign provisioning tokens", values.subject(_SIGNER)
+    problem, at = f"with {_ISSUERS} the issuers sign provisioning tokens", values.ref(_SIGNER)
     try:
         rsa = isinstance(key_from_file(context.facts.file(signer).content), RSAPublicKey)
     except KeyFormError:

@@ -66,7 +66,7 @@ def _advertise(context: Context, port: int) -> str:
         # Members of a cluster would tell it to each other's clients, but clusters of Choria do not advertise.
         problem, effect = "Choria brokers do not announce addresses to clients", "only the page /varz shows it"
         remedy = "configure websocket clients with the address in another way"
-        collector.info(Code.NO_EFFECT, problem=problem, effect=effect, remedy=remedy, at=context.values.subject(key))
+        collector.info(Code.NO_EFFECT, problem=problem, effect=effect, remedy=remedy, at=context.values.ref(key))
     return advertise
 
 
@@ -86,7 +86,7 @@ def _origins(context: Context, port: int) -> tuple[str, ...]:
                 problem=error.problem,
                 effect=effect,
                 remedy=error.remedy,
-                at=values.subject(_ORIGINS, text),
+                at=values.ref(_ORIGINS, text),
             )
     if found and not port:
         _report_without_listener(context, _ORIGINS)
@@ -95,13 +95,11 @@ def _origins(context: Context, port: int) -> tuple[str, ...]:
             Code.ANY_ORIGIN,
             problem="pages of every site may open websockets to this broker",
             effect="every page that a user visits can use the certificate of this CA in the user's browser",
-            at=values.subject(_ORIGINS),
+            at=values.ref(_ORIGINS),
         )
     return (ANY_ORIGIN,) if ANY_ORIGIN in found else tuple(dict.fromkeys(found))
 
 
 def _report_without_listener(context: Context, key: str) -> None:
     problem, effect, remedy = "there is no websocket listener", "it is ignored", f"set {_PORT} too"
-    context.collector.warn(
-        Code.NO_EFFECT, problem=problem, effect=effect, remedy=remedy, at=context.values.subject(key)
-    )
+    context.collector.warn(Code.NO_EFFECT, problem=problem, effect=effect, remedy=remedy, at=context.values.ref(key))

@@ -126,7 +126,7 @@ def _logfile(context: Context) -> str:
 
 
 def _check_identity(context: Context) -> None:
-    at = context.values.subject("identity")
+    at = context.values.ref("identity")
     if not context.identity:
         problem = "not set, and this machine has no host name"
         context.collector.refuse(Code.NO_IDENTITY, problem=problem, at=at)
@@ -148,14 +148,12 @@ def _refuse_nothing_to_do(context: Context) -> None:
         if context.values.is_bad(key):
             problem = "all broker features are disabled: this word is not a boolean and is read as false"
             context.collector.refuse(
-                Code.NOTHING_ENABLED, problem=problem, remedy=f"write {key} = true", at=context.values.subject(key)
+                Code.NOTHING_ENABLED, problem=problem, remedy=f"write {key} = true", at=context.values.ref(key)
             )
             return
     problem = "all broker features are disabled"
     remedy = f"set {NETWORK_ON} = true"
-    context.collector.refuse(
-        Code.NOTHING_ENABLED, problem=problem, remedy=remedy, at=context.values.subject(NETWORK_ON)
-    )
+    context.collector.refuse(Code.NOTHING_ENABLED, problem=problem, remedy=remedy, at=context.values.ref(NETWORK_ON))
 
 
 def _report_unlisted(context: Context) -> None:
@@ -172,5 +170,5 @@ def _report_unlisted(context: Context) -> None:
         name = shown_name(match.name)
         problem, remedy = f"{name} is not in {names}", f"add {name} to {names}, or remove its settings"
         context.collector.warn(
-            Code.UNLISTED_NAME, problem=problem, effect="it is ignored", remedy=remedy, at=context.values.subject(key)
+            Code.UNLISTED_NAME, problem=problem, effect="it is ignored", remedy=remedy, at=context.values.ref(key)
         )

@@ -80,8 +80,8 @@ class Values:
         found = self._given.get(key)
         return found.origin if found else DEFAULT
 
-    def subject(self, key: str, text: str | None = None) -> SettingRef:
-        """Return what a finding about the key says of it; ``text`` instead of the whole value when one item is bad."""
+    def ref(self, key: str, text: str | None = None) -> SettingRef:
+        """Return what a finding about the key shows of it; ``text`` instead of the whole value when one item is bad."""
         found = self._given.get(key)
         if not found:
             return SettingRef(key, "", DEFAULT)
@@ -116,7 +116,7 @@ class Values:
         return self.value(key) == _convert(match.setting, match.setting.default, self._home)[0]
 
     def absent(self, key: str, because: str) -> SettingRef:
-        """Return the subject for a key that is missing, placed where the setting that asks for it stands."""
+        """Return the reference to a key that is missing, placed where the setting that asks for it stands."""
         return SettingRef(key, "", self.origin(because))
 
     def text(self, key: str) -> str:

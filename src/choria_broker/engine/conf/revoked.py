@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from choria_broker.settings.revocation import Authority, CrlExpired, Entry, Revocation, Subject
+from choria_broker.settings.revocation import Authority, CrlExpired, Entry, EntryKind, Revocation
 
 
 def render_revoked(revocation: Revocation) -> str:
@@ -53,7 +53,7 @@ def _upwards(authority: Authority, revocation: Revocation) -> Iterator[Authority
 
 def _entry(entry: Entry, revocation: Revocation) -> dict[str, Any]:
     told: dict[str, Any] = {"until": entry.until or 0, "place": str(entry.origin)}
-    if entry.subject is Subject.IDENTITY:
+    if entry.subject is EntryKind.IDENTITY:
         return told | {"name": entry.value}
     keys = sorted({each.key for each in revocation.authorities if each.subject == entry.issuer})
     told |= {"serial": entry.value, "keys": keys, "leaf": not entry.issuer}

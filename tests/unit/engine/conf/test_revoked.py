@@ -12,8 +12,8 @@ from choria_broker.settings.revocation import (
     Crl,
     CrlExpired,
     Entry,
+    EntryKind,
     Revocation,
-    Subject,
 )
 
 ROOT = Authority("f-root", "k-root", ("cn=root",), ("cn=root",), "1")
@@ -46,11 +46,11 @@ def test_lists_and_entries() -> None:
         expired=CrlExpired.REFUSE,
         authorities=(ROOT, CHILD),
         entries=(
-            Entry(Subject.CALLER, "up=bob", PLACE),
-            Entry(Subject.IDENTITY, "web1", PLACE, 7.0),
-            Entry(Subject.CERTIFICATE, "4f", PLACE),
-            Entry(Subject.CERTIFICATE, "4f", PLACE, None, ("cn=child",), "CN=child"),
-            Entry(Subject.CERTIFICATE, "4f", PLACE, None, ("cn=nobody",), "CN=nobody"),
+            Entry(EntryKind.CALLER, "up=bob", PLACE),
+            Entry(EntryKind.IDENTITY, "web1", PLACE, 7.0),
+            Entry(EntryKind.CERTIFICATE, "4f", PLACE),
+            Entry(EntryKind.CERTIFICATE, "4f", PLACE, None, ("cn=child",), "CN=child"),
+            Entry(EntryKind.CERTIFICATE, "4f", PLACE, None, ("cn=nobody",), "CN=nobody"),
         ),
     )
     assert rendered(made) == {
@@ -86,8 +86,8 @@ def test_a_ca_is_revoked_with_all_below_it() -> None:
 
 def test_an_entry_may_mean_a_ca_in_the_ca_file() -> None:
     entries = (
-        Entry(Subject.CERTIFICATE, "2", PLACE, None, ("cn=root",), "CN=root"),
-        Entry(Subject.CERTIFICATE, "2", PLACE),
+        Entry(EntryKind.CERTIFICATE, "2", PLACE, None, ("cn=root",), "CN=root"),
+        Entry(EntryKind.CERTIFICATE, "2", PLACE),
     )
     made = rendered(Revocation(entries=entries, authorities=(ROOT, CHILD, GRANDCHILD)))
     assert [each["fingerprints"] for each in made["entries"]] == [["f-child", "f-grandchild"], []]
