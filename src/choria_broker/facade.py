@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from choria_broker.access.decision import Decider
+from choria_broker.access.session import KINDS
 from choria_broker.engine.events import Ports
 from choria_broker.errors import NotReadyError, UpgradeError
 from choria_broker.host.succession import Succession
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
 
     from choria_broker.stats.service import Registry
-
-_FROM_OUTSIDE = frozenset({"client", "websocket", "leafnode"})
 
 
 class BrokerFacade(abc.ABC):
@@ -149,7 +148,7 @@ class BrokerFacade(abc.ABC):
                 counts = await self._engine.authorities()
         except TimeoutError:
             raise NotReadyError(f"the engine did not answer within {within:.0f} s") from None
-        self._connections = sum(each.count for each in counts if each.kind in _FROM_OUTSIDE)
+        self._connections = sum(each.count for each in counts if each.kind in KINDS)
 
     @property
     def succession(self) -> Succession:

@@ -12,6 +12,9 @@ import msgspec
 from choria_broker.access.request import Certificate
 from choria_broker.access.session import Holder, Session
 
+SELECTORS = ("identity", "caller", "token", "key", "certificate", "issuer", "address", "account", "kind", "method")
+"""Fields of a selection that are texts; by these names options and the dashboard know them."""
+
 
 class SelectionError(ValueError):
     """A selector means nothing; the message says which, and what it would have to be."""

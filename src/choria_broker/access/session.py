@@ -84,6 +84,10 @@ class Traffic(msgspec.Struct, frozen=True):
     out_bytes: int
 
 
+KINDS = ("client", "websocket", "leafnode")
+"""Kinds of sessions. Links between brokers and the broker's own connections are none."""
+
+
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """A connection that was let in.
 

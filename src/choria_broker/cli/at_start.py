@@ -19,7 +19,6 @@ from choria_broker.status.document import Status
 from choria_broker.wording import plain
 
 _LOGFILE = "logfile"
-_STREAMS = frozenset({"stdout", "stderr", "discard"})
 _CONTROL = "the directory of the control socket, which that broker uses"
 
 
@@ -76,7 +75,7 @@ def _ports(settings: Settings, held: list[int]) -> Iterator[str]:
 
 
 def _files(settings: Settings, pid: Path | None) -> Iterator[str]:
-    if settings.logfile.lower() not in _STREAMS:
+    if settings.log_file:
         yield f"the log file, {settings.logfile}"
     if pid is not None:
         yield f"the file for the process id, {pid}"
@@ -97,9 +96,9 @@ def _of_broker(port: int, running: Status, held: list[int]) -> bool:
 
 def _log_file(settings: Settings) -> Iterator[Finding]:
     """Say that the log file cannot be opened; the start would make it, but no directory for it."""
-    if settings.logfile.lower() in _STREAMS:
+    path = settings.log_file
+    if path is None:
         return
-    path = Path(settings.logfile)
     usable = os.access(path, os.W_OK) and not path.is_dir() if path.exists() else _takes_files(path.parent)
     if usable:
         return

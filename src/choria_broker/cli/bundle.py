@@ -37,7 +37,6 @@ _TAIL = 1 << 20
 _PAGE_BYTES = 8 << 20
 _PATIENCE = 10.0
 _PAGES = ("varz", "connz", "routez", "gatewayz", "leafz", "subsz", "accountz", "jsz", "healthz", "choria/prometheus")
-_NO_FILES = frozenset({"stdout", "stderr", "discard"})
 _INCOMPLETE = 3
 _STANDARD_OUTPUT = "-"
 
@@ -181,13 +180,13 @@ def _page(address: str, port: int, page: str) -> str:
 
 
 def _log(made: _Bundle, settings: Settings) -> None:
-    if settings.logfile.lower() in _NO_FILES or not settings.logfile:
+    if settings.log_file is None:
         made.missing.append(
             "log.txt: the broker logs to no file; with systemd, journalctl -u choria-broker has its log"
         )
         return
     with made.part("log.txt"):
-        made.text("log.txt", _tail(Path(settings.logfile)))
+        made.text("log.txt", _tail(settings.log_file))
 
 
 def _tail(file: Path) -> str:

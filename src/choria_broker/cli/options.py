@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from choria_broker.access.selection import Selection
+from choria_broker.access.selection import SELECTORS, Selection
+from choria_broker.access.session import KINDS
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.settings import durations
 
@@ -72,13 +73,12 @@ def selectors(command: Command) -> Command:
 
     @functools.wraps(command)
     def told(*, cid: tuple[int, ...], **others: Any) -> object:
-        chosen = {name: others.pop(name) or "" for name in _SELECTORS}
+        chosen = {name: others.pop(name) or "" for name in SELECTORS}
         return command(selection=Selection(connections=cid, **chosen), **others)
 
     return functools.reduce(lambda inner, option: option(inner), reversed(_SELECTOR_OPTIONS), told)
 
 
-_SELECTORS = ("identity", "caller", "token", "key", "certificate", "issuer", "address", "account", "kind", "method")
 _SELECTOR_OPTIONS = (
     click.option("--identity", metavar="GLOB", help="Identity; * and ? stand for any text and any character."),
     click.option("--caller", help="Caller id, such as up=bob."),
@@ -91,7 +91,7 @@ _SELECTOR_OPTIONS = (
     click.option("--cid", type=click.IntRange(min=1), multiple=True, help="Number of a connection; can be repeated."),
     click.option("--address", help="Address of the peer, or a network such as 192.0.2.0/24."),
     click.option("--account", help="Account of the connection."),
-    click.option("--kind", type=click.Choice(["client", "websocket", "leafnode"]), help="Kind of connection."),
+    click.option("--kind", type=click.Choice(KINDS), help="Kind of connection."),
     click.option("--method", help="How it was recognised, such as token or mtls."),
 )
 

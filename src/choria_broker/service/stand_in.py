@@ -10,7 +10,6 @@ import socket
 import time
 import traceback
 from collections.abc import Iterable
-from pathlib import Path
 
 import uvloop
 
@@ -35,8 +34,6 @@ from choria_broker.upgrade.trial import HELD
 
 _MOST_DECISIONS = 20_000
 """Decisions that are kept for the log; of those before, only the counts are."""
-
-_STREAMS = ("stdout", "stderr", "discard")
 
 
 def serve(descriptor: int) -> int:
@@ -76,8 +73,8 @@ def _tried(copy: bytes) -> tuple[Tried, NetworkBroker | None]:
         if problem := misunderstanding(engine.protocol if engine else 0):
             return Tried(problem, __version__), None
         broker = broker_after(succession)
-        if broker.settings.logfile.lower() not in _STREAMS:
-            LogFile(Path(broker.settings.logfile)).close()
+        if broker.settings.log_file:
+            LogFile(broker.settings.log_file).close()
         broker.hand_over.check_engine()
     except ConfigurationError as error:
         refused = tuple(map(str, blocking(error.findings)))

@@ -18,6 +18,9 @@ from choria_broker.settings.security import Security
 from choria_broker.settings.tls import Tls
 from choria_broker.values import Discreet
 
+LOG_WORDS = frozenset({"stdout", "stderr", "discard"})
+"""What the log can go to besides a file."""
+
 
 class LogLevel(enum.StrEnum):
     """Levels the operator may choose."""
@@ -97,6 +100,11 @@ class Settings(Discreet, frozen=True, kw_only=True):
     origins: Mapping[str, Origin] = msgspec.field(default_factory=dict)
     raw: Mapping[str, str] = msgspec.field(default_factory=dict)
     signer_files: Mapping[str, bytes | None] = msgspec.field(default_factory=dict)
+
+    @property
+    def log_file(self) -> Path | None:
+        """The file to which the log is appended; None where it goes elsewhere, or nowhere."""
+        return Path(self.logfile) if self.logfile and self.logfile.lower() not in LOG_WORDS else None
 
     @property
     def listeners(self) -> tuple[Listener, ...]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from choria_broker.access.request import Certificate, Intermediate
-from choria_broker.access.selection import Selection, SelectionError, mentions, selector, serial_number
+from choria_broker.access.selection import SELECTORS, Selection, SelectionError, mentions, selector, serial_number
 from choria_broker.access.session import Holder, Session
 from support.sessions import session
 
@@ -184,3 +184,9 @@ def test_ten_thousand_are_gone_through_in_no_time() -> None:
     assert not [each for each in sessions if meant(each)]
     assert not [each for each in sessions if mentions(each, "nobody at all")]
     assert time.process_time() - begun < 2.0
+
+
+def test_every_text_of_a_selection_is_a_selector() -> None:
+    texts = {name for name, usual in msgspec.structs.asdict(Selection()).items() if usual == ""}
+    assert set(SELECTORS) == texts
+    assert len(SELECTORS) == len(texts)

@@ -25,7 +25,7 @@ from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import Values
 from choria_broker.config.text.shown_values import shown_name
 from choria_broker.security.signer_files import signer_file_names
-from choria_broker.settings.broker import LogLevel, Settings
+from choria_broker.settings.broker import LOG_WORDS, LogLevel, Settings
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import blocking
 from choria_broker.settings.hostnames import is_host
@@ -44,7 +44,6 @@ _LISTS = {
 """For each keyed family, the list that says which of its members exist."""
 _FEATURES = (NETWORK_ON, "plugin.choria.broker_federation")
 _ADAPTERS = "plugin.choria.adapters"
-_LOG_WORDS = frozenset({"stdout", "stderr", "discard"})
 
 
 def resolve(
@@ -122,7 +121,7 @@ def _settings(context: Context) -> Settings:
 
 def _logfile(context: Context) -> str:
     text = context.values.text("logfile")
-    return text.lower() if text.lower() in _LOG_WORDS else text
+    return text.lower() if text.lower() in LOG_WORDS else text
 
 
 def _check_identity(context: Context) -> None:

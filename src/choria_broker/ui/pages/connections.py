@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from choria_broker.access.selection import Selection, SelectionError, mentions, selector
-from choria_broker.access.session import Rates, Session
+from choria_broker.access.selection import SELECTORS, Selection, SelectionError, mentions, selector
+from choria_broker.access.session import KINDS, Rates, Session
 from choria_broker.sessions.words import SORTS, measured, name_of
 from choria_broker.ui.page import Asked, BadInputError, Group, Knowledge, Look, Page
 from choria_broker.values import replace
@@ -18,14 +18,10 @@ SIZES = (50, 100, 200, 500)
 _USUAL_SIZE = 100
 _LONGEST = 512
 
-FILTERS = ("identity", "caller", "token", "key", "certificate", "issuer", "address", "account", "kind", "method")
-"""Selectors of the command ``connections``, which stand in the address by their names."""
-
 _DIRECT = ("identity", "caller", "address", "account", "kind", "method")
 """Those that the form always shows; the others are shown once they are set."""
 
 _HINTS = {"identity": "web*.example.net", "address": "192.0.2.0/24", "caller": "up=bob"}
-_KINDS = ("client", "websocket", "leafnode")
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -226,7 +222,7 @@ class _Wanted:
 
     def __init__(self, asked: Asked) -> None:
         self.text = asked.text("text")
-        self.filters = {name: text for name in FILTERS if (text := asked.text(name))}
+        self.filters = {name: text for name in SELECTORS if (text := asked.text(name))}
         if max(map(len, (self.text, *self.filters.values()))) > _LONGEST:
             raise BadInputError("A filter is too long.", f"Shorten it to {_LONGEST} characters.")
         self.sort = asked.text("sort", "cid")
@@ -256,7 +252,7 @@ class _Wanted:
         """Tell what filters can be of which there are few values; what is set is among them."""
         found = {
             "account": {each.account for each in sessions},
-            "kind": set(_KINDS),
+            "kind": set(KINDS),
             "method": {each.holder.method for each in sessions},
         }
         return {name: tuple(sorted({*each, self.filters.get(name, "")} - {""})) for name, each in found.items()}

@@ -13,6 +13,7 @@ from choria_broker.config.table.rows import SETTINGS
 from choria_broker.settings.broker import LogLevel
 from choria_broker.settings.finding_codes import Severity
 from choria_broker.settings.findings import Origin
+from choria_broker.values import replace
 from support.fuzzing import examples
 from support.scenario import BASE, IDENTITY, NET, base, net, scenario
 
@@ -245,3 +246,12 @@ def test_what_is_missing_is_reported_where_it_is_asked_for(line: str, code: str)
 def test_an_identity_that_is_no_host(lines: list[str], *, warned: bool) -> None:
     text = BASE.replace(f"identity = {IDENTITY}", "") + "\n".join(lines)
     assert ("identity-no-host" in scenario(text).codes(Severity.WARN)) is warned
+
+
+@pytest.mark.parametrize(
+    ("written", "file"),
+    [("stdout", None), ("STDERR", None), ("Discard", None), ("/var/log/Broker.log", Path("/var/log/Broker.log"))],
+)
+def test_the_log_is_in_a_file_or_goes_elsewhere(written: str, file: Path | None) -> None:
+    assert base(f"logfile = {written}").ok.log_file == file
+    assert replace(base().ok, logfile=written).log_file == file
