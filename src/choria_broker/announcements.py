@@ -11,10 +11,9 @@ from choria_broker.settings.accounts import CHORIA_ACCOUNT
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.hostnames import authority
 from choria_broker.settings.links import DEFAULT_PEER_PORT
+from choria_broker.settings.network import NETWORK
 from choria_broker.settings.operator import Operator
 from choria_broker.settings.security import Provider
-
-_NETWORK = "plugin.choria.network."
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -70,7 +69,7 @@ def _cluster(settings: Settings) -> Iterator[Announcement]:
 
 def _gateways(settings: Settings) -> Iterator[Announcement]:
     gateway = settings.network.gateway
-    listener = settings.listener(f"{_NETWORK}gateway_port")
+    listener = settings.listener(f"{NETWORK}gateway_port")
     if not listener:
         return
     yield _info(f"Starting Broker Gateway {gateway.name} listening on {listener.place}")
@@ -89,14 +88,14 @@ def _services(settings: Settings) -> Iterator[Announcement]:
     network = settings.network
     if network.streams.store:
         yield _info(f"Configuring Choria Streams in {network.streams.store}")
-    if listener := settings.listener(f"{_NETWORK}websocket_port"):
+    if listener := settings.listener(f"{NETWORK}websocket_port"):
         yield _info(f"Starting Broker WebSocket support on port {listener.port}")
         if "any" in network.websocket.origins:
             yield _warn(
                 "Allowing web pages of any site to open websockets because "
                 "plugin.choria.network.websocket_origins is any"
             )
-    if listener := settings.listener(f"{_NETWORK}leafnode_port"):
+    if listener := settings.listener(f"{NETWORK}leafnode_port"):
         yield _info(f"Starting Broker Leafnode support listening on {listener.place}")
     elif network.leafnodes.remotes:
         yield _info(f"Starting Broker Leafnode support with {len(network.leafnodes.remotes)} remote connection(s)")

@@ -24,7 +24,7 @@ from nats.aio.client import Client
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.client_end import let_go
-from choria_broker.config.table.schema import NETWORK
+from choria_broker.settings.network import NETWORK
 from choria_broker.web.relay import asking
 
 IDENTITY = "broker.example.net"

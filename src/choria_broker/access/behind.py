@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-_NETWORK = "plugin.choria.network."
-_CLIENT_HOSTS = (f"{_NETWORK}client_hosts",)
-_DENIES = (f"{_NETWORK}deny_server_connections", *_CLIENT_HOSTS)
+from choria_broker.settings.network import NETWORK
+
+_CLIENT_HOSTS = (f"{NETWORK}client_hosts",)
+_DENIES = (f"{NETWORK}deny_server_connections", *_CLIENT_HOSTS)
 _ISSUERS = ("plugin.security.issuer.names",)
 _CA = ("plugin.security.file.ca", "plugin.security.provider")
-_CLIENT_SIGNERS = (*_ISSUERS, f"{_NETWORK}client_signer_cert")
-_SERVER_SIGNERS = (*_ISSUERS, f"{_NETWORK}server_signer_cert")
-_PROVISIONING_SIGNERS = (*_ISSUERS, f"{_NETWORK}provisioning.signer_cert")
+_CLIENT_SIGNERS = (*_ISSUERS, f"{NETWORK}client_signer_cert")
+_SERVER_SIGNERS = (*_ISSUERS, f"{NETWORK}server_signer_cert")
+_PROVISIONING_SIGNERS = (*_ISSUERS, f"{NETWORK}provisioning.signer_cert")
 _SIGNERS = tuple(dict.fromkeys((*_CLIENT_SIGNERS, *_SERVER_SIGNERS, *_PROVISIONING_SIGNERS)))
-_PROVISIONER = (f"{_NETWORK}provisioning.client_password",)
-_SYSTEM = (f"{_NETWORK}system.user", f"{_NETWORK}system.password")
-_REVOCATIONS = (f"{_NETWORK}revocations",)
-_CRL = (f"{_NETWORK}crl",)
-_ANONYMOUS = (f"{_NETWORK}client_anon_tls",)
-_UNVERIFIED = (f"{_NETWORK}unverified_account",)
+_PROVISIONER = (f"{NETWORK}provisioning.client_password",)
+_SYSTEM = (f"{NETWORK}system.user", f"{NETWORK}system.password")
+_REVOCATIONS = (f"{NETWORK}revocations",)
+_CRL = (f"{NETWORK}crl",)
+_ANONYMOUS = (f"{NETWORK}client_anon_tls",)
+_UNVERIFIED = (f"{NETWORK}unverified_account",)
 
 BEHIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -28,7 +29,7 @@ BEHIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "organization-apart": _ISSUERS,
         "provisioner-disabled": _PROVISIONER,
         "provisioner-password": _PROVISIONER,
-        "provisioner-token-required": (f"{_NETWORK}provisioning.provisioner_without_token",),
+        "provisioner-token-required": (f"{NETWORK}provisioning.provisioner_without_token",),
         "provisioner-certificate-required": _CA,
         "provisioner": _PROVISIONER,
         "system-token-required": _CA,
@@ -51,7 +52,7 @@ BEHIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mtls-outside-client-hosts": _CLIENT_HOSTS,
         "leafnode-denied": _DENIES,
         "mtls-denied": _DENIES,
-        "provisioning-disabled": (*_PROVISIONER, f"{_NETWORK}provisioning.signer_cert"),
+        "provisioning-disabled": (*_PROVISIONER, f"{NETWORK}provisioning.signer_cert"),
         "provisionee-token-required": _PROVISIONING_SIGNERS,
         "provisionee": _PROVISIONING_SIGNERS,
         "unverified": _UNVERIFIED,
@@ -62,8 +63,8 @@ BEHIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "revoked-token": _REVOCATIONS,
         "revoked-key": _REVOCATIONS,
         "revoked-certificate": (*_CRL, *_REVOCATIONS),
-        "crl-expired": (f"{_NETWORK}crl_expired", *_CRL),
-        "account-absent": (f"{_NETWORK}accounts",),
+        "crl-expired": (f"{NETWORK}crl_expired", *_CRL),
+        "account-absent": (f"{NETWORK}accounts",),
     }
 )
 """Settings by the rule's name; rules about a token or a connection alone have none."""

@@ -7,9 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from choria_broker.settings.hostnames import authority
-from choria_broker.settings.network import Network
-
-_NETWORK = "plugin.choria.network."
+from choria_broker.settings.network import NETWORK, Network
 
 
 class EngineListener(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +28,7 @@ class EngineListener(msgspec.Struct, frozen=True, kw_only=True):
 
 def _listener(block: str, port_setting: str, port: Callable[[Network], int], *, wanted_by: str = "") -> EngineListener:
     return EngineListener(
-        block=block, key=_NETWORK + port_setting, wanted_by=_NETWORK + (wanted_by or port_setting), port=port
+        block=block, key=NETWORK + port_setting, wanted_by=NETWORK + (wanted_by or port_setting), port=port
     )
 
 
@@ -80,7 +78,7 @@ def engine_listeners(network: Network) -> tuple[Listener, ...]:
     """List the engine's listeners with a port of their own."""
     found = ((each.key, each.port(network)) for each in ENGINE_LISTENERS)
     return tuple(
-        Listener(key=key, address_key=f"{_NETWORK}listen_address", address=network.listen_address, port=port)
+        Listener(key=key, address_key=f"{NETWORK}listen_address", address=network.listen_address, port=port)
         for key, port in found
         if port
     )

@@ -14,6 +14,9 @@ from choria_broker.settings.revocation import NOTHING_REVOKED, Revocation
 from choria_broker.settings.secret import Secret
 from choria_broker.settings.streams import Streams
 
+NETWORK = "plugin.choria.network."
+"""Prefix of the keys of the network broker."""
+
 _BESIDE = 1024
 """Open files beside those of clients: strangers, links to other brokers, the store. The engine keeps as many back."""
 _STRANGERS = 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from choria_broker.config.resolve.context import Context, network_key
+from choria_broker.config.resolve.context import CLIENT_ANON_TLS, Context, network_key
 from choria_broker.config.text.collector import SettingRef
 from choria_broker.config.text.shown_values import shown_name
 from choria_broker.patterns import expression
@@ -17,7 +17,6 @@ from choria_broker.settings.tls import Tls
 
 _ACCOUNTS = network_key("accounts")
 _UNVERIFIED = network_key("unverified_account")
-_CLIENT_ANON_TLS = network_key("client_anon_tls")
 _NAME = expression(r"[A-Za-z0-9_-]+")
 _TAKEN = frozenset({SYSTEM_ACCOUNT, CHORIA_ACCOUNT, PROVISIONING_ACCOUNT, "auth"})
 
@@ -143,7 +142,7 @@ def resolve_unverified_account(
             ),
             at=at,
         )
-    if values.flag(_CLIENT_ANON_TLS):
-        problem = f"contradicts {_CLIENT_ANON_TLS}, which accepts only clients with tokens"
+    if values.flag(CLIENT_ANON_TLS):
+        problem = f"contradicts {CLIENT_ANON_TLS}, which accepts only clients with tokens"
         collector.refuse(Code.UNVERIFIED_WITH_TOKENS_ONLY, problem=problem, at=at)
     return account

@@ -8,15 +8,21 @@ from typing import TypeVar
 import msgspec
 
 from choria_broker.config.surroundings.facts import Facts, Overrides
-from choria_broker.config.table.schema import NETWORK
 from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import Values
 from choria_broker.config.text.values import BadValueError
 from choria_broker.settings.finding_codes import Code
+from choria_broker.settings.network import NETWORK
 from choria_broker.settings.served import Served
 
 NETWORK_ON = "plugin.choria.broker_network"
 """Key that turns the network broker on."""
+
+SECURITY = "plugin.security."
+"""Prefix of the keys of the security framework."""
+
+PROVIDER = SECURITY + "provider"
+CLIENT_ANON_TLS = NETWORK + "client_anon_tls"
 
 _Parsed = TypeVar("_Parsed")
 

@@ -18,12 +18,11 @@ from choria_broker.config.resolve.revocation import resolve_revocation
 from choria_broker.config.resolve.security import check_client_anon_tls, check_signer, resolve_signers
 from choria_broker.config.resolve.streams import resolve_streams
 from choria_broker.config.resolve.websocket import resolve_websocket
-from choria_broker.config.table.schema import NETWORK
 from choria_broker.config.text.addresses import advertised, network
 from choria_broker.config.text.values import BadValueError
 from choria_broker.settings.accounts import account_names
 from choria_broker.settings.finding_codes import Code
-from choria_broker.settings.network import IPNetwork, Network, Provisioning, SystemUser
+from choria_broker.settings.network import NETWORK, IPNetwork, Network, Provisioning, SystemUser
 from choria_broker.settings.secret import Secret
 from choria_broker.settings.security import Security
 from choria_broker.settings.tls import Tls

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from choria_broker.config.resolve.context import SECURITY
 from choria_broker.config.text.collector import SettingRef
 from choria_broker.config.text.reading import Values
 from choria_broker.security.tls_problems import Part
@@ -13,7 +14,6 @@ from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.security import Provider
 from choria_broker.settings.tls import TlsFiles
 
-_SECURITY = "plugin.security."
 _ASK_SSLDIR = "set plugin.choria.ssldir to the directory that holds certs and private_keys"
 
 
@@ -144,13 +144,13 @@ def _nothing(rule: str, problem: ProviderProblem) -> ProviderFiles:
 
 def chosen_provider(values: Values) -> Provider:
     """Return the security provider."""
-    return Provider(values.text(_SECURITY + "provider"))
+    return Provider(values.text(SECURITY + "provider"))
 
 
 def chosen_files(values: Values, ssldir: Path | None, identity: str, certname: str) -> ProviderFiles:
     """Tell which files make up the broker's TLS identity."""
     provider = chosen_provider(values)
-    paths = {part: values.path(f"{_SECURITY}{provider}.{part}") if provider.named else None for part in Part}
+    paths = {part: values.path(f"{SECURITY}{provider}.{part}") if provider.named else None for part in Part}
     configured = values.path("plugin.choria.ssldir")
     if configured is None and provider is Provider.PUPPET:
         configured = ssldir
@@ -164,4 +164,4 @@ def chosen_files(values: Values, ssldir: Path | None, identity: str, certname: s
 def about_file(values: Values, part: Part) -> SettingRef:
     """Return the setting that a file of the broker's own TLS comes from."""
     provider = chosen_provider(values)
-    return values.ref(f"{_SECURITY}{provider}.{part}" if provider.named else "plugin.choria.ssldir")
+    return values.ref(f"{SECURITY}{provider}.{part}" if provider.named else "plugin.choria.ssldir")

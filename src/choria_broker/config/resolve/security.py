@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from choria_broker.config.resolve.accounts import organization_account
-from choria_broker.config.resolve.context import Context, network_key
+from choria_broker.config.resolve.context import CLIENT_ANON_TLS, PROVIDER, SECURITY, Context, network_key
 from choria_broker.config.resolve.plain import plain
 from choria_broker.config.resolve.providers import chosen_provider
 from choria_broker.config.text.reading import Values
@@ -16,14 +16,11 @@ from choria_broker.security.keys import KeyFormError, is_hex_key, key_from_file
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.security import Issuer, Provider, Security
 
-_SECURITY = "plugin.security."
-_PROVIDER = _SECURITY + "provider"
-_TRUSTED = _SECURITY + "choria.trusted_signers"
+_TRUSTED = SECURITY + "choria.trusted_signers"
 _SIGNING_ALIAS = "plugin.choria.security.request_signing_certificate"
 _CLIENT_SIGNERS = network_key("client_signer_cert")
 _SERVER_SIGNERS = network_key("server_signer_cert")
-_CLIENT_ANON_TLS = network_key("client_anon_tls")
-_ISSUERS = _SECURITY + "issuer.names"
+_ISSUERS = SECURITY + "issuer.names"
 _NOT_WITH_CHORIA = (
     "plugin.choria.security.server.token_file",
     "plugin.choria.security.server.seed_file",
@@ -51,13 +48,13 @@ def resolve_security(context: Context) -> Security:
     provider = chosen_provider(values)
     if provider is Provider.CHORIA:
         _check_choria(context)
-    return Security(**plain(context, Security), issuers=issuers, choria_ca=values.given(_SECURITY + "choria.ca"))
+    return Security(**plain(context, Security), issuers=issuers, choria_ca=values.given(SECURITY + "choria.ca"))
 
 
 def _issuers(context: Context) -> tuple[Issuer, ...]:
     issuers = []
     for name in context.distinct(_ISSUERS):
-        key = f"{_SECURITY}issuer.{name}.public"
+        key = f"{SECURITY}issuer.{name}.public"
         public = context.values.text(key)
         account = organization_account(context, name)
         if is_hex_key(public):
@@ -96,7 +93,7 @@ def _refuse_signers_with_issuers(context: Context) -> None:
 def _check_choria(context: Context) -> None:
     values, collector = context.values, context.collector
     trusted = values.items(_TRUSTED)
-    at = values.ref(_PROVIDER)
+    at = values.ref(PROVIDER)
     if not trusted and not values.items(_ISSUERS):
         problem = "the choria security provider needs issuers or trusted signers"
         collector.refuse(Code.CHORIA_WITHOUT_SIGNERS, problem=problem, remedy=f"set {_ISSUERS}, or {_TRUSTED}", at=at)
@@ -109,15 +106,15 @@ def _check_choria(context: Context) -> None:
                 at=values.ref(_TRUSTED, signer),
             )
     for name in ("token_file", "seed_file"):
-        key = f"{_SECURITY}choria.{name}"
+        key = f"{SECURITY}choria.{name}"
         if not values.given(key):
             problem = "the choria security provider needs it"
             collector.refuse(
                 Code.CHORIA_WITHOUT_TOKEN,
                 problem=problem,
-                at=values.absent(key, _PROVIDER),
+                at=values.absent(key, PROVIDER),
             )
-    for key in (*_NOT_WITH_CHORIA, _SECURITY + "server_anon_tls", _SECURITY + "client_anon_tls"):
+    for key in (*_NOT_WITH_CHORIA, SECURITY + "server_anon_tls", SECURITY + "client_anon_tls"):
         if values.given(key) and values.text(key):
             problem = "cannot be combined with the choria security provider"
             collector.refuse(Code.CHORIA_CONFLICT, problem=problem, at=values.ref(key))
@@ -199,9 +196,9 @@ def check_client_anon_tls(context: Context, *, signed: bool) -> None:
         signed: somebody is trusted to sign client tokens.
     """
     values, collector = context.values, context.collector
-    if not values.flag(_CLIENT_ANON_TLS):
+    if not values.flag(CLIENT_ANON_TLS):
         return
-    at, other = values.ref(_CLIENT_ANON_TLS), _SECURITY + "client_anon_tls"
+    at, other = values.ref(CLIENT_ANON_TLS), SECURITY + "client_anon_tls"
     if not signed:
         problem, remedy = (
             "nobody signs client tokens, so no client could log in",
@@ -212,7 +209,7 @@ def check_client_anon_tls(context: Context, *, signed: bool) -> None:
         problem = f"cannot be combined with {other}, which is a different setting"
         collector.refuse(Code.CLIENT_ANON_TLS_TWICE, problem=problem, remedy=f"remove {other}", at=at)
     if values.given(_SERVER_SIGNERS):
-        problem, effect = f"{_CLIENT_ANON_TLS} refuses servers", "it has no effect"
+        problem, effect = f"{CLIENT_ANON_TLS} refuses servers", "it has no effect"
         collector.warn(
             Code.NO_EFFECT,
             problem=problem,
@@ -222,7 +219,7 @@ def check_client_anon_tls(context: Context, *, signed: bool) -> None:
         )
     password = network_key("provisioning.client_password")
     if values.given(password) and not values.items(_ISSUERS):
-        problem = f"the provisioner logs in with a certificate, but {_CLIENT_ANON_TLS} turns certificates off"
+        problem = f"the provisioner logs in with a certificate, but {CLIENT_ANON_TLS} turns certificates off"
         effect, remedy = "the provisioner is refused", "let the provisioner use another broker of the network"
         collector.warn(
             Code.PROVISIONER_WITHOUT_CERTIFICATE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from choria_broker.config.resolve.context import NETWORK_ON, Context, network_key
+from choria_broker.config.resolve.context import CLIENT_ANON_TLS, NETWORK_ON, PROVIDER, SECURITY, Context, network_key
 from choria_broker.config.resolve.plain import plain
 from choria_broker.config.resolve.providers import about_file, chosen_files
 from choria_broker.config.table.suites import CIPHER_SUITES, CURVES
@@ -17,9 +17,6 @@ from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import Origin
 from choria_broker.settings.tls import Tls, TlsFiles
 
-_SECURITY = "plugin.security."
-_PROVIDER = _SECURITY + "provider"
-_CLIENT_ANON_TLS = network_key("client_anon_tls")
 _COMMAND_LINE = Origin("command line")
 
 
@@ -43,8 +40,8 @@ def resolve_tls(context: Context) -> Tls:
         everywhere=everywhere,
         verify_clients=enabled and verification and files is not None and files.ca is not None,
         files=files,
-        cipher_suites=_names(context, _SECURITY + "cipher_suites", CIPHER_SUITES),
-        curves=_names(context, _SECURITY + "ecc_curves", CURVES),
+        cipher_suites=_names(context, SECURITY + "cipher_suites", CIPHER_SUITES),
+        curves=_names(context, SECURITY + "ecc_curves", CURVES),
         **plain(context, Tls),
     )
 
@@ -57,7 +54,7 @@ def _verification(context: Context) -> bool:
     )
     remedy = "remove it, unless every client and server has a token"
     on = True
-    for key in (_SECURITY + "server_anon_tls", _SECURITY + "client_anon_tls"):
+    for key in (SECURITY + "server_anon_tls", SECURITY + "client_anon_tls"):
         if values.flag(key):
             collector.warn(
                 Code.VERIFICATION_DISABLED, problem=problem, effect=effect, remedy=remedy, at=values.ref(key)
@@ -69,28 +66,28 @@ def _verification(context: Context) -> bool:
             Code.VERIFICATION_DISABLED, problem=problem, effect=effect, remedy="start without the option", at=at
         )
         on = False
-    if values.flag(_CLIENT_ANON_TLS):
+    if values.flag(CLIENT_ANON_TLS):
         on = False
     signer = "plugin.choria.security.request_signer."
-    if values.flag(_SECURITY + "client_anon_tls") and not (
+    if values.flag(SECURITY + "client_anon_tls") and not (
         values.given(signer + "url") or values.flag(signer + "service")
     ):
         collector.refuse(
             Code.ANON_TLS_WITHOUT_SIGNER,
             problem="anonymous TLS needs a request signer",
             remedy=f"set {signer}url or {signer}service, or remove this setting",
-            at=values.ref(_SECURITY + "client_anon_tls"),
+            at=values.ref(SECURITY + "client_anon_tls"),
         )
     return on
 
 
 def _files(context: Context, *, required: bool) -> TlsFiles | None:
     values, facts = context.values, context.facts
-    if values.is_bad(_PROVIDER):
+    if values.is_bad(PROVIDER):
         return None
     found = chosen_files(values, facts.ssldir, context.identity, facts.certname)
     for trouble in found.problems:
-        at = values.ref(trouble.key) if values.given(trouble.key) else values.absent(trouble.key, _PROVIDER)
+        at = values.ref(trouble.key) if values.given(trouble.key) else values.absent(trouble.key, PROVIDER)
         _report(context, trouble.code, problem=trouble.problem, remedy=trouble.remedy, at=at, required=required)
     files = found.files
     if files is None:

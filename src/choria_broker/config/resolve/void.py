@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from choria_broker.config.resolve.context import NETWORK_ON, Context, network_key
+from choria_broker.config.resolve.context import NETWORK_ON, PROVIDER, SECURITY, Context, network_key
 from choria_broker.config.resolve.remotes import CHORIA_CA
-from choria_broker.config.table.schema import NETWORK
 from choria_broker.security.keys import KeyFormError, key_from_file
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.finding_codes import Code
+from choria_broker.settings.network import NETWORK
 from choria_broker.settings.security import Provider
 from choria_broker.settings.streams import STANDARD_STREAMS
 
-_PLUGIN, _SECURITY, _STREAM = "plugin.choria.", "plugin.security.", network_key("stream.")
-_PROVIDER, _ISSUERS = _SECURITY + "provider", _SECURITY + "issuer.names"
+_PLUGIN, _STREAM = "plugin.choria.", network_key("stream.")
+_ISSUERS = SECURITY + "issuer.names"
 _FEDERATION, _ADAPTERS = _PLUGIN + "broker_federation", _PLUGIN + "adapters"
 _SIGNER, _PASSWORD = network_key("provisioning.signer_cert"), network_key("provisioning.client_password")
 _WITHOUT_TOKEN = network_key("provisioning.provisioner_without_token")
@@ -67,7 +67,7 @@ def _rules() -> Iterator[_Void]:
         (
             *(_PLUGIN + name for name in ("middleware_hosts",)),
             *("plugin.nats." + name for name in ("user", "pass", "credentials")),
-            *("collectives", "main_collective", _SECURITY + "support_legacy_certificates"),
+            *("collectives", "main_collective", SECURITY + "support_legacy_certificates"),
         ),
         _without(_FEDERATION, _ADAPTERS),
         "only adapters and the federation broker use it, and there are none",
@@ -131,25 +131,25 @@ def _of_streams() -> Iterator[_Void]:
 
 
 def _of_providers() -> Iterator[_Void]:
-    files = tuple(f"{_SECURITY}file.{part}" for part in ("certificate", "key", "ca"))
-    yield _Void(files, _other_provider(Provider.FILE), f"{_PROVIDER} is not file")
+    files = tuple(f"{SECURITY}file.{part}" for part in ("certificate", "key", "ca"))
+    yield _Void(files, _other_provider(Provider.FILE), f"{PROVIDER} is not file")
     choria = tuple(
-        f"{_SECURITY}choria.{part}" for part in ("certificate", "key", "token_file", "seed_file", "trusted_signers")
+        f"{SECURITY}choria.{part}" for part in ("certificate", "key", "token_file", "seed_file", "trusted_signers")
     )
-    yield _Void(choria, _other_provider(Provider.CHORIA), f"{_PROVIDER} is not choria")
+    yield _Void(choria, _other_provider(Provider.CHORIA), f"{PROVIDER} is not choria")
     yield _Void(
         (CHORIA_CA,),
         lambda context, settings: (
             settings.security.provider is not Provider.CHORIA and not context.values.items(_ISSUERS)
         ),
-        f"{_PROVIDER} is not choria, and there are no issuers",
+        f"{PROVIDER} is not choria, and there are no issuers",
     )
-    hardware = (_SECURITY + "pkcs11.driver_file", _SECURITY + "pkcs11.slot")
-    yield _Void(hardware, _other_provider(Provider.PKCS11), f"{_PROVIDER} is not pkcs11")
+    hardware = (SECURITY + "pkcs11.driver_file", SECURITY + "pkcs11.slot")
+    yield _Void(hardware, _other_provider(Provider.PKCS11), f"{PROVIDER} is not pkcs11")
     yield _Void(
         (_PLUGIN + "ssldir",),
         lambda _, settings: not settings.security.provider.in_ssldir,
-        f"{_PROVIDER} names its files one by one",
+        f"{PROVIDER} names its files one by one",
     )
 
 

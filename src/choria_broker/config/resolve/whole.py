@@ -20,7 +20,6 @@ from choria_broker.config.resolve.tls import resolve_tls
 from choria_broker.config.resolve.void import report_void
 from choria_broker.config.surroundings.facts import Facts, Overrides
 from choria_broker.config.table.rows import SETTINGS
-from choria_broker.config.table.schema import NETWORK
 from choria_broker.config.text.collector import Collector
 from choria_broker.config.text.reading import Values
 from choria_broker.config.text.shown_values import shown_name
@@ -29,7 +28,7 @@ from choria_broker.settings.broker import LOG_WORDS, LogLevel, Settings
 from choria_broker.settings.finding_codes import Code
 from choria_broker.settings.findings import blocking
 from choria_broker.settings.hostnames import is_host
-from choria_broker.settings.network import Network
+from choria_broker.settings.network import NETWORK, Network
 from choria_broker.settings.security import Provider
 from choria_broker.settings.served import Served
 from choria_broker.values import replace

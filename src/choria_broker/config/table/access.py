@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from choria_broker.config.table.schema import NETWORK, Apply, Setting, Shows, Status, ValueKind
+from choria_broker.config.table.schema import Apply, Setting, Shows, Status, ValueKind
 from choria_broker.config.table.schema import setting_row as _row
 from choria_broker.config.table.suites import CIPHER_SUITES, CURVES
-from choria_broker.settings.network import ReloadSessions
+from choria_broker.settings.network import NETWORK, ReloadSessions
 from choria_broker.settings.revocation import CrlExpired
 from choria_broker.settings.security import Provider
 

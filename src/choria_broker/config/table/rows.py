@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 from choria_broker.config.table.access import ACCESS, SECURITY
 from choria_broker.config.table.foreign import FOREIGN
-from choria_broker.config.table.schema import NETWORK, Apply, Owner, Setting, Shows, Status, Table, ValueKind
+from choria_broker.config.table.schema import Apply, Owner, Setting, Shows, Status, Table, ValueKind
 from choria_broker.config.table.schema import setting_row as _row
 from choria_broker.settings import durations
 from choria_broker.settings.broker import LogLevel
 from choria_broker.settings.links import DEFAULT_PEER_PORT
+from choria_broker.settings.network import NETWORK
 from choria_broker.settings.streams import STANDARD_STREAMS, StandardStream
 from choria_broker.settings.tls import KeyProcesses
 

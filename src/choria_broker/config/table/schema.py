@@ -12,9 +12,6 @@ NAME = "NAME"
 
 _NAME = f".{NAME}."
 
-NETWORK = "plugin.choria.network."
-"""Prefix of the keys of the network broker."""
-
 
 class ValueKind(enum.StrEnum):
     """Types of settings, named as the reference manual shows them."""

@@ -5,26 +5,25 @@ from __future__ import annotations
 from choria_broker.patterns import expression
 from choria_broker.settings.broker import Settings
 from choria_broker.settings.listeners import ENGINE_LISTENERS
-from choria_broker.settings.network import Network
+from choria_broker.settings.network import NETWORK, Network
 
-_NETWORK = "plugin.choria.network."
 _PLACE = expression(r"\.conf:(\d+):\d+: |line (\d+)\b")
 _LEAST = 4
 """Characters of a value below which finding it in a message means nothing."""
 
 _KEYS = {
-    **{name: _NETWORK + name for name in Network.__struct_fields__},
+    **{name: NETWORK + name for name in Network.__struct_fields__},
     "server_name": "identity",
-    "host": f"{_NETWORK}listen_address",
-    "client_advertise": f"{_NETWORK}public_url",
+    "host": f"{NETWORK}listen_address",
+    "client_advertise": f"{NETWORK}public_url",
     "debug": "loglevel",
     "tls": "plugin.security.provider",
-    "jetstream": f"{_NETWORK}stream.store",
-    "system_account": f"{_NETWORK}system_account",
-    "accounts": f"{_NETWORK}mapping.names",
-    "authorization": f"{_NETWORK}auth_timeout",
-    "operator": f"{_NETWORK}operator_account",
-    "resolver_preload": f"{_NETWORK}operator_account",
+    "jetstream": f"{NETWORK}stream.store",
+    "system_account": f"{NETWORK}system_account",
+    "accounts": f"{NETWORK}mapping.names",
+    "authorization": f"{NETWORK}auth_timeout",
+    "operator": f"{NETWORK}operator_account",
+    "resolver_preload": f"{NETWORK}operator_account",
 } | {listener.block: listener.wanted_by for listener in ENGINE_LISTENERS}
 """Blocks of the engine's configuration, and the setting that calls for them: one of the same name, unless said here."""
 

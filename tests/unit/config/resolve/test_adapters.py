@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from choria_broker.config.table.schema import NETWORK
 from choria_broker.settings.companions import Side, SideTls
 from choria_broker.settings.finding_codes import Severity
+from choria_broker.settings.network import NETWORK
 from choria_broker.settings.secret import Secret
 from support.scenario import BASE, NET, base, scenario
 

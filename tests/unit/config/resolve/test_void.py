@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from choria_broker.config.resolve.providers import ProviderInput, provider_files
 from choria_broker.config.table.rows import BROKER_SETTINGS
-from choria_broker.config.table.schema import NETWORK, Setting
+from choria_broker.config.table.schema import Setting
 from choria_broker.host.facts import FileFact
 from choria_broker.settings.finding_codes import Severity
+from choria_broker.settings.network import NETWORK
 from choria_broker.settings.security import Provider
 from choria_broker.settings.streams import STANDARD_STREAMS
 from support.scenario import BASE, NET, Result, pems, scenario
