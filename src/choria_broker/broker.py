@@ -155,6 +155,7 @@ class NetworkBroker(BrokerFacade):
             self.drains.served(lambda: succession.leaving),
             self._reporter.watch.watching(),
             self._parts.publisher.publishing(),
+            self._connections_closed(),
         ):
             yield
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from choria_broker.access.decision import Decider
 from choria_broker.access.session import KINDS
+from choria_broker.client_end import let_go
 from choria_broker.engine.events import Ports
 from choria_broker.errors import NotReadyError, UpgradeError
 from choria_broker.host.succession import Succession
@@ -69,6 +71,7 @@ class BrokerFacade(abc.ABC):
         self.upgrade: Callable[[str], Awaitable[UpgradeBegun]] = _not_alone
         self._started, self._stop, self.loaded = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._connections = 0
+        self._given: weakref.WeakSet[Client] = weakref.WeakSet()
         self._life: contextlib.AsyncExitStack | None = None
 
     @abc.abstractmethod
@@ -236,6 +239,8 @@ class BrokerFacade(abc.ABC):
         In operator mode it logs in with the credentials file that the operator's store has for the account, and may do
         what that says.
 
+        It is closed with the broker at the latest.
+
         Args:
             account: account of an organization issuer, or a declared one, to join in place of ``choria``. In operator
                 mode the name or public key of an account; ``choria`` is then the one of the setting choria_account.
@@ -244,7 +249,21 @@ class BrokerFacade(abc.ABC):
         Raises:
             NotReadyError: the broker is not running, or has no credentials for the account.
         """
-        return await self._parts.connect(account, **options)
+        client = await self._parts.connect(account, **options)
+        self._given.add(client)
+        return client
+
+    @contextlib.asynccontextmanager
+    async def _connections_closed(self) -> AsyncIterator[None]:
+        """At the end close the connections that were made for others, who may have forgotten them.
+
+        Such a client would try for ever to come back to an engine that has ended.
+        """
+        try:
+            yield
+        finally:
+            # What one of them says at its end changes nothing for the others, nor for the broker that stops.
+            await asyncio.gather(*map(let_go, list(self._given)), return_exceptions=True)
 
     async def look_at_engine(self) -> bool:
         """Find out whether the engine is older than the installed one; that is a pending restart then."""

@@ -43,6 +43,15 @@ async def test_ready_on_entry_and_everything_gone_on_exit(tmp_path: Path, author
         await asyncio.open_connection("127.0.0.1", port)
 
 
+async def test_connections_that_nobody_closes_end_with_the_broker(tmp_path: Path, authority: Authority) -> None:
+    async with NetworkBroker.from_file(configuration(tmp_path, authority)) as broker:
+        closed, forgotten = await broker.connect(), await broker.connect()
+        await closed.close()
+        await forgotten.flush()
+    assert (closed.is_closed, forgotten.is_closed) == (True, True)
+    await closed.close()
+
+
 async def test_run_serves_until_it_is_told_to_stop(tmp_path: Path, authority: Authority) -> None:
     broker = NetworkBroker.from_file(configuration(tmp_path, authority))
     async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
