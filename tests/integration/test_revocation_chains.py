@@ -183,7 +183,7 @@ async def test_in_operator_mode_the_engine_ends_and_refuses_them(tmp_path: Path)
         assert (refused.exit_code, "nsc revocations add-user" in refused.output) == (1, True)
         for more in (("--dry-run",), ()):
             said = await asyncio.to_thread(command, "revoke", "--config", path, "--identity", "good.example.net", *more)
-            assert (said.exit_code, "its log names each" in said.output) == (0, True)
+            assert (said.exit_code, "Its log names each" in said.output) == (0, True)
         await gone(third)
     alone = await asyncio.to_thread(command, "revoke", "--config", path, "--token", "1")
     assert (alone.exit_code, "nsc revocations add-user" in alone.output) == (1, True)

@@ -372,6 +372,6 @@ async def test_streams_of_a_lone_broker_are_not_handed_to_a_cluster(tmp_path: Pa
         "network__peers": "broker.example.net:5222, broker2.example.net:5222",
         "network__peer_port": free_port(),
     }
-    with pytest.raises(ConfigurationError, match="delete what their cluster does not know"):
+    with pytest.raises(ConfigurationError, match="members delete streams that their cluster does not know"):
         await broker(tmp_path, authority, **peers).run()
     assert contents(tmp_path / "store") == before
