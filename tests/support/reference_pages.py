@@ -43,11 +43,11 @@ def rules() -> str:
         (
             _RULES,
             "## Rules that accept a connection\n",
-            "| Rule | What it says |",
+            "| Rule | Meaning |",
             "|---|---|",
             *accepting,
             "\n## Rules that refuse\n",
-            "| Rule | What it says | Remedy |",
+            "| Rule | Meaning | Remedy |",
             "|---|---|---|",
             *refusing,
             _CLOCKS,
