@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from choria_broker.audit.throttle import Refused
 from choria_broker.broker import NetworkBroker
@@ -21,7 +21,7 @@ from choria_broker.control import server
 from choria_broker.control import socket_path as place
 from choria_broker.control.client import NotRunningError, UnansweredError, ask_decision, ask_status
 from choria_broker.status.document import AuthoritiesReport, AuthorityReport
-from support.command import started
+from support.command import run, started
 from support.control_socket import STATUS, nobody
 from support.minting import HOLDER, ORGANIZATION, encoded, hex_of, mint
 from support.minting import client as client_claims
@@ -132,11 +132,6 @@ async def test_a_reason_that_comes_from_the_socket_is_no_command_for_the_termina
 
     assert "x\\x1b[31m" in result.stderr
     assert all(line.isprintable() for line in result.stderr.split("\n"))
-
-
-async def run(*arguments: str | Path) -> Result:
-    """Run a command in a thread, so that the broker in this loop can answer."""
-    return await asyncio.to_thread(CliRunner().invoke, main, list(map(str, arguments)))
 
 
 async def test_a_running_broker_tells_its_status(tmp_path: Path, authority: Authority) -> None:

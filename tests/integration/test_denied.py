@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.cli import main
+from support.command import run
 from support.minting import HOLDER, ORGANIZATION, hex_of, mint, proof
 from support.minting import client as client_claims
 from support.minting import provisioning as provisioning_claims
@@ -49,10 +48,6 @@ async def speaking(broker: NetworkBroker, context: ssl.SSLContext, held: str) ->
         yield peer
 
 
-async def command(*arguments: str | Path) -> Result:
-    return await asyncio.to_thread(CliRunner().invoke, main, list(map(str, arguments)))
-
-
 def fields(caplog: pytest.LogCaptureFixture, message: str) -> list[dict[str, Any]]:
     return [each.__dict__ for each in caplog.records if each.getMessage() == message]
 
@@ -71,11 +66,11 @@ async def test_a_denied_subject_says_who_what_is_lacking_and_how_often(
             assert (first["needs"], first["times"]) == ("fleet_management", 1)
             while len(fields(caplog, "May not publish to a subject")) < 3:
                 await asyncio.sleep(0.01)
-            status = (await command("status", "--config", config)).stdout
+            status = (await run("status", "--config", config)).stdout
             assert "may not publish to mcollective.node.web3 (needs fleet_management): 3 times" in status
             cid = (await recent(broker))[-1].connection_id
             ask = ("explain", "--config", config, "--connection", str(cid), "--publish", "mcollective.node.web1")
-            explained = await command(*ask)
+            explained = await run(*ask)
             assert explained.exit_code == 1
             assert "no: may not publish to mcollective.node.web1: not in the allow list; needs fleet_management" in (
                 explained.stdout
@@ -84,7 +79,7 @@ async def test_a_denied_subject_says_who_what_is_lacking_and_how_often(
                 explained.stdout
             )
             assert "claimed name 'laptop', language 'test', version '1'" in explained.stdout
-            document = json.loads((await command(*ask, "--json")).stdout)
+            document = json.loads((await run(*ask, "--json")).stdout)
             assert document["subjects"][0]["needs"] == "fleet_management"
             assert document["denied"][0]["times"] == 3
         assert broker.audit.counts.denied["publish"] == 3
@@ -110,7 +105,7 @@ async def test_a_slow_consumer_is_a_warning_with_subject_and_bytes(
         (found, *_) = fields(caplog, "Slow consumer")
         assert (found["identity"], found["subject"]) == ("up=bob", "wanted.a.lot")
         assert found["pending_bytes"] > 0
-        status = (await command("status", "--config", tmp_path / "broker.conf")).stdout
+        status = (await run("status", "--config", tmp_path / "broker.conf")).stdout
         assert "up=bob, cid " in status
         assert "slow consumer, " in status
         assert "most of them for wanted.a.lot" in status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -11,16 +10,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from choria_broker.broker import NetworkBroker
-from choria_broker.cli import main
 from choria_broker.control import server
 from choria_broker.control.peer_credentials import Peer
 from choria_broker.control.protocol import DecisionRequest, StatusRequest
 from choria_broker.errors import ConfigurationError
 from choria_broker.reload.plan import pending
+from support.command import run
 from support.minting import ORGANIZATION, by_token, hex_of
 from support.spoiling import cut, directory, empty, expired, gone, of_another
 from support.testbed import IDENTITY, Authority, change, client, configuration, free_port, settled
@@ -96,11 +94,6 @@ async def test_a_broken_file_changes_nothing_and_is_named(
         async with client(broker, trusting, **by_token()):
             pass
         await settled(before)
-
-
-async def run(*arguments: str | Path) -> Result:
-    """Run a command in a thread, so that the broker in this loop can answer."""
-    return await asyncio.to_thread(CliRunner().invoke, main, list(map(str, arguments)))
 
 
 async def test_the_command_says_what_is_in_force_and_what_waits(

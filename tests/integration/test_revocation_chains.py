@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from choria_broker.broker import NetworkBroker
 from choria_broker.cli import main
+from support.command import invoked
 from support.revoking import RevokingAuthority, crl, serial_of
 from support.settled import recent
 from support.stores import copy_of_nscs, credentials
@@ -55,10 +56,6 @@ class Below:
         for each in old.extensions:
             builder = builder.add_extension(each.value, each.critical)
         return bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-
-
-def command(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(main, [str(each) for each in arguments])
 
 
 def explained(path: Path, identity: Identity) -> dict[str, Any]:
@@ -179,12 +176,12 @@ async def test_in_operator_mode_the_engine_ends_and_refuses_them(tmp_path: Path)
         assert "here 1 (caller)" in idle.effect
         await gone(second)
         await settled(third)
-        refused = await asyncio.to_thread(command, "revoke", "--config", path, "--caller", "up=bob")
+        refused = await asyncio.to_thread(invoked, "revoke", "--config", path, "--caller", "up=bob")
         assert (refused.exit_code, "nsc revocations add-user" in refused.output) == (1, True)
         for more in (("--dry-run",), ()):
-            said = await asyncio.to_thread(command, "revoke", "--config", path, "--identity", "good.example.net", *more)
+            said = await asyncio.to_thread(invoked, "revoke", "--config", path, "--identity", "good.example.net", *more)
             assert (said.exit_code, "Its log names each" in said.output) == (0, True)
         await gone(third)
-    alone = await asyncio.to_thread(command, "revoke", "--config", path, "--token", "1")
+    alone = await asyncio.to_thread(invoked, "revoke", "--config", path, "--token", "1")
     assert (alone.exit_code, "nsc revocations add-user" in alone.output) == (1, True)
     assert file.read_text(encoding="utf-8").count("\n") == 3

@@ -13,6 +13,9 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
+from click.testing import CliRunner, Result
+
+from choria_broker.cli import main
 from support.leaks import leaks
 
 DEADLINE = 60.0
@@ -160,3 +163,13 @@ async def started(
             await process.wait()
         if log.exists():
             assert not leaks(log.read_text(encoding="utf-8")), "the program's log has a secret in it"
+
+
+def invoked(*arguments: str | Path) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+async def run(*arguments: str | Path) -> Result:
+    """Run a command in a thread, so that the broker in this loop can answer."""
+    return await asyncio.to_thread(invoked, *arguments)

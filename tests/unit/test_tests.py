@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -278,6 +279,33 @@ def touches_files(path: Path) -> bool:
 
 def test_pure_modules_touch_no_files() -> None:
     assert {name for name, path in pure_modules().items() if touches_files(SOURCE.parent / path)} == OWN_FILES
+
+
+_SAME_BY_CHANCE = 180
+"""Characters that the bodies of two functions may have in common: about three lines."""
+
+
+def bodies(path: Path) -> Iterator[tuple[str, str]]:
+    """Return the lines of each function, without its heading and docstring, and its name."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.split("\n")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            said = node.body[ast.get_docstring(node, clean=False) is not None :]
+            if said:
+                yield (
+                    textwrap.dedent("\n".join(lines[said[0].lineno - 1 : node.end_lineno])),
+                    f"{path.name}: {node.name}",
+                )
+
+
+@pytest.mark.parametrize("folder", [SOURCE, TESTS], ids=["source", "tests"])
+def test_no_function_is_written_twice(folder: Path) -> None:
+    places: dict[str, list[str]] = {}
+    for path in sorted(folder.rglob("*.py")):
+        for body, place in bodies(path):
+            places.setdefault(body, []).append(place)
+    assert [same for body, same in places.items() if len(same) > 1 and len(body) > _SAME_BY_CHANCE] == []
 
 
 _MOST_BLOCKS = 14
