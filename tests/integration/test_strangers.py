@@ -15,6 +15,7 @@ import nats.errors
 import pytest
 
 from choria_broker.client_end import let_go
+from choria_broker.settings.listeners import DOORS, engine_listeners
 from support.minting import ORGANIZATION, hex_of, mint, provisioning
 from support.nats_socket import ClosedError, wire
 from support.testbed import Authority, OrderedClient, client, free_port
@@ -22,8 +23,6 @@ from support.topology import Node, Setting, broker, every_listener, logged
 
 CROWD = 60
 pytestmark = pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float' is deprecated")
-
-LISTENERS = ("client", "websocket", "leafnode", "cluster", "gateway")
 
 
 @contextlib.contextmanager
@@ -73,8 +72,9 @@ async def test_a_crowd_on_every_listener_keeps_nobody_out_and_is_told(
         "network__auth_timeout": "20s",
         "network__tls_timeout": "20s",
     }
-    ports = (node.client, websocket, node.leafnode, node.peer, node.gateway)
     async with broker(tmp_path, authority, node, **settings) as here:
+        ports = [each.port for each in engine_listeners(here.settings.network)]
+        assert len(ports) == len(DOORS), "a listener is missing in every_listener"
         with contextlib.ExitStack() as stack:
             for port in ports:
                 await asyncio.to_thread(stack.enter_context, silent(port, CROWD, "127.0.0.7"))
@@ -83,9 +83,9 @@ async def test_a_crowd_on_every_listener_keeps_nobody_out_and_is_told(
                     pass
             await logged(caplog, "had too many of them")
             async with asyncio.timeout(60):
-                while set(counts := await scraped(node, "choria_broker_turned_away_total")) != set(
-                    LISTENERS
-                ) or not all(counts.values()):
+                while set(counts := await scraped(node, "choria_broker_turned_away_total")) != set(DOORS) or not all(
+                    counts.values()
+                ):
                     await asyncio.sleep(0.1)
 
 

@@ -9,8 +9,9 @@ class Count(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many connections of one kind hang on one CA.
 
     Attributes:
-        kind: the listener through which others came, as in ``counters.LISTENERS``, or ``to_cluster``, ``to_gateway`` or
-            ``to_leafnode`` for links that this broker has made, where the other side's certificate counts.
+        kind: the listener through which others came, as in ``settings.listeners.DOORS``, or ``to_cluster``,
+            ``to_gateway`` or ``to_leafnode`` for links that this broker has made, where the other side's certificate
+            counts.
         tls: ``mtls`` with a certificate, ``anon`` with TLS and without one, ``none`` without TLS.
         count: how many.
         subject: of the CA certificate in which the verified chain ends, in the notation of RFC 2253.

@@ -6,12 +6,10 @@ import msgspec
 
 from choria_broker.engine.events import Moving, Queue, Signings
 from choria_broker.histogram import Histogram
+from choria_broker.settings.listeners import DOORS
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5)
 """Upper bounds of the classes in seconds; the last is the usual deadline of a verdict."""
-
-LISTENERS = ("client", "websocket", "leafnode", "cluster", "gateway")
-"""The listeners that the engine opens to everybody."""
 
 
 class GateCounters(msgspec.Struct):
@@ -38,7 +36,7 @@ class GateCounters(msgspec.Struct):
     dropped: dict[str, int] = msgspec.field(
         default_factory=lambda: dict.fromkeys(("questions", "reports", "engine_log_lines"), 0)
     )
-    turned_away: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(LISTENERS, 0))
+    turned_away: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(DOORS, 0))
     signings: Signings = msgspec.field(default_factory=Signings)
     queue: Queue = msgspec.field(default_factory=Queue)
     moving: Moving = msgspec.field(default_factory=Moving)

@@ -11,8 +11,8 @@ import collections
 from collections.abc import Callable
 
 from choria_broker.access.waiting import Waiting
-from choria_broker.engine.counters import LISTENERS
 from choria_broker.settings.finding_codes import Severity
+from choria_broker.settings.listeners import DOORS
 from choria_broker.stats.choria_metrics import CONNECTOR, NETWORK, PROTOCOL, SRV
 from choria_broker.stats.companion_metrics import PROCESSES, companion_families
 from choria_broker.stats.families import Family, Values
@@ -43,12 +43,12 @@ def _by_authority(at: Measured) -> Values:
     return {
         (each.authority.subject, each.authority.fingerprint, YES_NO[bool(each.authority.files)], kind): count
         for each in at.authorities.authorities
-        for kind, count in {**dict.fromkeys(LISTENERS, 0), **each.connections}.items()
+        for kind, count in {**dict.fromkeys(DOORS, 0), **each.connections}.items()
     }
 
 
 def _without_certificate(at: Measured) -> Values:
-    return {**dict.fromkeys(LISTENERS, 0), **at.authorities.without_certificate} if at.authorities else None
+    return {**dict.fromkeys(DOORS, 0), **at.authorities.without_certificate} if at.authorities else None
 
 
 def _remotes(at: Measured) -> Values:

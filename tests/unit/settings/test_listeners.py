@@ -5,6 +5,7 @@ import pytest
 from choria_broker.announcements import announcements
 from choria_broker.engine.conf.render import render
 from choria_broker.settings.finding_codes import Code
+from choria_broker.settings.listeners import ENGINE_LISTENERS
 from support.scenario import NET, base
 
 LEFT_OUT = (
@@ -63,3 +64,7 @@ def test_listeners(lines: tuple[str, ...], expected: dict[str, str]) -> None:
 def test_the_statistics_listener_has_its_own_address() -> None:
     (_, statistics) = base("plugin.choria.stats_port = 8080").ok.listeners
     assert (statistics.key, statistics.place) == ("plugin.choria.stats_port", "127.0.0.1:8080")
+
+
+def test_only_where_nobody_logs_in_nobody_is_counted_before_a_login() -> None:
+    assert [each.key for each in ENGINE_LISTENERS if not each.door] == [f"{NET}pprof_port"]

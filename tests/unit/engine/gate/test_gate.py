@@ -14,10 +14,10 @@ import uvloop
 
 from choria_broker.access.session import Again
 from choria_broker.access.verdict import Permissions, SubjectRules, Verdict
-from choria_broker.engine.counters import LISTENERS
 from choria_broker.engine.events import Ports, Queue, Refusal, Versions
 from choria_broker.engine.gate import codec, frames
 from choria_broker.errors import GateError, NotReadyError
+from choria_broker.settings.listeners import DOORS
 from support.fake_engine import DEADLINE, GREETING, NOW, READY, Broker, FakeEngine, connected, framed
 
 
@@ -157,12 +157,12 @@ async def test_what_the_engine_could_not_tell_is_counted() -> None:
 async def test_who_was_turned_away_is_counted_and_logged_at_times(caplog: pytest.LogCaptureFixture) -> None:
     async with connected() as (broker, engine, _):
         engine.greet()
-        assert broker.gate.counters.turned_away == dict.fromkeys(LISTENERS, 0)
+        assert broker.gate.counters.turned_away == dict.fromkeys(DOORS, 0)
         for count in (3, 9):
             engine.send(type="crowd", client=count, websocket=0, leafnode=0, cluster=0, gateway=1)
         engine.ask(1)
         await engine.receive()
-        assert broker.gate.counters.turned_away == dict.fromkeys(LISTENERS, 0) | {"client": 9, "gateway": 1}
+        assert broker.gate.counters.turned_away == dict.fromkeys(DOORS, 0) | {"client": 9, "gateway": 1}
     said = [record for record in caplog.records if "were closed because" in record.getMessage()]
     assert len(said) == 2
 
