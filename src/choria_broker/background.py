@@ -1,4 +1,4 @@
-"""Work that goes on beside other work, and ends with it."""
+"""Work that goes on beside other work, and ends with it; waits that end."""
 
 from __future__ import annotations
 
@@ -32,3 +32,16 @@ async def beside(work: Coroutine[Any, Any, Result], name: str) -> AsyncIterator[
             yield task
         finally:
             task.cancel()
+
+
+async def happened(event: asyncio.Event, within: float) -> bool:
+    """Wait for something to happen, and tell whether it did.
+
+    Args:
+        event: set when it does.
+        within: seconds.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            await event.wait()
+    return event.is_set()

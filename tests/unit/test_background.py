@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from choria_broker.background import beside
+from choria_broker.background import beside, happened
 
 
 async def forever(ended: asyncio.Event) -> None:
@@ -50,3 +50,12 @@ async def test_an_error_of_the_context_ends_it() -> None:
             raise ValueError("of the context")
     assert raised.group_contains(ValueError, match="of the context")
     assert ended.is_set()
+
+
+async def test_a_wait_ends_with_what_is_waited_for_or_with_its_time() -> None:
+    event = asyncio.Event()
+    assert not await happened(event, 0.001)
+    async with beside(happened(event, 60.0), "waiting") as waiting:
+        event.set()
+        assert await waiting
+    assert await happened(event, 0.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import contextlib
 import secrets
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import msgspec
 from choria_broker.adapters.document import Target, document
 from choria_broker.adapters.flight import End, Flight, Parcel
 from choria_broker.adapters.unwrap import UnwrapError, Unwrapped, unwrap
+from choria_broker.background import happened
 from choria_broker.companions import metrics
 from choria_broker.companions.complaints import Complaints
 from choria_broker.companions.links import Link, LinkDownError, Links, TooLargeError
@@ -118,9 +118,7 @@ class AdapterWork:
                 self._publish(out)
                 await asyncio.sleep(0)
                 continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._flight.next_look(time.monotonic())):
-                    await self._news.wait()
+            await happened(self._news, self._flight.next_look(time.monotonic()))
 
     def _has_work(self) -> bool:
         return self._flight.is_due(time.monotonic()) or (bool(self._queue) and not self._flight.full)

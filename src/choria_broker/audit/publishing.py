@@ -7,7 +7,6 @@ and published as a loss.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from choria_broker.audit.events import EventBook, EventPage, Wanted
-from choria_broker.background import beside
+from choria_broker.background import beside, happened
 from choria_broker.client_end import client_errors, let_go
 from choria_broker.errors import BrokerError
 from choria_broker.host.succession import Succession
@@ -152,9 +151,7 @@ class EventPublisher:
                 if page.events or page.lost:
                     await client.flush(timeout=_FLUSH)  # type: ignore[arg-type] # the library takes parts of a second
                 self._after, self._told = page.after, ""
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._pace):
-                        await self._changed.wait()
+                await happened(self._changed, self._pace)
                 self._changed.clear()
                 if not client.is_connected:
                     raise ConnectionError("the connection to the engine has ended")

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from choria_broker.background import happened
 from choria_broker.backoff import pause
 from choria_broker.companions.metrics import GAUGES, totals
 from choria_broker.companions.reports import CompanionReport, SideReport, State
@@ -178,9 +179,7 @@ class Companion:
             self.record.restarts += 1
             wait = pause(failures, random.random)
             _log.error("A process ended by itself and is restarted", companion=self.spec.key.words, why=why, after=wait)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._stopping.wait()
+            await happened(self._stopping, wait)
 
     async def _lived(self, share: Share) -> str:
         """Run one process to its end, and tell what that was."""

@@ -27,6 +27,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from choria_broker.access.permissions import reply_digests
+from choria_broker.background import happened
 from choria_broker.client_end import let_go
 from choria_broker.demo import messages
 from choria_broker.demo.network import Demo, birth
@@ -147,7 +148,7 @@ async def _server(place: Place, identity: str, stay: float) -> None:
         while not gone.is_set() and (left := end - time.monotonic()) > 0:
             await client.publish(*_event("alive", identity))
             await client.publish(messages.fleet_subject("registration"), _registration(identity))
-            await _until(gone, min(_ALIVE, left))
+            await happened(gone, min(_ALIVE, left))
         if not gone.is_set():
             await client.publish(*_event("shutdown", identity))
             await client.flush(_ANSWER)
@@ -177,20 +178,20 @@ async def _caller(place: Place, name: str, demo: Demo) -> None:
                 now=int(time.time()),
             )
             await client.publish(messages.fleet_subject(messages.DISCOVERY), asked)
-            await _until(gone, _ASK)
+            await happened(gone, _ASK)
 
 
 async def _measuring(place: Place, demo: Demo) -> None:
     """Publish more at once than somebody takes who does not read."""
     login = await _held(demo, CALLERS[-1], f"{caller_id(CALLERS[-1])} measuring")
     async with _connected(place, login) as (client, gone):
-        await _until(gone, _FIRST_LOAD)
+        await happened(gone, _FIRST_LOAD)
         while not gone.is_set():
             count, size = _LOAD
             for _ in range(count):
                 await client.publish(MEASUREMENTS, bytes(size))
                 await client.flush(_ANSWER)
-            await _until(gone, _MEASURE)
+            await happened(gone, _MEASURE)
 
 
 async def _refused(place: Place) -> None:
@@ -215,12 +216,6 @@ async def _for_ever(life: Callable[[], Awaitable[None]], pause: float) -> None:
         with contextlib.suppress(*_FAILURES):
             await life()
         await asyncio.sleep(pause)
-
-
-async def _until(gone: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await gone.wait()
 
 
 def _event(kind: str, identity: str) -> tuple[str, bytes]:

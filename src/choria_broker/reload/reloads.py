@@ -25,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from choria_broker.audit.acts import ActBook
-from choria_broker.background import beside
+from choria_broker.background import beside, happened
 from choria_broker.config.surroundings.facts import FileGroup
 from choria_broker.errors import BrokerError, ConfigurationError, NotReadyError, ReloadError
 from choria_broker.host.succession import Succession
@@ -281,9 +281,7 @@ class Reloads:
         """Wait until somebody asks for a reload."""
         while self._restoring.owed and not self._asked.is_set():
             await self._restoring.attempt(self._turn)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN):
-                    await self._asked.wait()
+            await happened(self._asked, AGAIN)
         await self._asked.wait()
 
     def _taken(self) -> list[_Job]:

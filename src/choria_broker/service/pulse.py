@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
-from choria_broker.background import beside
+from choria_broker.background import beside, happened
 from choria_broker.errors import BrokerError, root_cause
 from choria_broker.service import systemd
 
@@ -105,9 +105,7 @@ class Pulse:
             alive = await self._answers() or self._stopping
             extended = [self._extended()] if self._stopping else []
             systemd.tell("\n".join([self._status(), *extended, *(["WATCHDOG=1"] if alive and self._watched else [])]))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._every):
-                    await self._due.wait()
+            await happened(self._due, self._every)
             self._due.clear()
 
     async def _answers(self) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from contextlib import AbstractAsyncContextManager
 
 from choria_broker.access.afterwards import Logins, differs
 from choria_broker.access.policy import Policy
 from choria_broker.access.session import Session
-from choria_broker.background import beside
+from choria_broker.background import beside, happened
 from choria_broker.errors import BrokerError
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
@@ -99,16 +98,9 @@ class Followup:
         ended, portions = 0, min(_PORTIONS, len(numbers))
         for portion in range(portions):
             ended += await self._engine.end_sessions(numbers[portion::portions], REASON)
-            if await self._interrupted(self._spread / portions):
+            if await happened(self._changed, self._spread / portions):
                 break
         self._log.info("Sessions were ended after the reload", sessions=ended)
 
     def _differs(self, session: Session) -> bool:
         return self._policy is not None and differs(session, self._policy, self._logins)
-
-    async def _interrupted(self, seconds: float) -> bool:
-        """Wait, and tell whether there was another reload meanwhile."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        return self._changed.is_set()

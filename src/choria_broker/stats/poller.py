@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from choria_broker.background import beside
+from choria_broker.background import beside, happened
 from choria_broker.engine.pages import read_page
 from choria_broker.log.structured import component
 from choria_broker.stats.readings import Readings, Server, Streams, read_gateways, read_leafnodes, read_routes
@@ -106,9 +106,7 @@ class Poller:
         """Wait until the next poll, or for less when something has happened."""
         least = min(seconds, _LEAST * self._interval)
         await asyncio.sleep(least)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds - least):
-                await self._wanted.wait()
+        await happened(self._wanted, seconds - least)
         self._wanted.clear()
 
     def soon(self) -> None:

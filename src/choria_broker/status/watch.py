@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from choria_broker.background import beside
+from choria_broker.background import beside, happened
 from choria_broker.host.succession import Succession
 from choria_broker.log.structured import component
 from choria_broker.settings import durations
@@ -75,9 +74,7 @@ class HealthWatch:
                 self._say(change)
                 self.heard(change)
             self.looked()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
-                    await self._news.wait()
+            await happened(self._news, self._interval)
 
     def _say(self, change: HealthChange) -> None:
         fields: dict[str, object] = {"old": change.old, "new": change.new}
