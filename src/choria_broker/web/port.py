@@ -28,7 +28,8 @@ _log = component("network")
 _QUEUE = 128
 """Connections that wait in the kernel until they are served."""
 
-_LIBRARY = ("choria_broker.web.app", "choria_broker.web.serving")
+# The first page may be asked for when the files of another version lie there.
+_LIBRARY = ("choria_broker.web.app", "choria_broker.web.serving", "choria_broker.stats.collector")
 
 
 @contextlib.asynccontextmanager
