@@ -244,7 +244,7 @@ async def test_an_account_whose_file_turned_bad_stays_as_it_was(tmp_path: Path, 
         findings = await broker.reload()
         told = {(finding.severity, finding.code, finding.effect) for finding in findings}
         assert told == {
-            (Severity.SKIP, "bad-operator-account", "account ACME stays as it was"),
+            (Severity.SKIP, "bad-operator-account", "account ACME stays unchanged"),
             (Severity.SKIP, "bad-operator-account", "account GLOBEX is not served"),
         }
         identity = {"identity": broker.settings.identity}

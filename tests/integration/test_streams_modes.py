@@ -248,7 +248,7 @@ async def test_clusters_with_streams_of_their_own_are_not_joined_by_gateways(
         await made(london, "LONDONS", replicas=2)
     before = {path: contents(path) for path in tmp_path.glob("*/store")}
     for broker in sites(together=True):
-        with pytest.raises(ConfigurationError, match="those of one are lost"):
+        with pytest.raises(ConfigurationError, match="the streams of one cluster are lost"):
             await broker.run()
     assert {path: contents(path) for path in tmp_path.glob("*/store")} == before
     # The remedy: one of them keeps its streams, and hears of what is said in the other.

@@ -139,7 +139,7 @@ async def test_pages_show_what_a_broker_has_escaped_and_without_secrets(tmp_path
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
-        ("history?after=yesterday", 400, "after has to be a time in Unix seconds."),
+        ("history?after=yesterday", 400, "after must be a time in Unix seconds."),
         ("history.json?after=%3Cimg%3E", 400, "Unix seconds"),
         ("settings?text=%3Cimg%20src=x%20onerror=x%3E", 200, "No setting matches."),
         ("settings?all=2&text=" + "x" * 4000, 200, "No setting matches."),

@@ -83,9 +83,9 @@ BROKEN = {
     ),
     "old": (
         "sys.exit(\"Usage: x\\nError: No such command 'standin'.\") if TRIED else None",
-        "of a version that cannot take over",
+        "has a version that cannot take over",
     ),
-    "form": ("import choria_broker.host.succession as s; s.FORMAT = 99", "the installed one reads form 99"),
+    "form": ("import choria_broker.host.succession as s; s.FORMAT = 99", "the installed program reads format 99"),
     "silent": ("os._exit(7) if TRIED else None", "it ended with exit status 7"),
 }
 

@@ -42,7 +42,7 @@ class Filled(msgspec.Struct, frozen=True):
     "--over",
     type=click.IntRange(1, 3600),
     metavar="SECONDS",
-    help="Measure rates over this time; otherwise they are those since the oldest message.",
+    help="Measure rates over this time; otherwise the rates since the oldest message.",
 )
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Most subjects to show of each stream."

@@ -66,7 +66,7 @@ async def log_in(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Read the command line, log in, print who we are."""
-    parser = argparse.ArgumentParser(description="Log in, and tell whom the broker takes us for.")
+    parser = argparse.ArgumentParser(description="Log in, and print as whom the broker accepts it.")
     parser.add_argument("--server", default="tls://127.0.0.1:4222", help="broker to connect to")
     parser.add_argument("--name", default="", help="name in the broker's certificate, unless the server's")
     parser.add_argument("--ca", type=Path, required=True, help="CA of the broker's certificate")

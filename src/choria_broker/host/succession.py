@@ -74,7 +74,8 @@ class Succession:
             raise SuccessionError(f"the data that the running program hands over cannot be read: {error}") from error
         if left.format != FORMAT:
             raise SuccessionError(
-                f"the running program leaves what it knows in form {left.format}, the installed one reads form {FORMAT}"
+                f"the running program hands over its data in format {left.format}, the installed program reads format "
+                f"{FORMAT}"
             )
         found.follows = True
         found._told = left.told

@@ -112,7 +112,7 @@ CONNECTOR = (
     counter("choria_connector_errors", "Errors on open connections.", lambda at: at.tallies.connector.errors),
     summary(
         "choria_connector_initial_connect_time",
-        "Seconds it took to connect for the first time.",
+        "Seconds until the first connection was made.",
         lambda at: at.tallies.connector.latency,
     ),
 )

@@ -217,7 +217,7 @@ def _before_joining(settings: Settings, contents: Contents, strangers: tuple[Joi
     problem = (
         f"{len(contents.streams)} streams in the store ({_named(contents.streams)}) date from "
         f"before {names}: clusters joined this way share one JetStream, and if both had streams before, "
-        "those of one are lost"
+        "the streams of one cluster are lost"
     )
     leaf = any(each.name.startswith("leafnode") for each in strangers)
     apart = "bind the remote to another account than the system's" if leaf else "join them with leafnodes instead"
@@ -259,7 +259,9 @@ def _worth_knowing(settings: Settings, contents: Contents) -> Iterator[Finding]:
         yield _of_kept(settings, "streams that the engine would have deleted are kept", streams, remedy)
     if blocks := tuple(each for each in contents.kept if each.damaged):
         remedy = "restore what you need from a backup, and remove what you do not need"
-        yield _of_kept(settings, "files of streams as they were when damage was cut off are kept", blocks, remedy)
+        yield _of_kept(
+            settings, "copies of damaged files of streams, from before the damage was cut off, are kept", blocks, remedy
+        )
 
 
 def _of_kept(settings: Settings, what: str, kept: tuple[Kept, ...], remedy: str) -> Finding:

@@ -106,7 +106,7 @@ class Asked(msgspec.Struct, frozen=True):
         if not text:
             return otherwise
         if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text)):
-            raise BadInputError(f"{name} has to be a whole number above 0.", f"Leave {name} out of the address.")
+            raise BadInputError(f"{name} must be a whole number above 0.", f"Leave {name} out of the address.")
         return int(text)
 
 

@@ -132,7 +132,7 @@ class StandIn:
         text = read_unnamed(os.dup(self._output)).decode(errors="replace")
         lines = tuple(line.rstrip() for line in text.splitlines() if line.strip())[-_LAST_LINES:]
         if any(_UNKNOWN in line for line in lines):
-            return UpgradeError("the installed program is of a version that cannot take over from a running one", lines)
+            return UpgradeError("the installed program has a version that cannot take over from a running one", lines)
         why = lines[-1] if lines else f"it ended with exit status {self._child.status}"
         return UpgradeError(f"the installed program does not run: {why}", lines)
 

@@ -61,7 +61,7 @@ async def test_they_get_what_they_need() -> None:
     ("page", "values", "says"),
     [
         (connection, {}, "No connection is named."),
-        (connection, {"cid": "x"}, "cid has to be a whole number above 0."),
+        (connection, {"cid": "x"}, "cid must be a whole number above 0."),
         (explain, {"connection": "9"}, "no longer kept"),
         (find, {"text": "x" * 300}, "too long"),
     ],

@@ -37,7 +37,7 @@ def _mapping(context: Context, name: str) -> SubjectMapping | None:
         return None
     doubt = subject_mapping.doubt(destination)
     if doubt:
-        effect, remedy = f"mapping {shown_name(name)} is used as it is", "correct the destination"
+        effect, remedy = f"mapping {shown_name(name)} is used unchanged", "correct the destination"
         collector.warn(Code.ODD_MAPPING, problem=doubt, effect=effect, remedy=remedy, at=values.ref(key))
     return SubjectMapping(name=name, source=source, destination=destination)
 

@@ -210,7 +210,7 @@ def _warn_of_way_around(context: Context, *, pubsub_only: bool, tokens: bool) ->
     hosts = network_key("client_hosts")
     # What has tokens count has several spellings.
     signers = next(filter(context.values.given, _TOKEN_SIGNERS), _TOKEN_SIGNERS[0])
-    trust = "trust those hosts with the fleet, or run Streams on brokers that they cannot reach"
+    trust = "trust these hosts with the whole fleet, or run Streams on brokers that they cannot reach"
     for limited, key, who, remedy in (
         (pubsub_only, "plugin.security.choria.ca", "certificates without a token", trust),
         (bool(context.values.items(hosts)), hosts, "hosts outside this list", trust),
@@ -218,7 +218,7 @@ def _warn_of_way_around(context: Context, *, pubsub_only: bool, tokens: bool) ->
             tokens,
             signers,
             "tokens with streams_user, streams_admin or, for servers, streams",
-            "give these permissions only to people whom you trust with the fleet, or run Streams on other brokers",
+            "give these permissions only to people whom you trust, or run Streams on other brokers",
         ),
     ):
         if limited:

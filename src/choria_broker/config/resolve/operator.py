@@ -250,7 +250,7 @@ def _accounts(
         except StoreError as error:
             # Whoever deletes an account deletes its file; the directory may stay for the sake of others in it.
             kept = None if error.expired or fact.missing else served.get(name)
-            effect = f"account {name} stays as it was" if kept else f"account {name} is not served"
+            effect = f"account {name} stays unchanged" if kept else f"account {name} is not served"
             collector.skip(
                 Code.BAD_OPERATOR_ACCOUNT,
                 problem=f"{path}: {error.problem}",

@@ -218,7 +218,7 @@ def _arguments(name: str, arguments: list[str], token: str) -> tuple[list[int], 
 
 def _expect(arguments: list[str], count: int, token: str) -> None:
     if len(arguments) != count or not arguments[0]:
-        raise _MappingError(f"{token} takes {count} argument{'s' if count > 1 else ''}")
+        raise _MappingError(f"{token} needs {count} argument{'s' if count > 1 else ''}")
 
 
 def _number(text: str, token: str) -> int:

@@ -116,7 +116,7 @@ def _of_streams() -> Iterator[_Void]:
         yield _Void(
             (retention, replicas),
             lambda context, _: context.values.given(store) and not context.values.flag(manage),
-            f"{manage} is false, so this broker leaves the stream as it is",
+            f"{manage} is false, so this broker does not change the stream",
         )
         if not each.elects:
             yield _Void(

@@ -68,7 +68,7 @@ class _Rest(msgspec.Struct):
         summed = replace(first, problem=problem, value="", times=self.count)
         if self.alike:
             return summed
-        effect = first.effect if first.severity is Severity.REFUSE else "as with those before"
+        effect = first.effect if first.severity is Severity.REFUSE else "the same as for the findings before"
         return replace(summed, effect=effect, remedy="correct them as well")
 
 

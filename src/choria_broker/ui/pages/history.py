@@ -70,7 +70,7 @@ def _after(asked: Asked) -> float:
     if not text:
         return 0.0
     if len(text) > _LONGEST or not text.replace(".", "", 1).isdecimal() or not text.isascii():
-        raise BadInputError("after has to be a time in Unix seconds.", "Leave after out of the address.")
+        raise BadInputError("after must be a time in Unix seconds.", "Leave after out of the address.")
     return float(text)
 
 

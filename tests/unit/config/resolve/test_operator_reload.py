@@ -51,7 +51,7 @@ def test_at_a_reload_a_bad_file_leaves_its_account_as_it_is(store: Store) -> Non
     store.account("GLOBEX", Signer("operator"))
     after = renewed(before, store.directory)
     assert served(after.settings) == served(before.settings)
-    assert [finding.effect for finding in after.findings] == ["account GLOBEX stays as it was"]
+    assert [finding.effect for finding in after.findings] == ["account GLOBEX stays unchanged"]
 
 
 def test_after_a_reload_it_is_still_told_that_the_broker_has_no_account(store: Store) -> None:

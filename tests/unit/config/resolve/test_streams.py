@@ -35,7 +35,7 @@ def test_everything_that_is_set_is_taken() -> None:
         "stream.sync = always",
     )
     assert {each.problem for each in found.findings} == {
-        f"{NET}stream.manage_streams is false, so this broker leaves the stream as it is"
+        f"{NET}stream.manage_streams is false, so this broker does not change the stream"
     }
     settings = found.ok.network.streams
     assert (str(settings.store), settings.manage, settings.sync) == ("/store", False, 0.0)

@@ -52,7 +52,7 @@ def test_many_keys_of_one_class_are_summed_up() -> None:
     assert (rest.key, rest.value, rest.times) == ("", "", 150)
     assert rest.origin == Origin("broker.conf", 51)
     assert rest.problem == "150 more findings of this kind (unknown-key), up to broker.conf:200"
-    assert (rest.effect, rest.remedy) == ("as with those before", "correct them as well")
+    assert (rest.effect, rest.remedy) == ("the same as for the findings before", "correct them as well")
 
 
 def test_findings_about_no_key_are_of_one_class_only() -> None:
