@@ -86,7 +86,7 @@ def blamed(reason: str) -> bool:
     """A reason of health says that a stream cannot be written, and whose copy is missing."""
     return (
         "cannot be written" in reason
-        and "nothing is heard of broker2.example.net, though connected; choria-broker status there says" in reason
+        and "no response from broker2.example.net, though connected; choria-broker status there says" in reason
     )
 
 

@@ -295,4 +295,4 @@ def test_every_account_of_an_organization_is_made(tmp_path: Path, authority: Aut
     assert outcome.passed
     assert outcome.rendered is not None
     for account in ("ACME", "GLOBEX"):
-        assert f'{account}: {{\n    jetstream: "enabled"\n  }}' in outcome.rendered.shown
+        assert f'{account}: {{\n    jetstream: "enabled"\n  }}' in outcome.rendered.masked

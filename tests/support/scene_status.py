@@ -154,7 +154,7 @@ def _streams_now(evil: str) -> StreamsNow:
                 "choria",
                 "CHORIA_MACHINE",
                 False,
-                f"no member leads; nothing is heard of broker3{evil}",
+                f"no member leads; no response from broker3{evil}",
                 "",
                 (),
                 8122,

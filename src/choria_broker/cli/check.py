@@ -17,7 +17,7 @@ from choria_broker.config.resolve.host_limits import judge_limits
 from choria_broker.config.surroundings.facts import Overrides
 from choria_broker.documentation import HelpKind, help_for
 from choria_broker.engine import binary
-from choria_broker.engine.conf.objections import blamed
+from choria_broker.engine.conf.objections import setting_behind
 from choria_broker.engine.conf.render import Rendered, render
 from choria_broker.host.limits import read_limits
 from choria_broker.host.private_file import replace_file
@@ -108,7 +108,7 @@ def report(config: Path, overrides: Overrides, *, as_json: bool = False, pid: Pa
     else:
         show_findings(outcome.findings)
         if outcome.rendered:
-            click.echo(outcome.rendered.shown, nl=False)
+            click.echo(outcome.rendered.masked, nl=False)
         if told := most_severe(outcome.findings):
             click.echo(f"More: {help_for(HelpKind.FINDING, told.code)}", err=True)
         if outcome.seen:
@@ -179,7 +179,7 @@ def _engine_findings(rendered: Rendered, settings: Settings) -> tuple[Finding, .
             ),
         )
     except binary.EngineConfigError as error:
-        key = blamed(str(error), rendered.shown, settings)
+        key = setting_behind(str(error), rendered.masked, settings)
         return (
             Finding(
                 severity=Severity.REFUSE,
@@ -215,5 +215,5 @@ def _document(config: Path, outcome: Outcome) -> dict[str, object]:
             }
             for finding in outcome.findings
         ],
-        "engine_configuration": outcome.rendered.shown if outcome.rendered else None,
+        "engine_configuration": outcome.rendered.masked if outcome.rendered else None,
     }

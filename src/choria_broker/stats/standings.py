@@ -117,8 +117,8 @@ class Standing(msgspec.Struct, frozen=True):
         return tuple(each for each in self.copies if each.state is CopyState.BEHIND)
 
     @property
-    def blamed(self) -> tuple[str, ...]:
-        """Members of which nothing is heard that would matter."""
+    def missed(self) -> tuple[str, ...]:
+        """Members that would matter, and from which there is no response."""
         return self.suspects or self.unheard
 
     @property
@@ -129,13 +129,13 @@ class Standing(msgspec.Struct, frozen=True):
         lasts = self.leader and any(each.heard and each.heard > SILENT for each in self.copies)
         if not lasts and self.doubtful_for < ELECTION:
             return ""
-        who = f"; nothing is heard of {' and '.join(self.blamed)}" if self.blamed else ""
+        who = f"; no response from {' and '.join(self.missed)}" if self.missed else ""
         if not self.leader:
             return f"no member leads{who}"
         if self.leads:
             there, all_of_them = 1 + len(self.copies) - len(self.unheard), 1 + len(self.copies)
-            return "" if there > all_of_them // 2 else f"too few copies are there{who}"
-        return f"nothing is heard of {self.leader}, which leads" if self.unheard else ""
+            return "" if there > all_of_them // 2 else f"too few copies respond{who}"
+        return f"no response from {self.leader}, which leads" if self.unheard else ""
 
     @property
     def doubtful(self) -> bool:

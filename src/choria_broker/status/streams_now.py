@@ -146,7 +146,7 @@ def concerns(standings: Standings | None, standard: Names, connected: Collection
     Args:
         standings: what was read, None when nothing was.
         standard: the standard streams.
-        connected: members that are connected: those have a trouble of their own when nothing is heard of their copies.
+        connected: members that are connected: those have a trouble of their own when their copies do not respond.
     """
     if standings is None:
         return
@@ -172,8 +172,8 @@ def concerns(standings: Standings | None, standard: Names, connected: Collection
 
 
 def _told(standing: Standing, connected: Collection[str]) -> str:
-    """Write an obstacle, with where to look when the members that are blamed for it are there."""
-    if not standing.blamed or not set(standing.blamed) <= set(connected):
+    """Write an obstacle, with where to look when the members that do not respond are connected."""
+    if not standing.missed or not set(standing.missed) <= set(connected):
         return standing.obstacle
     return (
         f"{standing.obstacle}, though connected; choria-broker status there says whether its disk is full or it hangs"

@@ -30,7 +30,7 @@ def test_the_file_has_the_operator_and_its_accounts_and_no_others() -> None:
 
 
 def test_people_are_shown_names_in_place_of_tokens() -> None:
-    shown = render(settings()).shown
+    shown = render(settings()).masked
     assert "eyJ" not in shown
     for name in ("OPS", "SYS", "ACME", "GLOBEX", "FLEET"):
         assert f'"token of {name}"' in shown

@@ -56,7 +56,7 @@ def test_a_broker_that_is_alone_can_write() -> None:
 def test_the_leader_of_two_copies_that_hears_nothing_of_the_other_cannot_write() -> None:
     found = only(page("b1", replica("b2", 7.0)))
 
-    assert found.obstacle == "too few copies are there; nothing is heard of b2"
+    assert found.obstacle == "too few copies respond; no response from b2"
     assert found.counts == {"in-step": 1, "behind": 0, "silent": 1}
 
 
@@ -78,7 +78,7 @@ def test_a_follower_tells_only_whether_it_hears_of_the_leader() -> None:
     lost = only(page("b2", replica("b2", 6.0), replica("b3", 0, current=False)))
 
     assert (well.obstacle, well.unheard, dict(well.counts), well.behind) == ("", (), {}, ())
-    assert lost.obstacle == "nothing is heard of b2, which leads"
+    assert lost.obstacle == "no response from b2, which leads"
 
 
 def test_without_a_leader_for_a_moment_is_an_election_and_for_longer_an_obstacle() -> None:
@@ -89,7 +89,7 @@ def test_without_a_leader_for_a_moment_is_an_election_and_for_longer_an_obstacle
 
     assert [each.streams[0].obstacle for each in (first, second)] == ["", ""]
     assert first.doubtful
-    assert third.streams[0].obstacle == "no member leads; nothing is heard of b2"
+    assert third.streams[0].obstacle == "no member leads; no response from b2"
     again = read(page("b1", replica("b2")), third, 105.0)
     assert (again.streams[0].obstacle, again.streams[0].doubtful_for) == ("", 0.0)
     assert read(jsz, again, 110.0).streams[0].doubtful_for == 0.0
@@ -100,7 +100,7 @@ def test_who_is_missing_in_the_cluster_too_is_blamed() -> None:
     jsz = page("", replica("b1"), replica("b2", 0), replica("b3", 0), meta=meta)
     found = read(jsz, read(jsz), 110.0)
 
-    assert found.streams[0].obstacle == "no member leads; nothing is heard of b2"
+    assert found.streams[0].obstacle == "no member leads; no response from b2"
     assert found.meta is not None
     assert (found.meta.obstacle, found.meta.unheard) == ("", ("b2",))
 
@@ -110,7 +110,7 @@ def test_the_cluster_without_a_leader() -> None:
     found = read(jsz, read(jsz), 110.0)
 
     assert found.meta is not None
-    assert found.meta.obstacle == "no member leads; nothing is heard of b2"
+    assert found.meta.obstacle == "no member leads; no response from b2"
 
 
 @pytest.mark.parametrize("jsz", [None, [], {}, {"account_details": None, "meta_cluster": 3}, {"account_details": [7]}])

@@ -13,7 +13,7 @@ from choria_broker.values import replace
 
 GOOD = Standing("choria", "A", "b1", (Copy("b2", 1.0),), grouped=True)
 STALLED = replace(GOOD, copies=(Copy("b2", 9.0),))
-OBSTACLE = "too few copies are there; nothing is heard of b2"
+OBSTACLE = "too few copies respond; no response from b2"
 MIB = 1 << 20
 
 

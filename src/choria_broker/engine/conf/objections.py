@@ -28,14 +28,14 @@ _KEYS = {
 """Blocks of the engine's configuration, and the setting that calls for them: one of the same name, unless said here."""
 
 
-def blamed(objection: str, shown: str, settings: Settings) -> str:
+def setting_behind(objection: str, masked: str, settings: Settings) -> str:
     """Find the setting that an objection is about.
 
     A value of the configuration that the engine repeats tells most; else the line it names does.
 
     Args:
         objection: the engine's words.
-        shown: its configuration, secrets masked, line by line as it was written.
+        masked: its configuration, secrets masked, line by line as it was written.
         settings: what that was made of.
 
     Returns:
@@ -48,5 +48,5 @@ def blamed(objection: str, shown: str, settings: Settings) -> str:
     if not place:
         return ""
     number = int(place[1] or place[2])
-    blocks = [line.partition(":")[0] for line in shown.splitlines()[:number] if line[:1].isalpha()]
+    blocks = [line.partition(":")[0] for line in masked.splitlines()[:number] if line[:1].isalpha()]
     return _KEYS.get(blocks[-1], "") if blocks else ""

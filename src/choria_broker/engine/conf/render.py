@@ -41,7 +41,7 @@ class Rendered(Discreet, frozen=True):
 
     Attributes:
         text: the file, secrets included.
-        shown: the same with secrets masked, for people.
+        masked: the same with secrets masked, for people.
         optional_client_certificates: certificates are verified when presented and not demanded, which the file
             itself cannot say.
     """
@@ -49,7 +49,7 @@ class Rendered(Discreet, frozen=True):
     hidden: ClassVar[frozenset[str] | None] = frozenset({"text"})
 
     text: str
-    shown: str
+    masked: str
     optional_client_certificates: bool
 
 
@@ -74,7 +74,7 @@ def render(settings: Settings) -> Rendered:
     block["authorization"] = {"timeout": _seconds(settings.network.auth_timeout)}
     return Rendered(
         text=write(block),
-        shown=write(block, masked=True),
+        masked=write(block, masked=True),
         optional_client_certificates=settings.tls.enabled and settings.tls.verify_clients,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from choria_broker.engine.conf.objections import _KEYS, blamed
+from choria_broker.engine.conf.objections import _KEYS, setting_behind
 from choria_broker.engine.conf.render import render
 from choria_broker.values import replace
 from support.ready_settings import settings as settings_of
@@ -40,11 +40,11 @@ RAW = {"plugin.security.file.key": "/etc/own.key", "plugin.choria.network.peers"
 def test_objections(objection: str, key: str) -> None:
     settings = replace(settings_of(), raw=RAW)
 
-    assert blamed(objection, SHOWN, settings) == key
+    assert setting_behind(objection, SHOWN, settings) == key
 
 
 def test_every_block_of_a_plain_broker_has_its_setting() -> None:
-    shown = render(settings_of()).shown
+    shown = render(settings_of()).masked
     blocks = {line.partition(":")[0] for line in shown.splitlines() if line[:1].isalpha()}
 
     assert blocks - set(_KEYS) == {"logtime"}

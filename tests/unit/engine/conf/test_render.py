@@ -115,9 +115,9 @@ def test_routes_have_tls_and_the_login_in_escaped_form() -> None:
     assert "verify: true" in rendered.text
     assert "no_advertise: true\n  pool_size: -1\n" in rendered.text
     assert 'user: "cluster"' in rendered.text
-    assert "ss%2Fword" not in rendered.shown
-    assert "p@ss" not in rendered.shown
-    assert MASK in rendered.shown
+    assert "ss%2Fword" not in rendered.masked
+    assert "p@ss" not in rendered.masked
+    assert MASK in rendered.masked
 
 
 def test_a_peer_written_with_its_own_login_keeps_it() -> None:
