@@ -107,9 +107,10 @@ format: $(VENV)/.ready ## put the source in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Programs that wait for each other, with deadlines of their own: two tests for each core.
 interop: $(VENV)/.ready $(TOOLS)/nats $(TOOLS)/nsc $(TOOLS)/browser/.ready ## real choria programs (CHORIA_BIN), nsc, the nats CLI and a browser against the broker
 	NATS_BIN=$(abspath $(TOOLS)/nats) NSC_BIN=$(abspath $(TOOLS)/nsc) NATS_JS=$(abspath $(NATS_JS)) $(BIN)/python -m pytest -q \
-		-n $$(nproc) --dist worksteal --reruns $(RERUNS) -r aR tests/interop
+		-n $$((2 * $$(nproc))) --dist worksteal --reruns $(RERUNS) -r aR tests/interop
 
 # Without npm the tests with a browser are skipped, and this is tried again the next time.
 $(TOOLS)/browser/.ready: $(BROWSER)/package.json $(BROWSER)/package-lock.json $(BROWSER)/.npmrc
