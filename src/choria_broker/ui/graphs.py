@@ -104,7 +104,7 @@ class Plot(msgspec.Struct, frozen=True):
 
 PLOTS = (
     Plot("connections", "Connections", {"connections": ""}),
-    Plot("logins", "Logins", {"logins": "let in", "refusals": "refused"}),
+    Plot("logins", "Logins", {"logins": "accepted", "refusals": "refused"}),
     Plot("messages", "Messages", {"messages_in": "in", "messages_out": "out"}),
     Plot("bytes", "Bytes", {"bytes_in": "in", "bytes_out": "out"}),
     Plot("cpu", "CPU, of one core", {"broker_cpu": "broker", "engine_cpu": "engine"}),
