@@ -17,10 +17,14 @@ PLACES = (SOURCE, ROOT / "engine", ROOT)
 """Where a path in these pages may begin; below the source the ending may be missing."""
 
 
+MADE = "engine/go.work"
+"""It is made when the engine is built, which a fresh checkout need not have done."""
+
+
 def named(text: str) -> Iterator[str]:
     """Return what is written as code in a text and looks like the path of a file or folder."""
     for span in re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
-        if re.fullmatch(r"[\w./-]+", span) and ("/" in span or span.endswith((".py", ".go"))):
+        if re.fullmatch(r"[\w./-]+", span) and ("/" in span or span.endswith((".py", ".go"))) and span != MADE:
             yield span.rstrip("/")
 
 
