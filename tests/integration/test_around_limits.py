@@ -17,7 +17,7 @@ from choria_broker.client_end import let_go
 from support.minting import HOLDER, mint, proof
 from support.minting import client as client_claims
 from support.nats_socket import Wire, wire
-from support.streaming import ask, kept
+from support.streaming import answered_with, ask, kept
 from support.testbed import Authority, configuration, settled
 from support.websockets import ISSUER
 
@@ -92,5 +92,5 @@ async def test_an_administrator_of_streams_reads_requests_of_the_fleet(
                 await asyncio.sleep(0.01)
         await friend.publish(FLEET, b"a request")
         await friend.flush()
-        found = await ask(friend, "STREAM.MSG.GET.EARS", {"seq": 1})
+        found = await answered_with(friend, "message", "STREAM.MSG.GET.EARS", {"seq": 1})
         assert found["message"]["subject"] == FLEET

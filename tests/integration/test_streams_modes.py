@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,21 @@ from choria_broker.errors import ConfigurationError
 from choria_broker.streams.api import NOT_FOUND
 from choria_broker.values import replace
 from support.minting import ORGANIZATION, hex_of
-from support.streaming import SOON, ask, contents, info, kept, kept_of, made, member, speaking, store_of, stores, until
+from support.streaming import (
+    SOON,
+    answered_with,
+    ask,
+    contents,
+    info,
+    kept,
+    kept_of,
+    made,
+    member,
+    speaking,
+    store_of,
+    stores,
+    until,
+)
 from support.testbed import Authority
 from support.topology import Node, configure, gateways, nodes, running
 
@@ -132,16 +146,6 @@ async def restore(connection: Client, stream: str, backup: tuple[Any, list[bytes
     assert "error" not in json.loads(last.data or b"{}"), last.data
 
 
-async def has(connection: Client, field: str, call: str, document: Mapping[str, object] | None = None) -> None:
-    """Ask until the answer has a field: what is asked while there is no leader is not answered at all."""
-    async with asyncio.timeout(DEADLINE):
-        while True:
-            with contextlib.suppress(nats.errors.Error, TimeoutError):
-                if field in await ask(connection, call, document, timeout=1):
-                    return
-            await asyncio.sleep(0.05)
-
-
 async def deleted(connection: Client, stream: str) -> None:
     """Delete a stream, as often as it takes until the cluster has a leader that hears of it."""
     async with asyncio.timeout(DEADLINE):
@@ -193,10 +197,10 @@ async def test_what_the_cluster_does_not_know_is_kept_and_what_was_deleted_meanw
     async with running(others), speaking(others[0]) as connection:
         await kept(others[0])
         # Only the leader of a stream tells of its deletion, and whoever has not got one yet is deleted all the same.
-        await has(connection, "state", "STREAM.INFO.GONE")
+        await answered_with(connection, "state", "STREAM.INFO.GONE")
         await deleted(connection, "GONE")
         advisory = {"last_by_subj": "$JS.EVENT.ADVISORY.STREAM.DELETED.GONE"}
-        await has(connection, "message", "STREAM.MSG.GET.CHORIA_STREAM_ADVISORIES", advisory)
+        await answered_with(connection, "message", "STREAM.MSG.GET.CHORIA_STREAM_ADVISORIES", advisory)
     # With their end they compact the records of the cluster, and whoever comes back gets these as a whole.
     others = [member(tmp_path, authority, each, *members, timers=soon) for each in members[1:]]
     async with running(others), speaking(others[0]) as connection:

@@ -97,6 +97,20 @@ async def ask(
             await asyncio.sleep(0.1)
 
 
+async def answered_with(client: Client, field: str, call: str, document: Mapping[str, object] | None = None) -> Any:
+    """Make a request until its answer has a field, and return the answer.
+
+    While there is no leader nobody answers, and a message is stored a moment after it was published.
+    """
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
+                answer = await ask(client, call, document, timeout=1)
+                if field in answer:
+                    return answer
+            await asyncio.sleep(0.05)
+
+
 async def info(client: Client, stream: str) -> Any:
     """Return everything about a stream that must exist."""
     answer = await ask(client, f"STREAM.INFO.{stream}")
