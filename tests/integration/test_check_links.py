@@ -64,7 +64,7 @@ def test_a_finding_about_a_peer_names_it(
     config = configure(tmp_path, authority, ONE, network__peers=value)
     result = checked(config)
     told(result, severity, at(config, NETWORK + subject), problem)
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("options", [(), ("--lenient-config",)])
@@ -76,7 +76,7 @@ def test_a_malformed_peer_does_not_make_a_lone_broker(
     config = configure(tmp_path, authority, ONE, network__peers="localhost:5222, broker2", **streams)
     result = checked(config, *options)
     told(result, "skip", at(config, f"{NETWORK}peers = broker2"), "stays a member of its cluster")
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.output
     assert "port: 5222" in result.output
     assert "verify_cert_and_check_known_urls: true" in result.output
 
@@ -117,7 +117,7 @@ def test_a_finding_about_dns_names_record_and_peers(
         result = checked(config)
     place = subject if subject.startswith("SRV record") else at(config, f"plugin.choria.{subject}")
     told(result, severity, place, text)
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.output
 
 
 PARIS = "network__gateway_remote__Paris__"
