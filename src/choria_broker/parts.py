@@ -288,7 +288,7 @@ class BrokerParts:
             self.engine,
             self.reloads,
             self.drains,
-            network=lambda: self._settings().network,
+            network=self._network,
             upgrade=upgrade,
             book=self.acts,
         )
