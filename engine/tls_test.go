@@ -102,13 +102,19 @@ func checkClient(t *testing.T, e *testEngine, listener string, ca *authority, ce
 		e.expectNothing()
 		return
 	}
+	admit(t, e, "client", certificate)
+	client.in().Close()
+}
+
+// admit answers the question about a connection after a look at what it says of TLS.
+func admit(t *testing.T, e *testEngine, kind string, certificate *tls.Certificate) {
+	t.Helper()
 	q := e.expect("question")
-	if q["kind"] != "client" || q["nonce"] == "" {
+	if q["kind"] != kind || q["nonce"] == "" {
 		t.Errorf("got question %v", q)
 	}
 	checkTLS(t, q, certificate)
 	e.send(allowing(q))
-	client.in().Close()
 }
 
 func checkLeafnode(t *testing.T, e *testEngine, ca *authority, certificate *tls.Certificate, foreign bool) {
@@ -122,12 +128,7 @@ func checkLeafnode(t *testing.T, e *testEngine, ca *authority, certificate *tls.
 		leaf.stop()
 		return
 	}
-	q := e.expect("question")
-	if q["kind"] != "leafnode" || q["nonce"] == "" {
-		t.Errorf("got question %v", q)
-	}
-	checkTLS(t, q, certificate)
-	e.send(allowing(q))
+	admit(t, e, "leafnode", certificate)
 	eventually(t, "the leafnode is connected", func() bool { return e.srv.NumLeafNodes() == 1 })
 	leaf.stop()
 	eventually(t, "the leafnode is gone", func() bool { return e.srv.NumLeafNodes() == 0 })

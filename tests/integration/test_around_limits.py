@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import time
@@ -87,9 +86,7 @@ async def test_an_administrator_of_streams_reads_requests_of_the_fleet(
     async with inside(broker) as friend, holder(broker, authority, streams_admin=True) as peer:
         stream = {"name": "EARS", "subjects": ["mcollective.>"]}
         assert not await peer.publish(["$JS.API.STREAM.CREATE.EARS"], json.dumps(stream))
-        async with asyncio.timeout(60):
-            while "error" in await ask(friend, "STREAM.INFO.EARS"):
-                await asyncio.sleep(0.01)
+        await answered_with(friend, "config", "STREAM.INFO.EARS")
         await friend.publish(FLEET, b"a request")
         await friend.flush()
         found = await answered_with(friend, "message", "STREAM.MSG.GET.EARS", {"seq": 1})

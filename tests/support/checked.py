@@ -10,24 +10,16 @@ from choria_broker.status.document import (
     EngineReport,
     HealthReport,
     Peers,
-    Status,
     StoreReport,
 )
 from choria_broker.status.streams_now import CopyReport, StandingReport, StreamsNow
 from choria_broker.streams.report import Report, State
+from support.statuses import STATUS as BARE
 
-STATUS = Status(
-    identity="b1",
+STATUS = msgspec.structs.replace(
+    BARE,
     health=HealthReport("ok", "All is well."),
-    version="1",
-    nats="2",
-    pid=1,
     source="/etc/choria/broker.conf",
-    since=0.0,
-    ports={"client": 4222},
-    accepted={},
-    refused={},
-    refused_addresses=(),
     engine=EngineReport(2, 3600.0, True),
     headroom=(Headroom("connections", 50, 100), Headroom("subscriptions", 7, None), Headroom("memory", 1 << 20, None)),
 )
