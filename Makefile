@@ -11,8 +11,10 @@ LOAD_TESTS ?= tests/integration
 # How often a test with a real engine is run again when it failed: in CI once, and it is listed there as rerun. Such a test is
 # a fault to mend, but none that says anything of the change that CI looks at.
 RERUNS ?= 0
-# Tests with a real engine wait more than they compute: three for each core, and an idle process takes tests over.
-SIDE_BY_SIDE = -n $(shell expr 3 \* $$(nproc)) --dist worksteal --reruns $(RERUNS) -r aR
+# So many tests for each core; an idle process takes tests over.
+for_each_core = -n $(shell expr $(1) \* $$(nproc)) --dist worksteal --reruns $(RERUNS) -r aR
+# Tests with a real engine wait more than they compute.
+SIDE_BY_SIDE = $(call for_each_core,3)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Each test of a command starts a Python. Compiling the source anew every time doubles what that costs.
 export PYTHONDONTWRITEBYTECODE =
@@ -110,7 +112,7 @@ format: $(VENV)/.ready ## put the source in form
 # Programs that wait for each other, with deadlines of their own: two tests for each core.
 interop: $(VENV)/.ready $(TOOLS)/nats $(TOOLS)/nsc $(TOOLS)/browser/.ready ## real choria programs (CHORIA_BIN), nsc, the nats CLI and a browser against the broker
 	NATS_BIN=$(abspath $(TOOLS)/nats) NSC_BIN=$(abspath $(TOOLS)/nsc) NATS_JS=$(abspath $(NATS_JS)) $(BIN)/python -m pytest -q \
-		-n $$((2 * $$(nproc))) --dist worksteal --reruns $(RERUNS) -r aR tests/interop
+		$(call for_each_core,2) tests/interop
 
 # Without npm the tests with a browser are skipped, and this is tried again the next time.
 $(TOOLS)/browser/.ready: $(BROWSER)/package.json $(BROWSER)/package-lock.json $(BROWSER)/.npmrc
