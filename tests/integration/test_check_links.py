@@ -23,8 +23,9 @@ from support.topology import Node, Setting, broker, configure, gateways, peers
 DOMAIN = "choria.test"
 RECORD = f"_mcollective-broker._tcp.{DOMAIN}"
 NETWORK = "plugin.choria.network."
+# Not the usual ports: those are for what the documentation shows. Nor is there a test that takes these.
 ONE, TWO = (
-    Node(f"b1.{city}.example", client=4222, peer=5222, gateway=7001, leafnode=7422, statistics=8222)
+    Node(f"b1.{city}.example", client=4922, peer=5922, gateway=7901, leafnode=7942, statistics=8922)
     for city in ("tokyo", "london")
 )
 
@@ -45,16 +46,16 @@ def at(config: Path, text: str) -> str:
     return rf"{re.escape(str(config))}:\d+: {re.escape(text)}"
 
 
-SIX = ", ".join(f"192.0.2.{number}:5222" for number in range(1, 7))
+SIX = ", ".join(f"192.0.2.{number}:5922" for number in range(1, 7))
 
 
 @pytest.mark.parametrize(
     ("value", "severity", "subject", "problem"),
     [
-        ("localhost:5222, broker2", "skip", "peers = broker2: ", "no usable port"),
-        ("broker2, http://broker3:5222", "skip", "peers = http://broker3:5222: ", "an unknown scheme"),
-        ("localhost:5222, nowhere.invalid:5222", "info", "peers = ", "peer nowhere.invalid:5222 cannot be resolved"),
-        ("192.0.2.1:5222, 192.0.2.1:5222", "warn", "peers = 192.0.2.1:5222: ", "192.0.2.1:5222 is in the list twice"),
+        ("localhost:5922, broker2", "skip", "peers = broker2: ", "no usable port"),
+        ("broker2, http://broker3:5922", "skip", "peers = http://broker3:5922: ", "an unknown scheme"),
+        ("localhost:5922, nowhere.invalid:5922", "info", "peers = ", "peer nowhere.invalid:5922 cannot be resolved"),
+        ("192.0.2.1:5922, 192.0.2.1:5922", "warn", "peers = 192.0.2.1:5922: ", "192.0.2.1:5922 is in the list twice"),
         (SIX, "warn", "peers = ", "6 peers; at most 5 are supported"),
     ],
 )
@@ -73,11 +74,11 @@ def test_a_malformed_peer_does_not_make_a_lone_broker(
     tmp_path: Path, authority: Authority, options: tuple[str, ...], *, store: bool
 ) -> None:
     streams: dict[str, Setting] = {"network__stream__store": tmp_path / "store"} if store else {}
-    config = configure(tmp_path, authority, ONE, network__peers="localhost:5222, broker2", **streams)
+    config = configure(tmp_path, authority, ONE, network__peers="localhost:5922, broker2", **streams)
     result = checked(config, *options)
     told(result, "skip", at(config, f"{NETWORK}peers = broker2"), "stays a member of its cluster")
     assert result.exit_code == 0, result.output
-    assert "port: 5222" in result.output
+    assert "port: 5922" in result.output
     assert "verify_cert_and_check_known_urls: true" in result.output
 
 
@@ -87,16 +88,16 @@ def test_a_malformed_peer_does_not_make_a_lone_broker(
         ({}, "info", "srv_domain = choria.test: ", f"SRV lookup for {RECORD} failed: no such record"),
         (None, "warn", "srv_domain = choria.test: ", f"SRV lookup for {RECORD} failed: the name servers did not"),
         (
-            {f"{RECORD} SRV": ["10 0 5222 192.0.2.1.", "10 0 5222 localhost."]},
+            {f"{RECORD} SRV": ["10 0 5922 192.0.2.1.", "10 0 5922 localhost."]},
             "warn",
-            "network.peers = 192.0.2.9:5222: ",
-            f"the SRV record {RECORD} names other peers; the peers are 192.0.2.1:5222, localhost:5222",
+            "network.peers = 192.0.2.9:5922: ",
+            f"the SRV record {RECORD} names other peers; the peers are 192.0.2.1:5922, localhost:5922",
         ),
         (
-            {f"{RECORD} SRV": ["10 0 5222 nowhere.invalid."]},
+            {f"{RECORD} SRV": ["10 0 5922 nowhere.invalid."]},
             "info",
             f"SRV record {RECORD}: plugin.choria.srv_domain: ",
-            "peer nowhere.invalid:5222 cannot be resolved",
+            "peer nowhere.invalid:5922 cannot be resolved",
         ),
     ],
 )
@@ -110,7 +111,7 @@ def test_a_finding_about_dns_names_record_and_peers(
     text: str,
 ) -> None:
     by_srv: dict[str, Setting] = {"plugin__choria__use_srv": True, "plugin__choria__srv_domain": DOMAIN}
-    config = configure(tmp_path, authority, ONE, network__peers="192.0.2.9:5222", **by_srv)
+    config = configure(tmp_path, authority, ONE, network__peers="192.0.2.9:5922", **by_srv)
     with name_server(records or {}, silent=records is None) as server:
         ways = Discovery(srv=functools.partial(lookup_srv, resolver=server.resolver()), limit=1.0)
         monkeypatch.setattr(check, "load", functools.partial(load, discovery=ways))
@@ -134,14 +135,14 @@ PARIS = "network__gateway_remote__Paris__"
             "in the address; gateway remote Paris is not used",
         ),
         ({"urls": "paris:0, http://p:1"}, "skip", "urls = http://p:1: ", "an unknown scheme in the address"),
-        ({"urls": "u:hunter2@paris:7001"}, "warn", "urls = *****@paris:7001: ", "the login is ignored"),
-        ({"urls": "paris:7001/x"}, "warn", "urls = paris:7001...: ", "the path is ignored"),
-        ({"urls": "paris:7001", "tls__ca": "/no/ca.pem"}, "skip", "tls.ca = /no/ca.pem: ", "no such file or directory"),
-        ({"urls": "paris:7001", "tls__key": "/no/key.pem"}, "skip", "tls.key = ", "tls.cert is not set"),
-        ({"urls": "paris:7001", "tls__verify": "no"}, "warn", "tls.verify = no: ", "is not verified"),
-        ({"urls": "paris:7001", "tls__disable": "yes"}, "warn", "tls.disable = yes: ", "TLS is off for this remote"),
-        ({"urls": "paris:7001", "tls__disable": "False"}, "warn", "tls.disable = False: ", "go-choria"),
-        ({"urls": "paris:7001", "tls__disable": "perhaps"}, "refuse", "tls.disable = perhaps: ", "not yes or no"),
+        ({"urls": "u:hunter2@paris:7901"}, "warn", "urls = *****@paris:7901: ", "the login is ignored"),
+        ({"urls": "paris:7901/x"}, "warn", "urls = paris:7901...: ", "the path is ignored"),
+        ({"urls": "paris:7901", "tls__ca": "/no/ca.pem"}, "skip", "tls.ca = /no/ca.pem: ", "no such file or directory"),
+        ({"urls": "paris:7901", "tls__key": "/no/key.pem"}, "skip", "tls.key = ", "tls.cert is not set"),
+        ({"urls": "paris:7901", "tls__verify": "no"}, "warn", "tls.verify = no: ", "is not verified"),
+        ({"urls": "paris:7901", "tls__disable": "yes"}, "warn", "tls.disable = yes: ", "TLS is off for this remote"),
+        ({"urls": "paris:7901", "tls__disable": "False"}, "warn", "tls.disable = False: ", "go-choria"),
+        ({"urls": "paris:7901", "tls__disable": "perhaps"}, "refuse", "tls.disable = perhaps: ", "not yes or no"),
     ],
 )
 def test_a_finding_about_a_gateway_remote_names_it_and_the_other_stays(
@@ -170,9 +171,9 @@ LIST, PORT, URLS = (
 @pytest.mark.parametrize(
     ("settings", "severity", "subject", "text"),
     [
-        (GATEWAYS | {f"{PARIS}urls": "paris:7001"}, "warn", "gateway_remote.Paris.urls = ", "Paris is not in"),
+        (GATEWAYS | {f"{PARIS}urls": "paris:7901"}, "warn", "gateway_remote.Paris.urls = ", "Paris is not in"),
         ({PORT: ONE.gateway}, "warn", "gateway_port = ", f"{NETWORK}gateway_remotes is not set"),
-        ({LIST: "London", URLS: "london:7001"}, "warn", "gateway_remotes = ", f"{NETWORK}gateway_port is not set"),
+        ({LIST: "London", URLS: "london:7901"}, "warn", "gateway_remotes = ", f"{NETWORK}gateway_port is not set"),
         (GATEWAYS | {LIST: "London, London"}, "warn", "gateway_remotes = London, London: ", "twice"),
         (
             GATEWAYS | {"network__stream__store": "/"},
@@ -181,8 +182,8 @@ LIST, PORT, URLS = (
             f"Remedy: list this broker and one more in {NETWORK}peers, or remove {NETWORK}stream.store",
         ),
         (GATEWAYS | {"network__gateway_name": "New York"}, "refuse", "gateway_name = New York", "spaces"),
-        (GATEWAYS | {PORT: ONE.client}, "refuse", "gateway_port = ", "are both port 4222"),
-        (peers(ONE) | {"network__peer_port": ONE.client}, "refuse", "peer_port = ", "are both port 4222"),
+        (GATEWAYS | {PORT: ONE.client}, "refuse", "gateway_port = ", "are both port 4922"),
+        (peers(ONE) | {"network__peer_port": ONE.client}, "refuse", "peer_port = ", "are both port 4922"),
         (peers(ONE) | {"network__peer_user": "u"}, "refuse", "peer_user = *****", f"{NETWORK}peer_password is not set"),
         (peers(ONE) | {"network__peer_password": "s3cret"}, "refuse", "peer_password = *****", "peer_user is not set"),
         (GATEWAYS | {"network__gateway_tls": False}, "warn", "gateway_tls = false", "not encrypted"),
